@@ -1,0 +1,46 @@
+/* Why this file exists: events over PUB/SUB with the log index in each, so that a subscriber sees a gap at
+ * once and fills it by Replay from any node. Loss is never silent.
+ *
+ * Invariant of a subscription: its callback sees events in the order of (index, ordinal), each exactly once,
+ * from the place it asked for; what could not be had (older than the 100,000 kept) is told as a gap. */
+#ifndef FTS_EVENTS_H
+#define FTS_EVENTS_H
+
+#include <fts/rpc.h>
+
+FTS_BEGIN_DECLS
+
+struct fts_event {
+	uint64_t index;   /* of the log entry */
+	uint32_t ordinal; /* within the entry */
+	const char *topic;
+	struct fts_bytes payload; /* the packed event message */
+};
+
+/* event: borrowed until the callback returns. lost_count > 0: that many indexes before this event can't be
+ * had any more (event may then be NULL when nothing newer exists). Thread: the subscription's own; it may
+ * block, and calls on the channel are fine. Return false to end the subscription. */
+typedef bool (*fts_event_fn)(void *ctx, const struct fts_event *event, uint64_t lost_count);
+
+struct fts_subscription;
+
+struct fts_subscribe_options {
+	const char *endpoints; /* call endpoints, as in fts_channel_options; events are at port + 1. Borrowed. */
+	struct fts_tls tls;
+	const char *topic;   /* prefix; NULL or "": all */
+	uint64_t from_index; /* 0: only what happens from now on; 1: everything kept */
+};
+
+/* Start a subscription that goes on over the death of the node it listens to. out_subscription: returned.
+ * Errors: INVALID_ARGUMENT, UNAVAILABLE (no endpoint answers within timeout_ms). Thread: any. */
+FTS_API FTS_MUST_USE enum fts_status fts_subscribe(const struct fts_subscribe_options *options, uint32_t timeout_ms,
+                                                   fts_event_fn on_event, void *ctx,
+                                                   struct fts_subscription **out_subscription,
+                                                   struct fts_error *out_error);
+
+/* Stop, wait for a running callback, free (owned; NULL: no-op). Thread: any but the callback's. */
+FTS_API void fts_subscription_close(struct fts_subscription *subscription);
+
+FTS_END_DECLS
+
+#endif

@@ -1,0 +1,149 @@
+/* Why this file exists: the interface that all replicated services use. A service is a machine: a table of pure
+ * transitions (one a changing method) and of reads (one a reading method). The replica puts calls into the log,
+ * applies them in the same order on every node, answers each exactly once, and publishes their events.
+ *
+ * Invariants:
+ *  - A transition sees its request, the state and what struct fts_apply says; no clock, no randomness, no
+ *    environment. Its status and response are the answer, identical on every node, kept for retries.
+ *  - Effects, answers, events and the applied index of all entries that commit together are one batch in DIR/state.
+ *  - A call is answered after that batch is written; so a read that starts later sees it.
+ *  - Everything of a replica but fts_replica_propose, _read and their wrappers runs on its loop thread.
+ * Source: Ongaro, "Consensus: bridging theory and practice" (2014), chapters 3, 6.3, 6.4. */
+#ifndef FTS_REPLICA_REPLICA_H
+#define FTS_REPLICA_REPLICA_H
+
+#include <fts/rpc.h>
+
+#include "base/arena.h"
+#include "store/store.h"
+
+/* First tables a service may use for its keys (store/key.h); below are the replica's own. */
+#define FTS_TABLE_LOTTERY 0x1000
+#define FTS_TABLE_GAME 0x1100
+#define FTS_TABLE_ELECTOR 0x1200
+#define FTS_TABLE_KV 0x1300
+#define FTS_TABLE_DISPATCH 0x1400
+
+struct fts_replica;
+
+/* ---- What a service gives ---- */
+
+/* One command while it is applied. */
+struct fts_apply {
+	struct fts_txn *txn;     /* reads see all earlier commands; rolled back when the transition does not return OK */
+	uint64_t index;          /* log index of the command's entry */
+	uint32_t ordinal;        /* of the command within its entry */
+	int64_t time_ms;         /* proposer's wall clock; never goes back */
+	struct fts_arena *arena; /* for the response; valid until it has been packed */
+	struct fts_bytes request_bytes; /* the request as it stands in the log; borrowed */
+	char detail[FTS_DETAIL_MAX];    /* set by fts_apply_refuse */
+	struct fts_apply_events *events;
+};
+
+/* Return a refusal from a transition: sets the detail and returns status. Text must depend on state and request only. */
+enum fts_status fts_apply_refuse(struct fts_apply *apply, enum fts_status status, const char *format, ...)
+	FTS_PRINTF(3, 4);
+
+/* Publish an event (borrowed; packed at once) under topic once the command has committed.
+ * RESOURCE_EXHAUSTED: it must be returned by the transition. */
+FTS_MUST_USE enum fts_status fts_apply_publish(struct fts_apply *apply, const char *topic,
+                                               const ProtobufCMessage *event);
+
+/* request: decoded, borrowed. response: initialised message of the method's response type, to be filled with
+ * memory from apply->arena or static. Returning INTERNAL or DATA_LOSS halts this replica: it means that this
+ * node can't apply what others can. Any other status is the answer. Thread: loop. */
+typedef enum fts_status (*fts_apply_fn)(struct fts_apply *apply, const ProtobufCMessage *request,
+                                        ProtobufCMessage *response, void *ctx);
+
+/* One read while it runs. */
+struct fts_read {
+	struct fts_txn *view;    /* as of the read's index or later */
+	struct fts_arena *arena; /* for the response */
+	char detail[FTS_DETAIL_MAX];
+	const char *wait_topic;  /* set by fts_read_wait */
+};
+
+enum fts_status fts_read_refuse(struct fts_read *read, enum fts_status status, const char *format, ...)
+	FTS_PRINTF(3, 4);
+
+/* Return this from a read that has to wait for a change: it is run again after the next event under topic
+ * (static string), until the call's time limit has passed. */
+enum fts_status fts_read_wait(struct fts_read *read, const char *topic);
+
+/* Thread: one of the replica's readers; may take as long as it needs to read. Otherwise as fts_apply_fn. */
+typedef enum fts_status (*fts_read_fn)(struct fts_read *read, const ProtobufCMessage *request,
+                                       ProtobufCMessage *response, void *ctx);
+
+struct fts_machine_method {
+	fts_apply_fn apply; /* of a changing method; NULL otherwise */
+	fts_read_fn read;   /* of a reading method; NULL otherwise */
+	/* Optional, of a changing method that a caller sends: may rewrite the request before it goes into the log (to
+	 * put in what only the serving node knows). Returns the packed request from arena, or empty bytes to refuse
+	 * with *out_error. Thread: the one that read the call. */
+	struct fts_bytes (*prepare)(const ProtobufCMessage *request, struct fts_arena *arena, void *ctx,
+	                            struct fts_error *out_error);
+};
+
+struct fts_machine {
+	const struct fts_service *service;
+	const struct fts_machine_method *methods; /* one a method, in the service's order */
+	bool internal;                            /* its commands are proposed by nodes only; not offered to callers */
+	void *ctx;
+	/* Optional. After each batch that published events, and every 500 ms, on the loop of every node that serves:
+	 * the place for what a node does of itself (with fts_replica_propose). view: borrowed. */
+	void (*on_turn)(void *ctx, struct fts_txn *view, bool leader, int64_t now_ms);
+};
+
+/* ---- The replica ---- */
+
+struct fts_replica_options {
+	const char *data;    /* DIR: DIR/log and DIR/state are made in it. Borrowed. */
+	const char *name;    /* this node */
+	const char *address; /* HOST:PORT of its calls */
+	const struct fts_machine *const *machines; /* static */
+	size_t machine_count;
+	/* Optional: each event after its batch is written, in order. Thread: loop; must not block. */
+	void (*on_event)(void *ctx, uint64_t index, uint32_t ordinal, const char *topic, struct fts_bytes payload);
+	/* The replica can't go on (disk, invariant): the process must end. Thread: any of the replica's. */
+	void (*on_fatal)(void *ctx, const struct fts_error *error);
+	void *ctx;
+	uint64_t log_bytes_before_snapshot; /* 0: 64 MiB */
+};
+
+/* Open DIR, start the loop thread; returns once DIR is read, before it leads. out_replica: returned (_stop, _destroy).
+ * Errors: DATA_LOSS, UNAVAILABLE (locked by another process), RESOURCE_EXHAUSTED (disk full), INVALID_ARGUMENT. */
+FTS_MUST_USE enum fts_status fts_replica_start(const struct fts_replica_options *options,
+                                               struct fts_replica **out_replica, struct fts_error *out_error);
+
+/* Offer every machine that is not internal, and fts.rpc.v1.Events, on server (borrowed until destroy). */
+FTS_MUST_USE enum fts_status fts_replica_serve(struct fts_replica *replica, struct fts_server *server,
+                                               struct fts_error *out_error);
+
+struct fts_replica_status {
+	bool ready;      /* knows a leader, and has applied all that was committed when it started */
+	bool leader;
+	char leader_name[64];
+	uint64_t term, commit_index, applied_index;
+	uint32_t queue_count;   /* commands waiting */
+	uint64_t progress;      /* grows with each loop turn that did work */
+	uint64_t cluster_id;
+};
+/* A copy of where it stands. Thread: any. */
+void fts_replica_status(struct fts_replica *replica, struct fts_replica_status *out_status);
+/* Wait until ready. Errors: DEADLINE_EXCEEDED. Thread: any but the loop. */
+FTS_MUST_USE enum fts_status fts_replica_wait_ready(struct fts_replica *replica, uint32_t timeout_ms);
+
+/* response: packed, borrowed until return. Thread: loop. */
+typedef void (*fts_propose_fn)(void *ctx, enum fts_status status, struct fts_bytes response, const struct fts_error *error);
+
+/* A node's own command: method of any machine, request borrowed (packed at once). Not deduplicated.
+ * done (may be NULL) fires exactly once iff OK is returned, on the loop, never inside this call.
+ * Errors: UNAVAILABLE (not leader), RESOURCE_EXHAUSTED (queue full). Thread: any. */
+FTS_MUST_USE enum fts_status fts_replica_propose(struct fts_replica *replica, const struct fts_method *method,
+                                                 const ProtobufCMessage *request, fts_propose_fn done, void *ctx);
+
+/* Finish what is in the log, refuse the rest, end the loop. Blocks. Then destroy. */
+void fts_replica_stop(struct fts_replica *replica);
+void fts_replica_destroy(struct fts_replica *replica); /* NULL: no-op */
+
+#endif

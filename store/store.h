@@ -1,0 +1,85 @@
+/* Why this file exists: one thin layer over RocksDB: typed keys, batches with read-your-writes, snapshots to
+ * read from, flush and checkpoint. The only folder that includes rocksdb.
+ *
+ * Invariants: a transaction commits whole or not at all; with `sync` it is on disk when commit returns; without
+ * a write-ahead log a crash of process or machine brings back a prefix of the commits, never a part of one.
+ * Damage is DATA_LOSS, a full disk RESOURCE_EXHAUSTED, everything else the engine says INTERNAL; its own words
+ * go to the log. */
+#ifndef FTS_STORE_STORE_H
+#define FTS_STORE_STORE_H
+
+#include <stdbool.h>
+
+#include <fts/status.h>
+
+struct fts_store;
+struct fts_txn; /* a batch being built, or a read-only view: both read alike */
+
+struct fts_store_options {
+	bool write_ahead_log;        /* false: durable at the last flush only (replica's state) */
+	size_t write_buffer_bytes;   /* 0: 8 MiB */
+	size_t block_cache_bytes;    /* 0: 8 MiB */
+	bool create_if_missing;
+};
+
+/* dir: borrowed. out_store: returned (fts_store_close). Errors: NOT_FOUND (missing, not to be created),
+ * DATA_LOSS (can't be opened; nothing is thrown away), UNAVAILABLE (locked by another process),
+ * RESOURCE_EXHAUSTED (disk full). Thread: any. */
+FTS_MUST_USE enum fts_status fts_store_open(const char *dir, const struct fts_store_options *options,
+                                            struct fts_store **out_store, struct fts_error *out_error);
+/* All transactions and cursors must be gone. NULL: no-op. */
+void fts_store_close(struct fts_store *store);
+/* Write all that was committed to tables on disk and sync them. Blocks; thread: any but the loop. */
+FTS_MUST_USE enum fts_status fts_store_flush(struct fts_store *store);
+/* A consistent copy of the flushed and unflushed state in dir (must not exist), by hard links. Thread: any. */
+FTS_MUST_USE enum fts_status fts_store_checkpoint(struct fts_store *store, const char *dir);
+/* Bytes on disk, roughly. */
+uint64_t fts_store_disk_bytes(struct fts_store *store);
+
+/* ---- Values ---- */
+
+/* A value pinned in the store. data is borrowed until fts_value_release; no value spans a callback or a wait. */
+struct fts_value {
+	const uint8_t *data;
+	size_t size_bytes;
+	void *owner;
+};
+void fts_value_release(struct fts_value *value); /* zeroed value: no-op */
+
+/* ---- Transactions and views: one thread at a time each ---- */
+
+/* An empty batch over the store. Returned (commit or abort). */
+FTS_MUST_USE enum fts_status fts_txn_begin(struct fts_store *store, struct fts_txn **out_txn);
+/* A read-only view of what is committed now. Returned (fts_txn_abort). Many at once, from any thread. */
+FTS_MUST_USE enum fts_status fts_store_view(struct fts_store *store, struct fts_txn **out_view);
+
+/* NOT_FOUND: no such key. key: borrowed. Reads the batch's own writes first. */
+FTS_MUST_USE enum fts_status fts_txn_get(struct fts_txn *txn, struct fts_bytes key, struct fts_value *out_value);
+FTS_MUST_USE enum fts_status fts_txn_put(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes value);
+FTS_MUST_USE enum fts_status fts_txn_delete(struct fts_txn *txn, struct fts_bytes key);
+/* All keys k with from <= k < to. For cutting logs in large steps, not for hot paths. */
+FTS_MUST_USE enum fts_status fts_txn_delete_range(struct fts_txn *txn, struct fts_bytes from, struct fts_bytes to);
+
+/* Mark a place; roll back to the last mark; forget the last mark. They nest. */
+void fts_txn_save(struct fts_txn *txn);
+void fts_txn_rollback(struct fts_txn *txn);
+void fts_txn_release(struct fts_txn *txn);
+
+/* Write the batch; *txn is consumed and NULL either way. sync: on disk before return (needs the write-ahead log). */
+FTS_MUST_USE enum fts_status fts_txn_commit(struct fts_txn **txn, bool sync);
+/* Drop a batch or a view. NULL: no-op. */
+void fts_txn_abort(struct fts_txn *txn);
+
+/* ---- Scans ---- */
+
+struct fts_cursor;
+/* Over keys with this prefix (borrowed until close), ascending from `from` (borrowed; empty: the first).
+ * Sees a batch's own writes. Returned (fts_cursor_close). Short-lived only: it keeps old versions alive. */
+FTS_MUST_USE enum fts_status fts_txn_scan(struct fts_txn *txn, struct fts_bytes prefix, struct fts_bytes from,
+                                          struct fts_cursor **out_cursor);
+/* True: *out_key and *out_value are borrowed until the next call. False: end, or an error (fts_cursor_status). */
+bool fts_cursor_next(struct fts_cursor *cursor, struct fts_bytes *out_key, struct fts_bytes *out_value);
+enum fts_status fts_cursor_status(const struct fts_cursor *cursor);
+void fts_cursor_close(struct fts_cursor *cursor); /* NULL: no-op */
+
+#endif
