@@ -1,0 +1,50 @@
+# The user's door. Everything is done by CMake underneath; see docs/architecture.md.
+#   make          build into build/            make test     the whole test suite
+#   make run      the tour: a node, a lottery  make bench    benchmarks beside their peers
+#   make install  under PREFIX (/usr/local)    make format · make lint · make fuzz SECONDS=600
+PREFIX ?= /usr/local
+SECONDS ?= 600
+JOBS ?= $(shell nproc)
+
+.PHONY: all run test asan tsan bench install format lint fuzz clean dependencies
+all: build/.configured
+	@cmake --build build -j $(JOBS)
+
+dependencies:
+	@packaging/scripts/install-dependencies build
+
+build/.configured: CMakePresets.json packaging/debian-packages.txt
+	@$(MAKE) -s dependencies
+	@mkdir -p build && cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@touch $@
+
+run: all
+	@packaging/scripts/tour
+
+test: all
+	@tests/run
+
+asan tsan: dependencies
+	@cmake --preset $@ > /dev/null && cmake --build --preset $@ -j $(JOBS) && ctest --test-dir build-$@ -j $(JOBS) --output-on-failure
+
+bench:
+	@packaging/scripts/install-dependencies build bench
+	@cmake --preset bench > /dev/null && cmake --build --preset bench -j $(JOBS) && bench/run
+
+install: all
+	@cmake --install build --prefix $(DESTDIR)$(PREFIX)
+
+format:
+	@packaging/scripts/install-dependencies lint
+	@git ls-files '*.c' '*.h' | grep -v golden | xargs clang-format -i
+
+lint: all
+	@packaging/scripts/install-dependencies lint
+	@packaging/scripts/lint
+
+fuzz:
+	@packaging/scripts/install-dependencies build
+	@cmake --preset fuzz > /dev/null && cmake --build --preset fuzz -j $(JOBS) && tests/fuzz/run.sh $(SECONDS)
+
+clean:
+	@rm -rf build build-asan build-tsan build-fuzz build-clang build-bench
