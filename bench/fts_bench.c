@@ -1,0 +1,33 @@
+/* Why this file exists: `fts-bench`, which measures fts (cli.md, bench). */
+#include "bench/lottery.h"
+#include "bench/options.h"
+#include "bench/rpc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct subject {
+	const char *name;
+	int (*run)(const struct bench_options *options);
+	struct bench_options defaults;
+};
+
+static const struct subject subjects[] = {
+    {"rpc", bench_rpc, {.clients = 1, .outstanding = 64, .seconds = 5}},
+    {"rpc-serve", bench_rpc_serve, {.clients = 1, .outstanding = 1, .seconds = 1}},
+    {"lottery", bench_lottery, {.clients = 5, .outstanding = 40, .seconds = 5, .batch = 100}},
+};
+
+int main(int argc, char **argv)
+{
+	struct bench_options options = {0};
+	for (size_t i = 0; argc > 1 && i < sizeof subjects / sizeof subjects[0]; i++) {
+		if (strcmp(argv[1], subjects[i].name) != 0) continue;
+		options = subjects[i].defaults;
+		bench_options_parse(&options, argc, argv, 2);
+		return subjects[i].run(&options);
+	}
+	if (argc > 1 && strcmp(argv[1], "--help") == 0) bench_options_parse(&options, argc, argv, 1);
+	fprintf(stderr, "fts-bench: name what to measure: rpc or lottery; see fts-bench --help\n");
+	return 2;
+}

@@ -1,0 +1,59 @@
+/* Why this file exists: see options.h. */
+#include "bench/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char help[] =
+    "Usage: fts-bench rpc|lottery [flags]\n"
+    "Measures calls a second and their latency, against a server of its own unless --endpoints is given.\n\n"
+    "  --clients N       connections (default: 1; lottery: 5, an agency each)\n"
+    "  --outstanding N   calls in flight, over all connections (default: 64)\n"
+    "  --seconds S       how long (default: 5)\n"
+    "  --batch N         lottery: bets a call (default: 100)\n"
+    "  --endpoints H:P   measure this server instead of starting one\n"
+    "  --tls-dir DIR     rpc: mutual TLS with DIR/ca.pem, DIR/cert.pem, DIR/key.pem\n"
+    "  --json            one JSON object instead of a line for people\n\n"
+    "Example: fts-bench rpc --outstanding 256 --seconds 3\n";
+
+static uint32_t parse_count(const char *flag, const char *text, uint32_t max)
+{
+	char *end;
+	errno = 0;
+	unsigned long value = strtoul(text, &end, 10);
+	if (errno != 0 || *end != 0 || end == text || value < 1 || value > max) {
+		fprintf(stderr, "fts-bench: --%s takes a whole number from 1 to %u, not \"%s\"\n", flag, max, text);
+		exit(2);
+	}
+	return (uint32_t)value;
+}
+
+void bench_options_parse(struct bench_options *options, int argc, char **argv, int first)
+{
+	static const struct option flags[] = {
+	    {"clients", required_argument, NULL, 'c'}, {"outstanding", required_argument, NULL, 'o'},
+	    {"seconds", required_argument, NULL, 's'}, {"batch", required_argument, NULL, 'b'},
+	    {"endpoints", required_argument, NULL, 'e'}, {"tls-dir", required_argument, NULL, 't'},
+	    {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	optind = first;
+	for (int flag; (flag = getopt_long(argc, argv, "", flags, NULL)) != -1;) {
+		switch (flag) {
+		case 'c': options->clients = parse_count("clients", optarg, 1024); break;
+		case 'o': options->outstanding = parse_count("outstanding", optarg, 4096); break;
+		case 's': options->seconds = parse_count("seconds", optarg, 3600); break;
+		case 'b': options->batch = parse_count("batch", optarg, 4096); break;
+		case 'e': options->endpoints = optarg; break;
+		case 't': options->tls_dir = optarg; break;
+		case 'j': options->json = true; break;
+		case 'h': fputs(help, stdout); exit(0);
+		default: fputs("fts-bench: see fts-bench --help\n", stderr); exit(2);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "fts-bench: unexpected argument \"%s\"; see fts-bench --help\n", argv[optind]);
+		exit(2);
+	}
+	if (options->outstanding < options->clients) options->outstanding = options->clients;
+}

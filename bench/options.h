@@ -1,0 +1,29 @@
+/* Why this file exists: the flags that fts-bench and its peers share (cli.md, bench). */
+#ifndef FTS_BENCH_OPTIONS_H
+#define FTS_BENCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct bench_options {
+	uint32_t clients;     /* connections */
+	uint32_t outstanding; /* calls in flight, all clients together */
+	uint32_t seconds;
+	uint32_t batch;       /* bets a batch */
+	bool json;
+	const char *endpoints;   /* NULL: start a server of its own */
+	const char *tls_dir;     /* holds ca.pem, cert.pem, key.pem; NULL: no TLS */
+};
+
+/* Parse argv from `first` on into *options, which holds the defaults. Exits 2 with a clear line on wrong usage;
+ * exits 0 after --help. */
+void bench_options_parse(struct bench_options *options, int argc, char **argv, int first);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
