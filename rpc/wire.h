@@ -26,6 +26,7 @@
 #define FTSI_ROUTE_MAX_BYTES 64u /* a request id behind 15 devices, nng's own limit */
 #define FTSI_HEADER_MAX_BYTES 1024u
 #define FTSI_CACHED_HEADER_MAX_BYTES 128u
+#define FTSI_HEADER_SLOT_COUNT 4u
 
 enum ftsi_role { FTSI_ROLE_CALLER, FTSI_ROLE_SERVER };
 
@@ -81,11 +82,13 @@ struct ftsi_reply_fields {
 	const char *detail;
 };
 
-/* The last header written on a connection. Zeroed at the start. */
+/* The last headers written on a connection, calls by method. Zeroed at the start. */
 struct ftsi_call_writer {
-	struct ftsi_call_fields fields;
-	size_t size_bytes; /* 0: none yet */
-	uint8_t bytes[FTSI_CACHED_HEADER_MAX_BYTES];
+	struct ftsi_call_written {
+		struct ftsi_call_fields fields;
+		size_t size_bytes; /* 0: none worth keeping */
+		uint8_t bytes[FTSI_CACHED_HEADER_MAX_BYTES];
+	} slots[FTSI_HEADER_SLOT_COUNT];
 };
 struct ftsi_reply_writer {
 	struct ftsi_reply_fields fields;
@@ -100,11 +103,13 @@ size_t ftsi_reply_header_write(struct ftsi_reply_writer *writer, const struct ft
 
 /* ---- Reading headers ---- */
 
-/* The last header read on a connection. Zeroed at the start. */
+/* The last headers read on a connection, calls by method. Zeroed at the start. */
 struct ftsi_call_reader {
-	fts_rpc_v1_CallHeader header;
-	size_t size_bytes; /* 0: none worth keeping */
-	uint8_t bytes[FTSI_CACHED_HEADER_MAX_BYTES];
+	struct ftsi_call_read {
+		fts_rpc_v1_CallHeader header;
+		size_t size_bytes; /* 0: none worth keeping */
+		uint8_t bytes[FTSI_CACHED_HEADER_MAX_BYTES];
+	} slots[FTSI_HEADER_SLOT_COUNT];
 };
 struct ftsi_reply_reader {
 	fts_rpc_v1_ReplyHeader header;
