@@ -16,9 +16,9 @@ struct fts_store;
 struct fts_txn; /* a batch being built, or a read-only view: both read alike */
 
 struct fts_store_options {
-	bool write_ahead_log;        /* false: durable at the last flush only (replica's state) */
-	size_t write_buffer_bytes;   /* 0: 8 MiB */
-	size_t block_cache_bytes;    /* 0: 8 MiB */
+	bool write_ahead_log;      /* false: durable at the last flush only (replica's state) */
+	size_t write_buffer_bytes; /* 0: 8 MiB */
+	size_t block_cache_bytes;  /* 0: 8 MiB */
 	bool create_if_missing;
 };
 
@@ -26,7 +26,7 @@ struct fts_store_options {
  * DATA_LOSS (can't be opened; nothing is thrown away), UNAVAILABLE (locked by another process),
  * RESOURCE_EXHAUSTED (disk full). Thread: any. */
 FTS_MUST_USE enum fts_status fts_store_open(const char *dir, const struct fts_store_options *options,
-                                            struct fts_store **out_store, struct fts_error *out_error);
+					    struct fts_store **out_store, struct fts_error *out_error);
 /* All transactions and cursors must be gone. NULL: no-op. */
 void fts_store_close(struct fts_store *store);
 /* Write all that was committed to tables on disk and sync them. Blocks; thread: any but the loop. */
@@ -57,7 +57,8 @@ FTS_MUST_USE enum fts_status fts_store_view(struct fts_store *store, struct fts_
 FTS_MUST_USE enum fts_status fts_txn_get(struct fts_txn *txn, struct fts_bytes key, struct fts_value *out_value);
 FTS_MUST_USE enum fts_status fts_txn_put(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes value);
 FTS_MUST_USE enum fts_status fts_txn_delete(struct fts_txn *txn, struct fts_bytes key);
-/* All keys k with from <= k < to. For cutting logs in large steps, not for hot paths. */
+/* All keys k with from <= k < to, as they were before this batch: it takes effect before the batch's puts and is
+ * not seen by its own reads. For cutting logs in large steps, not for hot paths; not between save and release. */
 FTS_MUST_USE enum fts_status fts_txn_delete_range(struct fts_txn *txn, struct fts_bytes from, struct fts_bytes to);
 
 /* Mark a place; roll back to the last mark; forget the last mark. They nest. */
@@ -76,7 +77,7 @@ struct fts_cursor;
 /* Over keys with this prefix (borrowed until close), ascending from `from` (borrowed; empty: the first).
  * Sees a batch's own writes. Returned (fts_cursor_close). Short-lived only: it keeps old versions alive. */
 FTS_MUST_USE enum fts_status fts_txn_scan(struct fts_txn *txn, struct fts_bytes prefix, struct fts_bytes from,
-                                          struct fts_cursor **out_cursor);
+					  struct fts_cursor **out_cursor);
 /* True: *out_key and *out_value are borrowed until the next call. False: end, or an error (fts_cursor_status). */
 bool fts_cursor_next(struct fts_cursor *cursor, struct fts_bytes *out_key, struct fts_bytes *out_value);
 enum fts_status fts_cursor_status(const struct fts_cursor *cursor);

@@ -1,0 +1,196 @@
+/* Why this file exists: opening, closing, flushing and copying a store, with every size bounded: RocksDB's own
+ * defaults are unbounded open files and logs, and memory for machines larger than ours.
+ *
+ * Invariants: nothing on disk is thrown away to make an open succeed. A directory that holds tables or a log but
+ * no CURRENT is damaged, not new: RocksDB itself would start afresh on top of it. */
+#include "store/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "store/fault.h"
+#include "store/internal.h"
+
+enum {
+	BACKGROUND_JOBS = 2,
+	OPEN_FILES_MAX = 128,
+	INFO_LOG_COUNT = 2,
+	INFO_LOG_BYTES = 1024 * 1024,
+	MANIFEST_BYTES = 4 * 1024 * 1024,
+	WRITE_BUFFER_COUNT = 3,
+	BLOOM_BITS_PER_KEY = 10,
+	INFO_LOG_WARN = 2,
+	WAL_RECOVERY_TOLERATE_TORN_TAIL = 0,
+};
+#define DEFAULT_BUFFER_BYTES ((size_t)8 * 1024 * 1024)
+
+static void set_table_options(struct fts_store *store, size_t cache_bytes)
+{
+	store->cache = rocksdb_cache_create_lru(cache_bytes);
+	store->table_options = rocksdb_block_based_options_create();
+	rocksdb_block_based_options_set_block_cache(store->table_options, store->cache);
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks(store->table_options, 1);
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(store->table_options, 1);
+	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(store->table_options, 1);
+	rocksdb_block_based_options_set_filter_policy(store->table_options,
+						      rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS_PER_KEY));
+	rocksdb_options_set_block_based_table_factory(store->options, store->table_options);
+}
+
+static void set_options(struct fts_store *store, const struct fts_store_options *options)
+{
+	size_t buffer = options->write_buffer_bytes == 0 ? DEFAULT_BUFFER_BYTES : options->write_buffer_bytes;
+	size_t cache = options->block_cache_bytes == 0 ? DEFAULT_BUFFER_BYTES : options->block_cache_bytes;
+	store->options = rocksdb_options_create();
+	rocksdb_options_set_create_if_missing(store->options, options->create_if_missing);
+	rocksdb_options_set_write_buffer_size(store->options, buffer);
+	rocksdb_options_set_max_write_buffer_number(store->options, WRITE_BUFFER_COUNT);
+	rocksdb_options_set_max_background_jobs(store->options, BACKGROUND_JOBS);
+	rocksdb_options_set_max_open_files(store->options, OPEN_FILES_MAX);
+	rocksdb_options_set_keep_log_file_num(store->options, INFO_LOG_COUNT);
+	rocksdb_options_set_max_log_file_size(store->options, INFO_LOG_BYTES);
+	rocksdb_options_set_max_manifest_file_size(store->options, MANIFEST_BYTES);
+	rocksdb_options_set_info_log_level(store->options, INFO_LOG_WARN);
+	rocksdb_options_set_stats_dump_period_sec(store->options, 0);
+	rocksdb_options_set_stats_persist_period_sec(store->options, 0);
+	rocksdb_options_set_compression(store->options, rocksdb_no_compression);
+	rocksdb_options_set_paranoid_checks(store->options, 1);
+	/* A torn tail is what a crash leaves and is dropped; damage anywhere else must stop the open, where
+	 * RocksDB's default would silently forget everything behind it. */
+	rocksdb_options_set_wal_recovery_mode(store->options, WAL_RECOVERY_TOLERATE_TORN_TAIL);
+	set_table_options(store, cache);
+
+	store->read_options = rocksdb_readoptions_create();
+	store->write_options = rocksdb_writeoptions_create();
+	rocksdb_writeoptions_disable_WAL(store->write_options, !options->write_ahead_log);
+	if (options->write_ahead_log) {
+		store->sync_options = rocksdb_writeoptions_create();
+		rocksdb_writeoptions_set_sync(store->sync_options, 1);
+	}
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+	size_t name_size = strlen(name), end_size = strlen(end);
+	return name_size > end_size && strcmp(name + name_size - end_size, end) == 0;
+}
+
+/* Whether dir has CURRENT, and whether it has files that only a database with CURRENT can have made. */
+static enum fts_status look_at_dir(const char *dir, bool *out_present, bool *out_remains)
+{
+	DIR *handle = opendir(dir);
+	*out_present = false;
+	*out_remains = false;
+	if (handle == NULL) return errno == ENOENT ? FTS_OK : errno == ENOSPC ? FTS_RESOURCE_EXHAUSTED : FTS_INTERNAL;
+	for (struct dirent *entry = readdir(handle); entry != NULL; entry = readdir(handle)) {
+		if (strcmp(entry->d_name, "CURRENT") == 0) *out_present = true;
+		if (ends_with(entry->d_name, ".sst") || ends_with(entry->d_name, ".log")) *out_remains = true;
+	}
+	closedir(handle);
+	return FTS_OK;
+}
+
+static enum fts_status check_dir(const char *dir, bool create_if_missing, struct fts_error *out_error)
+{
+	bool present, remains;
+	enum fts_status status = look_at_dir(dir, &present, &remains);
+	if (status != FTS_OK)
+		return fts_error_set(out_error, status, "can't read the directory %s: %s", dir, strerror(errno));
+	if (present) return FTS_OK;
+	if (remains)
+		return fts_error_set(out_error, FTS_DATA_LOSS,
+				     "%s is damaged: it holds data but its file CURRENT is gone; restore the directory "
+				     "from a copy, or move it away to start empty",
+				     dir);
+	if (!create_if_missing) return fts_error_set(out_error, FTS_NOT_FOUND, "there is no store in %s", dir);
+	return FTS_OK;
+}
+
+static enum fts_status explain_open(char *message, const char *dir, struct fts_error *out_error)
+{
+	enum fts_status status = ftsi_store_classify(message);
+	if (status == FTS_UNAVAILABLE)
+		fts_error_set(out_error, status, "%s is in use by another process", dir);
+	else if (status == FTS_RESOURCE_EXHAUSTED)
+		fts_error_set(out_error, status, "no space left on the disk of %s", dir);
+	else
+		fts_error_set(out_error, status,
+			      "%s can't be opened: %.300s; nothing was changed: restore the directory from a copy, or "
+			      "move it away to start empty",
+			      dir, message);
+	rocksdb_free(message);
+	return status;
+}
+
+enum fts_status fts_store_open(const char *dir, const struct fts_store_options *options, struct fts_store **out_store,
+			       struct fts_error *out_error)
+{
+	char *message = NULL;
+	struct fts_store *store = NULL;
+	enum fts_status status = check_dir(dir, options->create_if_missing, out_error);
+	if (status != FTS_OK) return status;
+	store = calloc(1, sizeof *store);
+	if (store == NULL || (store->dir = strdup(dir)) == NULL) {
+		status = fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory to open %s", dir);
+		goto out;
+	}
+	set_options(store, options);
+	store->db = rocksdb_open(store->options, dir, &message);
+	if (message != NULL) {
+		status = explain_open(message, dir, out_error);
+		goto out;
+	}
+	*out_store = store;
+	return FTS_OK;
+out:
+	fts_store_close(store);
+	return status;
+}
+
+void fts_store_close(struct fts_store *store)
+{
+	if (store == NULL) return;
+	if (store->db != NULL) rocksdb_close(store->db);
+	if (store->sync_options != NULL) rocksdb_writeoptions_destroy(store->sync_options);
+	if (store->write_options != NULL) rocksdb_writeoptions_destroy(store->write_options);
+	if (store->read_options != NULL) rocksdb_readoptions_destroy(store->read_options);
+	if (store->table_options != NULL) rocksdb_block_based_options_destroy(store->table_options);
+	if (store->cache != NULL) rocksdb_cache_destroy(store->cache);
+	if (store->options != NULL) rocksdb_options_destroy(store->options);
+	free(store->dir);
+	free(store);
+}
+
+enum fts_status fts_store_flush(struct fts_store *store)
+{
+	char *message = NULL;
+	rocksdb_flushoptions_t *options;
+	enum fts_status status = ftsi_store_fault(FTSI_STORE_FLUSH);
+	if (status != FTS_OK) return status;
+	options = rocksdb_flushoptions_create();
+	rocksdb_flushoptions_set_wait(options, 1);
+	rocksdb_flush(store->db, options, &message);
+	rocksdb_flushoptions_destroy(options);
+	return ftsi_store_status(message, "store.flush_failed", store->dir);
+}
+
+enum fts_status fts_store_checkpoint(struct fts_store *store, const char *dir)
+{
+	char *message = NULL;
+	rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(store->db, &message);
+	if (message == NULL) rocksdb_checkpoint_create(checkpoint, dir, 0, &message);
+	if (checkpoint != NULL) rocksdb_checkpoint_object_destroy(checkpoint);
+	return ftsi_store_status(message, "store.checkpoint_failed", store->dir);
+}
+
+uint64_t fts_store_disk_bytes(struct fts_store *store)
+{
+	uint64_t bytes = 0;
+	if (rocksdb_property_int(store->db, "rocksdb.total-sst-files-size", &bytes) != 0) return 0;
+	return bytes;
+}

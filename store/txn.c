@@ -1,0 +1,175 @@
+/* Why this file exists: batches with read-your-writes and nested marks, and read-only views (store/store.h).
+ *
+ * Invariants: a batch reaches RocksDB in one write. Range deletes of a batch take effect before its puts. */
+#include "store/txn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "store/fault.h"
+#include "store/key.h"
+
+enum fts_status fts_txn_begin(struct fts_store *store, struct fts_txn **out_txn)
+{
+	struct fts_txn *txn = calloc(1, sizeof *txn);
+	if (txn == NULL || (txn->overlay = ftsi_overlay_create()) == NULL) {
+		free(txn);
+		return FTS_RESOURCE_EXHAUSTED;
+	}
+	txn->store = store;
+	txn->read_options = store->read_options;
+	*out_txn = txn;
+	return FTS_OK;
+}
+
+enum fts_status fts_store_view(struct fts_store *store, struct fts_txn **out_view)
+{
+	struct fts_txn *view = calloc(1, sizeof *view);
+	if (view == NULL) return FTS_RESOURCE_EXHAUSTED;
+	view->store = store;
+	view->snapshot = rocksdb_create_snapshot(store->db);
+	view->read_options = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_snapshot(view->read_options, view->snapshot);
+	*out_view = view;
+	return FTS_OK;
+}
+
+void fts_txn_abort(struct fts_txn *txn)
+{
+	if (txn == NULL) return;
+	if (txn->snapshot != NULL) {
+		rocksdb_readoptions_destroy(txn->read_options);
+		rocksdb_release_snapshot(txn->store->db, txn->snapshot);
+	}
+	for (struct range *range = txn->ranges; range != NULL;) {
+		struct range *next = range->next;
+		free(range);
+		range = next;
+	}
+	ftsi_overlay_destroy(txn->overlay);
+	free(txn);
+}
+
+void fts_value_release(struct fts_value *value)
+{
+	if (value->owner != NULL) rocksdb_pinnableslice_destroy(value->owner);
+	*value = (struct fts_value){0};
+}
+
+static enum fts_status get_from_store(struct fts_txn *txn, struct fts_bytes key, struct fts_value *out_value)
+{
+	char *message = NULL;
+	size_t size;
+	const char *data;
+	rocksdb_pinnableslice_t *slice;
+	enum fts_status status = ftsi_store_fault(FTSI_STORE_READ);
+	if (status != FTS_OK) return status;
+	slice = rocksdb_get_pinned(txn->store->db, txn->read_options, (const char *)key.data, key.size_bytes, &message);
+	if (message != NULL) return ftsi_store_status(message, "store.read_failed", txn->store->dir);
+	if (slice == NULL) return FTS_NOT_FOUND;
+	data = rocksdb_pinnableslice_value(slice, &size);
+	*out_value = (struct fts_value){(const uint8_t *)data, size, slice};
+	return FTS_OK;
+}
+
+enum fts_status fts_txn_get(struct fts_txn *txn, struct fts_bytes key, struct fts_value *out_value)
+{
+	const struct ftsi_overlay_node *node = txn->overlay == NULL ? NULL : ftsi_overlay_find(txn->overlay, key);
+	if (node == NULL || node->state == FTSI_OVERLAY_ABSENT) return get_from_store(txn, key, out_value);
+	if (node->state == FTSI_OVERLAY_DELETED) return FTS_NOT_FOUND;
+	*out_value = (struct fts_value){node->value.data, node->value.size_bytes, NULL};
+	return FTS_OK;
+}
+
+enum fts_status fts_txn_put(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes value)
+{
+	FTS_ASSERT(txn->overlay != NULL && key.size_bytes > 0 && key.size_bytes <= FTS_KEY_MAX);
+	return ftsi_overlay_set(txn->overlay, key, value, FTSI_OVERLAY_PUT) ? FTS_OK : FTS_RESOURCE_EXHAUSTED;
+}
+
+enum fts_status fts_txn_delete(struct fts_txn *txn, struct fts_bytes key)
+{
+	const struct fts_bytes nothing = {NULL, 0};
+	FTS_ASSERT(txn->overlay != NULL && key.size_bytes > 0 && key.size_bytes <= FTS_KEY_MAX);
+	return ftsi_overlay_set(txn->overlay, key, nothing, FTSI_OVERLAY_DELETED) ? FTS_OK : FTS_RESOURCE_EXHAUSTED;
+}
+
+enum fts_status fts_txn_delete_range(struct fts_txn *txn, struct fts_bytes from, struct fts_bytes to)
+{
+	struct range *range;
+	FTS_ASSERT(txn->overlay != NULL && txn->mark_count == 0);
+	FTS_ASSERT(from.size_bytes <= FTS_KEY_MAX && to.size_bytes <= FTS_KEY_MAX);
+	range = malloc(sizeof *range + from.size_bytes + to.size_bytes);
+	if (range == NULL) return FTS_RESOURCE_EXHAUSTED;
+	memcpy(range->bytes, from.data, from.size_bytes);
+	memcpy(range->bytes + from.size_bytes, to.data, to.size_bytes);
+	range->from = (struct fts_bytes){range->bytes, from.size_bytes};
+	range->to = (struct fts_bytes){range->bytes + from.size_bytes, to.size_bytes};
+	range->next = txn->ranges;
+	txn->ranges = range;
+	return FTS_OK;
+}
+
+void fts_txn_save(struct fts_txn *txn)
+{
+	FTS_ASSERT(txn->overlay != NULL);
+	txn->mark_count++;
+	if (!ftsi_overlay_save(txn->overlay)) txn->failed = true;
+}
+
+void fts_txn_rollback(struct fts_txn *txn)
+{
+	FTS_ASSERT(txn->mark_count > 0);
+	txn->mark_count--;
+	if (!txn->failed) ftsi_overlay_rollback(txn->overlay);
+}
+
+void fts_txn_release(struct fts_txn *txn)
+{
+	FTS_ASSERT(txn->mark_count > 0);
+	txn->mark_count--;
+	if (!txn->failed) ftsi_overlay_release(txn->overlay);
+}
+
+static rocksdb_writebatch_t *make_batch(const struct fts_txn *txn)
+{
+	const struct fts_bytes first = {NULL, 0};
+	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+	for (const struct range *range = txn->ranges; range != NULL; range = range->next)
+		rocksdb_writebatch_delete_range(batch, (const char *)range->from.data, range->from.size_bytes,
+						(const char *)range->to.data, range->to.size_bytes);
+	for (const struct ftsi_overlay_node *node = ftsi_overlay_seek(txn->overlay, first); node != NULL;
+	     node = node->next[0]) {
+		const char *key = (const char *)node->key.data;
+		if (node->state == FTSI_OVERLAY_PUT)
+			rocksdb_writebatch_put(batch, key, node->key.size_bytes, (const char *)node->value.data,
+					       node->value.size_bytes);
+		else if (node->state == FTSI_OVERLAY_DELETED)
+			rocksdb_writebatch_delete(batch, key, node->key.size_bytes);
+	}
+	return batch;
+}
+
+static enum fts_status write_batch(const struct fts_txn *txn, bool sync)
+{
+	char *message = NULL;
+	rocksdb_writebatch_t *batch;
+	enum fts_status status = txn->failed ? FTS_RESOURCE_EXHAUSTED : ftsi_store_fault(FTSI_STORE_WRITE);
+	if (status != FTS_OK) return status;
+	batch = make_batch(txn);
+	rocksdb_write(txn->store->db, sync ? txn->store->sync_options : txn->store->write_options, batch, &message);
+	rocksdb_writebatch_destroy(batch);
+	return ftsi_store_status(message, "store.write_failed", txn->store->dir);
+}
+
+enum fts_status fts_txn_commit(struct fts_txn **txn, bool sync)
+{
+	enum fts_status status;
+	FTS_ASSERT((*txn)->overlay != NULL && (*txn)->mark_count == 0);
+	FTS_ASSERT(!sync || (*txn)->store->sync_options != NULL);
+	status = write_batch(*txn, sync);
+	fts_txn_abort(*txn);
+	*txn = NULL;
+	return status;
+}

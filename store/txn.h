@@ -1,0 +1,26 @@
+/* Why this file exists: the inside of a transaction, shared by its reads and writes (txn.c) and scans (cursor.c).
+ *
+ * Invariant: overlay is NULL exactly for views, snapshot exactly for batches. */
+#ifndef FTS_STORE_TXN_H
+#define FTS_STORE_TXN_H
+
+#include "store/internal.h"
+#include "store/overlay.h"
+
+struct range {
+	struct range *next;
+	struct fts_bytes from, to; /* owned, one block with the range */
+	uint8_t bytes[];
+};
+
+struct fts_txn {
+	struct fts_store *store;
+	struct ftsi_overlay *overlay;
+	struct range *ranges; /* owned */
+	unsigned mark_count;
+	bool failed; /* a mark could not be set: no memory. The batch can only be dropped. */
+	const rocksdb_snapshot_t *snapshot;
+	rocksdb_readoptions_t *read_options; /* owned for a view, the store's for a batch */
+};
+
+#endif
