@@ -27,6 +27,10 @@ struct ftsi_budget {
 	size_t max_bytes;
 };
 
+/* Take size_bytes out of budget (NULL: unlimited); false: that is not left, nothing was taken. Thread: any. */
+bool ftsi_budget_take(struct ftsi_budget *budget, size_t size_bytes);
+void ftsi_budget_give(struct ftsi_budget *budget, size_t size_bytes);
+
 /* message: borrowed until the callback returns (what follows the 8-byte length). Runs on one of nng's threads:
  * be short, don't block. ftsi_conn_send and ftsi_conn_close may be called. */
 typedef void (*ftsi_message_fn)(void *ctx, struct ftsi_conn *conn, struct fts_bytes message);

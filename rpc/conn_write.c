@@ -1,0 +1,190 @@
+/* Why this file exists: see conn.h; here: what a connection writes. Two buffers: messages are appended to one while
+ * nng sends the other; they change places when it is through. */
+#include "rpc/conn_internal.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+
+#define OUT_FIRST_BYTES 4096u
+#define OUT_KEEP_BYTES 65536u
+
+bool ftsi_conn_backlog_is_high(const struct ftsi_conn *conn)
+{
+	return atomic_load_explicit(&conn->backlog_bytes, memory_order_relaxed) > conn->options.backlog_high_bytes;
+}
+
+/* Called with out_mutex held. */
+static void backlog_note(struct ftsi_conn *conn)
+{
+	size_t flying_bytes = conn->flying.end - conn->flying.begin;
+	atomic_store_explicit(&conn->backlog_bytes, conn->pending.end + flying_bytes, memory_order_relaxed);
+}
+
+/* Room for size_bytes more behind pending.end. Called with out_mutex held. */
+static bool reserve(struct ftsi_buffer *buffer, size_t size_bytes)
+{
+	size_t need = buffer->end + size_bytes;
+	if (need <= buffer->capacity_bytes) return true;
+	size_t capacity = buffer->capacity_bytes < OUT_FIRST_BYTES ? OUT_FIRST_BYTES : buffer->capacity_bytes * 2;
+	while (capacity < need)
+		capacity *= 2;
+	return ftsi_buffer_resize(buffer, capacity);
+}
+
+/* protobuf-c packs into this: bounded, and in one pass, where asking for the size first takes two. */
+struct pack_target {
+	ProtobufCBuffer base;
+	struct ftsi_buffer *buffer;
+	size_t left_bytes;
+	bool failed;
+};
+
+static void pack_append(ProtobufCBuffer *base, size_t size_bytes, const uint8_t *data)
+{
+	struct pack_target *target = (struct pack_target *)(void *)base;
+	if (target->failed) return;
+	if (size_bytes > target->left_bytes || !reserve(target->buffer, size_bytes)) {
+		target->failed = true;
+		return;
+	}
+	memcpy(target->buffer->data + target->buffer->end, data, size_bytes);
+	target->buffer->end += size_bytes;
+	target->left_bytes -= size_bytes;
+}
+
+static bool append_payload(struct ftsi_buffer *out, const struct ftsi_outgoing *outgoing, size_t left_bytes)
+{
+	struct pack_target target = {.base = {.append = pack_append}, .buffer = out, .left_bytes = left_bytes};
+	if (outgoing->message != NULL)
+		protobuf_c_message_pack_to_buffer(outgoing->message, &target.base);
+	else if (outgoing->payload.size_bytes > 0)
+		pack_append(&target.base, outgoing->payload.size_bytes, outgoing->payload.data);
+	return !target.failed;
+}
+
+/* Append one message to pending; on failure pending is as before. Called with out_mutex held. */
+static enum fts_status append(struct ftsi_conn *conn, const struct ftsi_outgoing *outgoing, size_t *out_size_bytes)
+{
+	struct ftsi_buffer *out = &conn->pending;
+	size_t start = out->end;
+	size_t head_bytes = FTSI_LENGTH_BYTES + outgoing->route.size_bytes;
+	FTS_ASSERT(outgoing->route.size_bytes <= FTSI_ROUTE_MAX_BYTES);
+	if (!reserve(out, head_bytes + FTSI_HEADER_MAX_BYTES)) return FTS_RESOURCE_EXHAUSTED;
+	memcpy(out->data + start + FTSI_LENGTH_BYTES, outgoing->route.data, outgoing->route.size_bytes);
+	uint8_t *header = out->data + start + head_bytes;
+	size_t header_bytes = outgoing->call != NULL
+				  ? ftsi_call_header_write(&conn->writer.call, outgoing->call, header)
+				  : ftsi_reply_header_write(&conn->writer.reply, outgoing->reply, header);
+	if (header_bytes == 0) return FTS_INVALID_ARGUMENT;
+	out->end = start + head_bytes + header_bytes;
+	size_t size_bytes = out->end - start - FTSI_LENGTH_BYTES;
+	if (!append_payload(out, outgoing, FTS_MESSAGE_MAX - size_bytes)) {
+		out->end = start;
+		return FTS_RESOURCE_EXHAUSTED;
+	}
+	size_bytes = out->end - start - FTSI_LENGTH_BYTES;
+	ftsi_put_be64(out->data + start, size_bytes);
+	if (out_size_bytes != NULL) *out_size_bytes = size_bytes;
+	return FTS_OK;
+}
+
+/* Take what is pending for a send. True: the caller is to call transmit. Called with out_mutex held. */
+static bool take_off(struct ftsi_conn *conn)
+{
+	if (conn->sending || conn->pending.end == 0 || ftsi_conn_is_closed(conn)) return false;
+	struct ftsi_buffer empty = conn->flying;
+	conn->flying = conn->pending;
+	empty.begin = empty.end = 0;
+	conn->pending = empty;
+	conn->sending = true;
+	return true;
+}
+
+/* Give flying to nng. The send holds a reference of its own. */
+static void transmit(struct ftsi_conn *conn)
+{
+	nng_iov iov = {conn->flying.data + conn->flying.begin, conn->flying.end - conn->flying.begin};
+	ftsi_conn_hold(conn);
+	nng_aio_set_iov(conn->send_aio, 1, &iov);
+	nng_stream_send(conn->stream, conn->send_aio);
+	/* As with a receive: nng forgets a send that is posted after the close. */
+	if (ftsi_conn_is_closed(conn)) {
+		nng_stream_close(conn->stream);
+		nng_aio_cancel(conn->send_aio);
+	}
+	ftsi_conn_release(conn);
+}
+
+void ftsi_conn_flush(struct ftsi_conn *conn)
+{
+	pthread_mutex_lock(&conn->out_mutex);
+	bool go = take_off(conn);
+	pthread_mutex_unlock(&conn->out_mutex);
+	if (!go) return;
+	ftsi_conn_hold(conn); /* by the send, until `sending` is false again */
+	transmit(conn);
+}
+
+enum fts_status ftsi_conn_send(struct ftsi_conn *conn, const struct ftsi_outgoing *outgoing, size_t *out_size_bytes)
+{
+	bool go = false;
+	enum fts_status st = FTS_UNAVAILABLE;
+	pthread_mutex_lock(&conn->out_mutex);
+	if (!ftsi_conn_is_closed(conn)) {
+		st = append(conn, outgoing, out_size_bytes);
+		conn->out_used = true;
+		backlog_note(conn);
+		go = !ftsi_conn_reading_here(conn) && take_off(conn);
+	}
+	bool too_much = ftsi_conn_backlog_bytes(conn) > conn->options.backlog_max_bytes;
+	pthread_mutex_unlock(&conn->out_mutex);
+	if (go) {
+		ftsi_conn_hold(conn);
+		transmit(conn);
+	}
+	if (too_much) ftsi_conn_close(conn, "peer reads too slowly");
+	return st;
+}
+
+bool ftsi_conn_pause(struct ftsi_conn *conn)
+{
+	pthread_mutex_lock(&conn->out_mutex);
+	bool pause = conn->sending && ftsi_conn_backlog_is_high(conn);
+	if (pause) conn->paused = true;
+	pthread_mutex_unlock(&conn->out_mutex);
+	return pause;
+}
+
+/* Account for what was sent. Returns true when there is more to send. Called with out_mutex held. */
+static bool land(struct ftsi_conn *conn, size_t sent_bytes)
+{
+	struct ftsi_buffer *flying = &conn->flying;
+	uint64_t total = atomic_load_explicit(&conn->sent_bytes, memory_order_relaxed);
+	atomic_store_explicit(&conn->sent_bytes, total + sent_bytes, memory_order_relaxed);
+	flying->begin += sent_bytes;
+	FTS_ASSERT(flying->begin <= flying->end);
+	if (flying->begin == flying->end) {
+		flying->begin = flying->end = 0;
+		if (flying->capacity_bytes > OUT_KEEP_BYTES) ftsi_buffer_free(flying);
+		conn->sending = false;
+		take_off(conn);
+	}
+	backlog_note(conn);
+	return conn->sending;
+}
+
+void ftsi_conn_on_sent(void *arg)
+{
+	struct ftsi_conn *conn = arg;
+	int error = nng_aio_result(conn->send_aio);
+	if (error != 0) ftsi_conn_close(conn, error == NNG_ECONNSHUT ? "peer closed" : nng_strerror(error));
+	pthread_mutex_lock(&conn->out_mutex);
+	bool more = error == 0 && land(conn, nng_aio_count(conn->send_aio));
+	bool resume = conn->paused && (!more || !ftsi_conn_backlog_is_high(conn));
+	if (resume) conn->paused = false;
+	pthread_mutex_unlock(&conn->out_mutex);
+	if (more) transmit(conn);
+	if (resume) ftsi_conn_read(conn);
+	if (!more) ftsi_conn_release(conn);
+}
