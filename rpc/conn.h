@@ -91,6 +91,11 @@ enum fts_status ftsi_conn_send(struct ftsi_conn *conn, const struct ftsi_outgoin
 /* Bytes appended that nng has not taken yet. */
 size_t ftsi_conn_backlog_bytes(struct ftsi_conn *conn);
 bool ftsi_conn_is_closed(const struct ftsi_conn *conn);
+/* Nothing is waiting to be written or being written. */
+bool ftsi_conn_is_flushed(struct ftsi_conn *conn);
+/* Changes with each receive: what was timed in one on_message holds for the next of the same batch. Only within
+ * a callback. */
+uint64_t ftsi_conn_batch(const struct ftsi_conn *conn);
 
 /* To be called now and then (every 100 ms to 1 s) for each connection: closes it when its handshake or the
  * next byte of a half-sent message is overdue, notices a TLS peer that went away unseen, gives idle buffers

@@ -41,6 +41,7 @@ struct ftsi_conn {
 	uint64_t skip_bytes; /* of a refused message, still to come */
 	bool hello_done;
 	uint32_t small_read_count;
+	uint64_t batch;
 
 	/* Guarded by out_mutex. */
 	pthread_mutex_t out_mutex;

@@ -21,6 +21,11 @@ bool ftsi_conn_reading_here(const struct ftsi_conn *conn)
 	return reading_here == conn;
 }
 
+uint64_t ftsi_conn_batch(const struct ftsi_conn *conn)
+{
+	return conn->batch;
+}
+
 static size_t held_bytes(const struct ftsi_conn *conn)
 {
 	return conn->in.end - conn->in.begin;
@@ -93,6 +98,7 @@ static enum parse_result parse(struct ftsi_conn *conn)
 {
 	enum parse_result result = PARSE_MORE;
 	reading_here = conn;
+	conn->batch++;
 	while (!ftsi_conn_is_closed(conn) && parse_step(conn)) {
 		if (!ftsi_conn_backlog_is_high(conn)) continue;
 		ftsi_conn_flush(conn);

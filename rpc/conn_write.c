@@ -147,6 +147,14 @@ enum fts_status ftsi_conn_send(struct ftsi_conn *conn, const struct ftsi_outgoin
 	return st;
 }
 
+bool ftsi_conn_is_flushed(struct ftsi_conn *conn)
+{
+	pthread_mutex_lock(&conn->out_mutex);
+	bool flushed = conn->pending.end == 0 && !conn->sending;
+	pthread_mutex_unlock(&conn->out_mutex);
+	return flushed;
+}
+
 bool ftsi_conn_pause(struct ftsi_conn *conn)
 {
 	pthread_mutex_lock(&conn->out_mutex);

@@ -1,0 +1,105 @@
+/* Why this file exists: threads for methods whose handlers may wait or compute for long. One of nng's few threads
+ * must never do that. The queue is a ring of fixed size: full is an answer, not a wait. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "rpc/server_internal.h"
+
+struct ftsi_worker_pool {
+	pthread_mutex_t mutex;
+	pthread_cond_t filled;
+	/* Guarded by mutex. */
+	struct fts_call **ring;
+	uint32_t first;
+	uint32_t call_count;
+	uint32_t queue_max;
+	bool stopping;
+
+	uint32_t thread_count; /* running */
+	pthread_t threads[];
+};
+
+static struct fts_call *pop(struct ftsi_worker_pool *pool)
+{
+	struct fts_call *call = NULL;
+	pthread_mutex_lock(&pool->mutex);
+	while (pool->call_count == 0 && !pool->stopping)
+		pthread_cond_wait(&pool->filled, &pool->mutex);
+	if (pool->call_count > 0) {
+		call = pool->ring[pool->first];
+		pool->first = (pool->first + 1) % pool->queue_max;
+		pool->call_count--;
+	}
+	pthread_mutex_unlock(&pool->mutex);
+	return call;
+}
+
+static void serve(struct fts_call *call)
+{
+	if (atomic_load(&call->server->stopping)) {
+		fts_call_fail(call, FTS_UNAVAILABLE, "the server is shutting down");
+		return;
+	}
+	uint64_t now_ns = fts_clock_monotonic_ns();
+	if (now_ns >= call->deadline_ns) {
+		fts_call_fail(call, FTS_DEADLINE_EXCEEDED, "the time limit passed before a worker was free");
+		return;
+	}
+	atomic_store_explicit(&call->started_ns, now_ns, memory_order_relaxed);
+	ftsi_call_run(call);
+}
+
+static void *work(void *arg)
+{
+	struct ftsi_worker_pool *pool = arg;
+	struct fts_call *call;
+	while ((call = pop(pool)) != NULL)
+		serve(call);
+	return NULL;
+}
+
+struct ftsi_worker_pool *ftsi_worker_pool_create(uint32_t thread_count, uint32_t queue_max)
+{
+	struct ftsi_worker_pool *pool = calloc(1, sizeof *pool + thread_count * sizeof pool->threads[0]);
+	if (pool == NULL) return NULL;
+	pool->ring = calloc(queue_max, sizeof(struct fts_call *));
+	pool->queue_max = queue_max;
+	pthread_mutex_init(&pool->mutex, NULL);
+	pthread_cond_init(&pool->filled, NULL);
+	while (pool->ring != NULL && pool->thread_count < thread_count) {
+		if (pthread_create(&pool->threads[pool->thread_count], NULL, work, pool) != 0) break;
+		pthread_setname_np(pool->threads[pool->thread_count], "fts:worker");
+		pool->thread_count++;
+	}
+	if (pool->thread_count > 0) return pool;
+	ftsi_worker_pool_destroy(pool);
+	return NULL;
+}
+
+void ftsi_worker_pool_destroy(struct ftsi_worker_pool *pool)
+{
+	if (pool == NULL) return;
+	pthread_mutex_lock(&pool->mutex);
+	pool->stopping = true;
+	pthread_cond_broadcast(&pool->filled);
+	pthread_mutex_unlock(&pool->mutex);
+	for (uint32_t i = 0; i < pool->thread_count; i++)
+		pthread_join(pool->threads[i], NULL);
+	pthread_cond_destroy(&pool->filled);
+	pthread_mutex_destroy(&pool->mutex);
+	free(pool->ring);
+	free(pool);
+}
+
+bool ftsi_worker_pool_push(struct ftsi_worker_pool *pool, struct fts_call *call)
+{
+	pthread_mutex_lock(&pool->mutex);
+	bool room = pool->call_count < pool->queue_max && !pool->stopping;
+	if (room) {
+		pool->ring[(pool->first + pool->call_count) % pool->queue_max] = call;
+		pool->call_count++;
+		pthread_cond_signal(&pool->filled);
+	}
+	pthread_mutex_unlock(&pool->mutex);
+	return room;
+}
