@@ -1,0 +1,35 @@
+/* Why this file exists: the lottery for agencies that speak the text protocol (docs/lottery.md): a listener of its own
+ * that turns lines into calls on this node, as any other caller makes them, and answers back into lines.
+ *
+ * Invariants: one thread, plain sockets, no packet is answered before its call was; the packets of one connection are
+ * run one after another. Everything is bounded: connections, bytes of a line, calls in flight, bytes of answers, and
+ * how long a silent or half-told connection is kept. What one connection does is never felt by another. */
+#ifndef FTS_SERVER_LOTTERY_TEXT_H
+#define FTS_SERVER_LOTTERY_TEXT_H
+
+#include <fts/rpc.h>
+
+#define FTSI_TEXT_DRAW "text"
+#define FTSI_TEXT_NUMBER 7574
+
+struct ftsi_text_gateway;
+
+struct ftsi_text_options {
+	const char *listen;          /* HOST:PORT. Borrowed. */
+	struct fts_channel *channel; /* to this node. Borrowed until destroy. */
+	uint32_t agencies;           /* of the draw, when it is opened on first use */
+};
+
+/* Listen, and serve from a thread of its own. out_gateway: returned (destroy). Thread: main.
+ * Errors: UNAVAILABLE (address in use or not to be had), RESOURCE_EXHAUSTED. */
+FTS_MUST_USE enum fts_status ftsi_text_gateway_start(const struct ftsi_text_options *options,
+						     struct ftsi_text_gateway **out_gateway,
+						     struct fts_error *out_error);
+/* Take nothing new, answer what is stored or being stored, let waiters for winners go; wait timeout_ms at most.
+ * Thread: main. */
+void ftsi_text_gateway_drain(struct ftsi_text_gateway *gateway, uint32_t timeout_ms);
+/* Close everything, end the thread, free (owned; NULL: no-op). The channel must have been closed before: its
+ * callbacks end in the gateway. Thread: main. */
+void ftsi_text_gateway_destroy(struct ftsi_text_gateway *gateway);
+
+#endif

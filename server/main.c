@@ -1,0 +1,192 @@
+/* Why this file exists: ftsd's life as a process: what it was told, start, signals, end.
+ *
+ * Exit codes: 0 stopped as asked, 1 could not go on, 2 could not start. A start that fails leaves one line on standard
+ * error, whatever failed. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "server/directory.h"
+#include "server/node.h"
+
+#define READY_POLL_MS 100
+
+enum exit_code { EXIT_STOPPED = 0, EXIT_FATAL = 1, EXIT_NOT_STARTED = 2 };
+
+static enum exit_code not_started(const struct fts_error *error)
+{
+	fprintf(stderr, "ftsd: %s\n", error->detail);
+	return EXIT_NOT_STARTED;
+}
+
+/* Flags, then the file, then what DIR remembers, then defaults. */
+static enum fts_status settle(struct ftsi_settings *settings, const char *config, struct fts_error *out_error)
+{
+	enum fts_status status = FTS_OK;
+	if (config != NULL) status = ftsi_settings_read_file(settings, config, out_error);
+	if (status != FTS_OK) return status;
+	if (settings->data[0] == '\0') snprintf(settings->data, sizeof(settings->data), FTSI_DATA_DEFAULT);
+	if ((status = ftsi_directory_recall(settings, out_error)) != FTS_OK) return status;
+	return ftsi_settings_complete(settings, out_error);
+}
+
+/* Every connection is a descriptor: take as many as the system lets this process have. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0) FTS_LOG_WARN("node.limits", "errno=%d", errno);
+}
+
+/* Before any thread is made, so that all inherit it. Returns a signalfd, or -1. */
+static int catch_signals(sigset_t *out_set)
+{
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(out_set);
+	sigaddset(out_set, SIGTERM);
+	sigaddset(out_set, SIGINT);
+	if (pthread_sigmask(SIG_BLOCK, out_set, NULL) != 0) return -1;
+	return signalfd(-1, out_set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void end_at_once(int number)
+{
+	(void)number;
+	_exit(EXIT_FATAL);
+}
+
+/* From here on a signal ends the process without another thought: what was acknowledged is on disk. */
+static void let_signals_end_it(const sigset_t *set)
+{
+	struct sigaction action = {.sa_handler = end_at_once};
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	pthread_sigmask(SIG_UNBLOCK, set, NULL);
+}
+
+enum wake { WAKE_NOTHING, WAKE_SIGNAL, WAKE_FATAL };
+
+static enum wake wait_for(int signal_fd, int fatal_fd, int timeout_ms)
+{
+	struct pollfd fds[] = {{signal_fd, POLLIN, 0}, {fatal_fd, POLLIN, 0}};
+	int count = poll(fds, 2, timeout_ms);
+	if (count <= 0) return WAKE_NOTHING;
+	return fds[1].revents != 0 ? WAKE_FATAL : WAKE_SIGNAL;
+}
+
+/* Scripts and supervisors wait for this line, so no log level hides it. */
+static void tell_ready(const struct ftsi_settings *settings)
+{
+	enum fts_log_level level = FTS_LOG_LEVEL_INFO;
+	char name[FTSI_NODE_NAME_MAX + 2], listen[FTSI_ADDRESS_MAX + 2], text[FTSI_ADDRESS_MAX + 2];
+	bool serves_text =
+	    settings->lottery_text[0] != '\0' && strcmp(settings->lottery_text, FTSI_LOTTERY_TEXT_OFF) != 0;
+	fts_log_set_level(FTS_LOG_LEVEL_INFO);
+	FTS_LOG_INFO("node.ready", "name=%s listen=%s%s%s pid=%d", fts_log_quote(name, sizeof(name), settings->name),
+		     fts_log_quote(listen, sizeof(listen), settings->listen), serves_text ? " lottery_text=" : "",
+		     serves_text ? fts_log_quote(text, sizeof(text), settings->lottery_text) : "", (int)getpid());
+	if (fts_log_level_parse(settings->log_level, &level)) fts_log_set_level(level);
+}
+
+static enum exit_code fatal(struct ftsi_node *node)
+{
+	struct fts_error error;
+	char detail[FTS_DETAIL_MAX];
+	ftsi_node_fatal(node, &error);
+	FTS_LOG_ERROR("node.fatal", "status=%s detail=%s", fts_status_name(error.status),
+		      fts_log_quote(detail, sizeof(detail), error.detail));
+	_exit(EXIT_FATAL); /* nothing more is written: the next start reads what is on disk */
+}
+
+/* The addresses proved to be usable: keep them. A full disk must not keep a node from serving what it has. */
+static void remember(const struct ftsi_settings *settings)
+{
+	struct fts_error error;
+	char detail[FTS_DETAIL_MAX];
+	if (ftsi_directory_remember(settings, &error) != FTS_OK)
+		FTS_LOG_WARN("node.not_remembered", "detail=%s", fts_log_quote(detail, sizeof(detail), error.detail));
+}
+
+/* Serve until a signal or the end. */
+static enum exit_code serve(struct ftsi_node *node, const struct ftsi_settings *settings, int signal_fd, int fatal_fd,
+			    struct fts_error *out_error)
+{
+	enum wake wake = WAKE_NOTHING;
+	while (wake == WAKE_NOTHING && ftsi_node_wait_ready(node, READY_POLL_MS) != FTS_OK)
+		wake = wait_for(signal_fd, fatal_fd, 0);
+	if (wake == WAKE_NOTHING) {
+		if (ftsi_node_open_gateways(node, out_error) != FTS_OK) return EXIT_NOT_STARTED;
+		remember(settings);
+		tell_ready(settings);
+	}
+	while (wake == WAKE_NOTHING)
+		wake = wait_for(signal_fd, fatal_fd, -1);
+	return wake == WAKE_FATAL ? fatal(node) : EXIT_STOPPED;
+}
+
+static enum exit_code run(struct ftsi_settings *settings, struct fts_error *out_error)
+{
+	sigset_t signals;
+	struct ftsi_node *node = NULL;
+	int lock_fd = -1, fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), signal_fd = catch_signals(&signals);
+	enum exit_code code = EXIT_NOT_STARTED;
+	if (fatal_fd < 0 || signal_fd < 0) {
+		(void)fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of file descriptors");
+		goto out;
+	}
+	raise_limits();
+	if (ftsi_directory_claim(settings, &lock_fd, out_error) != FTS_OK ||
+	    ftsi_node_start(settings, fatal_fd, &node, out_error) != FTS_OK)
+		goto out;
+	code = serve(node, settings, signal_fd, fatal_fd, out_error);
+	if (code == EXIT_STOPPED) {
+		FTS_LOG_INFO("node.stopping", "name=%s", settings->name);
+		let_signals_end_it(&signals);
+	}
+	ftsi_node_stop(node);
+	if (code == EXIT_STOPPED) FTS_LOG_INFO("node.stopped", "name=%s", settings->name);
+out:
+	ftsi_node_destroy(node);
+	int fds[] = {lock_fd, fatal_fd, signal_fd};
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0) close(fds[i]);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	static struct ftsi_settings settings;
+	const char *config = NULL;
+	struct fts_error error = {0};
+	enum fts_log_level level;
+	switch (ftsi_settings_read_flags(argc, argv, &settings, &config, &error)) {
+	case FTSI_FLAGS_HELP:
+		ftsi_settings_help(stdout);
+		return EXIT_STOPPED;
+	case FTSI_FLAGS_VERSION:
+		puts("ftsd " FTS_VERSION);
+		return EXIT_STOPPED;
+	case FTSI_FLAGS_WRONG:
+		return not_started(&error);
+	case FTSI_FLAGS_RUN:
+		break;
+	}
+	umask(027);
+	if (settle(&settings, config, &error) != FTS_OK) return not_started(&error);
+	if (settings.insecure)
+		FTS_LOG_WARN("node.insecure", "listen=%s tls=%s", settings.listen,
+			     settings.tls_ca[0] != '\0' ? "on" : "off");
+	if (fts_log_level_parse(settings.log_level, &level)) fts_log_set_level(level);
+	enum exit_code code = run(&settings, &error);
+	return code == EXIT_NOT_STARTED ? not_started(&error) : code;
+}

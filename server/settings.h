@@ -1,0 +1,65 @@
+/* Why this file exists: what ftsd was told, from all places it is told things: flags, then the configuration file, then
+ * what DIR remembers of earlier starts, then defaults. Each lower place fills only what no higher one has set.
+ *
+ * Invariants: one table (settings.c) names every setting once; flags, file, memory and help all come from it. A value
+ * is checked where it enters, and its error names the flag, or the file and field. Thread: main, before others start.
+ */
+#ifndef FTS_SERVER_SETTINGS_H
+#define FTS_SERVER_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <fts/status.h>
+
+#include "server/address.h"
+
+#define FTSI_NODE_NAME_MAX 64
+#define FTSI_PATH_MAX 1024
+#define FTSI_CLUSTER_MAX (FTSI_NODE_NAME_MAX + FTSI_ADDRESS_MAX)
+#define FTSI_AGENCIES_MAX 10000
+#define FTSI_DATA_DEFAULT "fts-data"
+#define FTSI_LOTTERY_TEXT_OFF "off"
+
+/* Texts are "" and numbers 0 while nobody has set them. */
+struct ftsi_settings {
+	char name[FTSI_NODE_NAME_MAX];
+	char data[FTSI_PATH_MAX];
+	char listen[FTSI_ADDRESS_MAX];
+	char cluster[FTSI_CLUSTER_MAX];
+	char lottery_text[FTSI_ADDRESS_MAX];
+	uint32_t lottery_text_agencies;
+	char tls_ca[FTSI_PATH_MAX];
+	char tls_cert[FTSI_PATH_MAX];
+	char tls_key[FTSI_PATH_MAX];
+	bool insecure;
+	char log_level[8];
+};
+
+enum ftsi_flags {
+	FTSI_FLAGS_RUN,
+	FTSI_FLAGS_HELP,
+	FTSI_FLAGS_VERSION,
+	FTSI_FLAGS_WRONG, /* out_error tells */
+};
+
+/* Read the command line (borrowed). out_settings: zeroed first. out_config: the --config path, borrowed from argv, or
+ * NULL. */
+enum ftsi_flags ftsi_settings_read_flags(int argc, char **argv, struct ftsi_settings *out_settings,
+					 const char **out_config, struct fts_error *out_error);
+/* Fill what is unset from a configuration file (JSON of fts.config.v1.Config; '-' and '_' in names are alike).
+ * Errors: NOT_FOUND (no such file), PERMISSION_DENIED (can't
+ * be read), INVALID_ARGUMENT (names the field and what was expected). path: borrowed. */
+FTS_MUST_USE enum fts_status ftsi_settings_read_file(struct ftsi_settings *settings, const char *path,
+						     struct fts_error *out_error);
+/* Write what a later start of the same node needs, atomically, synced. Errors: RESOURCE_EXHAUSTED (disk full),
+ * UNAVAILABLE (can't be written). path: borrowed. */
+FTS_MUST_USE enum fts_status ftsi_settings_write(const struct ftsi_settings *settings, const char *path,
+						 struct fts_error *out_error);
+/* Fill in the defaults, then check what belongs together. Errors: INVALID_ARGUMENT. */
+FTS_MUST_USE enum fts_status ftsi_settings_complete(struct ftsi_settings *settings, struct fts_error *out_error);
+
+/* The page of --help. */
+void ftsi_settings_help(FILE *out);
+
+#endif
