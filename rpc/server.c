@@ -22,8 +22,6 @@
 #define TICK_MAX_MS 250u
 #define DRAIN_LOOK_MS 5u
 
-#pragma weak ftsi_reflection_register
-
 static void on_accepted(void *arg);
 static void on_tick(void *arg);
 
@@ -117,7 +115,7 @@ enum fts_status fts_server_create(const struct fts_server_options *options, stru
 		st = fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for a server");
 	else if (server->tls)
 		st = ftsi_tls_config_create(&options->tls, FTSI_ROLE_SERVER, NULL, &server->tls_config, out_error);
-	if (st == FTS_OK && ftsi_reflection_register != NULL) st = ftsi_reflection_register(server);
+	if (st == FTS_OK) st = ftsi_reflection_register(server);
 	if (st != FTS_OK) {
 		ftsi_server_release(server);
 		return st;

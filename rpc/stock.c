@@ -1,0 +1,134 @@
+/* Why this file exists: see stock.h. */
+#include "rpc/stock.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "rpc/endpoint.h"
+#include "rpc/tls.h"
+
+static enum fts_status print_url(const struct ftsi_endpoint *endpoint, uint32_t port, bool tls, char *out)
+{
+	int n = snprintf(out, FTSI_URL_MAX_BYTES, endpoint->ipv6 ? "%s://[%s]:%u" : "%s://%s:%u",
+			 tls ? "tls+tcp" : "tcp", endpoint->host, (unsigned)port);
+
+	return n > 0 && n < FTSI_URL_MAX_BYTES && port <= UINT16_MAX ? FTS_OK : FTS_INVALID_ARGUMENT;
+}
+
+/* Port 0 is for listeners only; an endpoint has a port that can be called. */
+static enum fts_status parse_listen(const char *text, struct ftsi_endpoint *out, uint32_t *out_port,
+				    struct fts_error *out_error)
+{
+	char made[FTSI_ENDPOINT_TEXT_BYTES];
+	size_t length = strlen(text);
+	bool any = length > 2 && length + 1 < sizeof made && strcmp(text + length - 2, ":0") == 0;
+
+	memset(made, 0, sizeof made);
+	if (any) {
+		memcpy(made, text, length - 1);
+		made[length - 1] = '1';
+	}
+	enum fts_status status = ftsi_endpoint_parse(any ? made : text, length, out, out_error);
+	if (status == FTS_OK) *out_port = any ? 0 : out->port;
+	return status;
+}
+
+static enum fts_status translate(int nng_error, const char *what, const char *url, struct fts_error *out_error)
+{
+	return fts_error_set(out_error, ftsi_nng_status(nng_error), "can't %s %s: %s", what, url,
+			     nng_strerror(nng_error));
+}
+
+enum fts_status ftsi_stock_listen(nng_socket socket, const char *endpoint, const struct fts_tls *tls,
+				  size_t receive_max_bytes, uint16_t *out_port, void **out_tls,
+				  struct fts_error *out_error)
+{
+	struct ftsi_endpoint parsed;
+	nng_listener listener;
+	nng_tls_config *config = NULL;
+	uint32_t port = 0;
+	int bound = 0, error = 0;
+	char url[FTSI_URL_MAX_BYTES] = "";
+	bool secure = ftsi_tls_wanted(tls);
+	enum fts_status status = parse_listen(endpoint, &parsed, &port, out_error);
+
+	if (status == FTS_OK) status = print_url(&parsed, port, secure, url);
+	if (status == FTS_OK && secure)
+		status = ftsi_tls_config_create(tls, FTSI_ROLE_SERVER, NULL, &config, out_error);
+	if (status != FTS_OK) return status;
+	if ((error = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, receive_max_bytes)) != 0 ||
+	    (error = nng_listener_create(&listener, socket, url)) != 0 ||
+	    (secure && (error = nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, config)) != 0) ||
+	    (error = nng_listener_start(listener, 0)) != 0) {
+		ftsi_stock_tls_free(config);
+		return translate(error, "listen on", url, out_error);
+	}
+	if (nng_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &bound) != 0) bound = (int)port;
+	*out_port = (uint16_t)bound;
+	*out_tls = config;
+	return FTS_OK;
+}
+
+enum fts_status ftsi_stock_dial(nng_socket socket, const char *endpoint, uint16_t port_offset,
+				const struct fts_tls *tls, size_t receive_max_bytes, nng_dialer *out_dialer,
+				void **out_tls, struct fts_error *out_error)
+{
+	struct ftsi_endpoint parsed;
+	nng_tls_config *config = NULL;
+	char url[FTSI_URL_MAX_BYTES] = "";
+	int error = 0;
+	bool secure = ftsi_tls_wanted(tls);
+	enum fts_status status = ftsi_endpoint_parse(endpoint, strlen(endpoint), &parsed, out_error);
+
+	if (status == FTS_OK && print_url(&parsed, (uint32_t)parsed.port + port_offset, secure, url) != FTS_OK)
+		status = fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s: no port %u above it", endpoint,
+				       (unsigned)port_offset);
+	if (status == FTS_OK && secure)
+		status = ftsi_tls_config_create(tls, FTSI_ROLE_CALLER, parsed.host, &config, out_error);
+	if (status != FTS_OK) return status;
+	if ((error = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, receive_max_bytes)) != 0 ||
+	    (error = nng_dialer_create(out_dialer, socket, url)) != 0 ||
+	    (secure && (error = nng_dialer_set_ptr(*out_dialer, NNG_OPT_TLS_CONFIG, config)) != 0) ||
+	    (error = nng_dialer_start(*out_dialer, NNG_FLAG_NONBLOCK)) != 0) {
+		ftsi_stock_tls_free(config);
+		return translate(error, "dial", url, out_error);
+	}
+	*out_tls = config;
+	return FTS_OK;
+}
+
+void ftsi_stock_tls_free(void *tls)
+{
+	if (tls) nng_tls_config_free(tls);
+}
+
+int ftsi_wake_create(void)
+{
+	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+void ftsi_wake_send(int wake_fd)
+{
+	uint64_t one = 1;
+
+	/* Fails only when it is readable anyway. */
+	(void)!write(wake_fd, &one, sizeof one);
+}
+
+void ftsi_wake_clear(int wake_fd)
+{
+	uint64_t count;
+
+	(void)!read(wake_fd, &count, sizeof count);
+}
+
+void ftsi_wake_wait(int wake_fd, int receive_fd, uint32_t timeout_ms)
+{
+	struct pollfd fds[] = {{.fd = wake_fd, .events = POLLIN}, {.fd = receive_fd, .events = POLLIN}};
+
+	(void)poll(fds, receive_fd < 0 ? 1 : 2, timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms);
+}

@@ -1,0 +1,40 @@
+/* Why this file exists: events and health use nng's own sockets; this is the one place where those are given an
+ * address, TLS and the limits that nng leaves open.
+ *
+ * Invariant: no socket listens or dials before its largest message is set: nng's default is none, and a header
+ * of eight bytes makes it reserve what it names. */
+#ifndef FTS_RPC_STOCK_H
+#define FTS_RPC_STOCK_H
+
+#include <nng/nng.h>
+
+#include <fts/rpc.h>
+
+#define FTSI_EVENTS_PORT_OFFSET 1
+#define FTSI_HEALTH_PORT_OFFSET 2
+#define FTSI_URL_MAX_BYTES 192
+
+/* Listen on endpoint ("HOST:PORT", port 0: any free one; borrowed) with tls (borrowed). Sets RECVMAXSZ to
+ * receive_max_bytes first. out_port: the port bound. out_tls: returned, to be freed (nng_tls_config_free) after the
+ * socket is closed; NULL without TLS. Errors: INVALID_ARGUMENT, UNAVAILABLE (address in use). */
+FTS_MUST_USE enum fts_status ftsi_stock_listen(nng_socket socket, const char *endpoint, const struct fts_tls *tls,
+					       size_t receive_max_bytes, uint16_t *out_port, void **out_tls,
+					       struct fts_error *out_error);
+
+/* Begin to dial the socket port_offset above endpoint (borrowed); nng goes on trying until the socket is closed.
+ * out_dialer tells whose a pipe is; else as ftsi_stock_listen. */
+FTS_MUST_USE enum fts_status ftsi_stock_dial(nng_socket socket, const char *endpoint, uint16_t port_offset,
+					     const struct fts_tls *tls, size_t receive_max_bytes,
+					     nng_dialer *out_dialer, void **out_tls, struct fts_error *out_error);
+
+/* What ftsi_stock_listen and ftsi_stock_dial returned; NULL: no-op. */
+void ftsi_stock_tls_free(void *tls);
+
+/* Written into a result so that poll() can wait for nng: an eventfd. -1: none to be had. */
+int ftsi_wake_create(void);
+void ftsi_wake_send(int wake_fd);
+void ftsi_wake_clear(int wake_fd);
+/* Wait until receive_fd or wake_fd can be read, or timeout_ms have passed. */
+void ftsi_wake_wait(int wake_fd, int receive_fd, uint32_t timeout_ms);
+
+#endif

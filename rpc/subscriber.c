@@ -1,0 +1,489 @@
+/* Why this file exists: fts_subscribe (include/fts/events.h): a SUB socket for what happens now, and Events/Replay of
+ * the same node for what was missed, made into one sequence without holes.
+ *
+ * Invariants
+ * - `next` is the first place in the log not yet delivered; everything wanted before it was delivered, or told lost.
+ *   It only grows, so nothing is delivered twice, whichever node it comes from.
+ * - Live events are delivered only while messages are known to be complete: the node's message counter runs without a
+ *   gap since a Replay to the end. After connecting and at each gap there is a Replay first. The socket takes all
+ *   topics (PUB sends them all anyway, SUB filters): the counter counts all.
+ * - Replay is asked of the node that is listened to: another might not have applied yet what this one published.
+ * - A second of silence is checked by a Replay, so that a lost last event isn't missed for ever.
+ * - Everything runs on the subscription's thread; nng's callbacks only wake it. */
+#include <errno.h>
+#include <nng/protocol/pubsub0/sub.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <fts/events.h>
+#include <fts/rpc/v1/events.fts.h>
+
+#include "base/clock.h"
+#include "rpc/endpoint.h"
+#include "rpc/stock.h"
+
+#define RECEIVE_QUEUE_COUNT 4096
+#define SILENCE_MS 1000
+#define CONNECT_MS 2000
+#define REPLAY_MS 2000
+#define REPLAY_COUNT 1000
+#define BACKOFF_FIRST_MS 20
+#define BACKOFF_MAX_MS 1000
+
+struct position {
+	uint64_t index;
+	uint32_t ordinal;
+};
+
+enum phase { WAITING, READY, REFUSED }; /* what fts_subscribe waits for */
+
+struct fts_subscription {
+	struct ftsi_endpoint_list endpoints;
+	uint32_t current; /* of endpoints */
+	char *topic;
+	char *ca_file, *cert_file, *key_file;
+	fts_event_fn on_event;
+	void *ctx;
+	pthread_t thread;
+	int wake_fd;
+	atomic_bool stop;
+	bool ended;           /* the callback wants no more */
+	struct position next; /* index 0: not known yet (from now on) */
+	bool all_kept_wanted; /* from_index 1 and nothing delivered yet: what is gone is no loss */
+	/* the connection, of the thread alone but for pipe_* */
+	nng_socket socket;
+	bool open;
+	void *tls;
+	int receive_fd;
+	atomic_bool pipe_up, pipe_lost;
+	struct fts_channel *channel;
+	uint64_t expected_message; /* 0: unknown */
+	/* the start, guarded by lock */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	enum phase phase;
+	struct fts_error start_error;
+};
+
+static bool before(struct position a, struct position b)
+{
+	return a.index != b.index ? a.index < b.index : a.ordinal < b.ordinal;
+}
+
+static struct position after(uint64_t index, uint32_t ordinal)
+{
+	return ordinal == UINT32_MAX ? (struct position){index + 1, 0} : (struct position){index, ordinal + 1};
+}
+
+static void advance(struct fts_subscription *subscription, struct position to)
+{
+	if (before(subscription->next, to)) subscription->next = to;
+}
+
+static bool finished(struct fts_subscription *subscription)
+{
+	return subscription->ended || atomic_load(&subscription->stop);
+}
+
+/* ---- Delivering ---- */
+
+static void tell(struct fts_subscription *subscription, const struct fts_event *event, uint64_t lost_count)
+{
+	if (!finished(subscription) && !subscription->on_event(subscription->ctx, event, lost_count))
+		subscription->ended = true;
+}
+
+/* lost_count: told with the event when it is new, kept otherwise. */
+static void deliver(struct fts_subscription *subscription, const Fts__Rpc__V1__Event *source, uint64_t *lost_count)
+{
+	struct fts_event event = {.index = source->index,
+				  .ordinal = source->ordinal,
+				  .topic = source->topic,
+				  .payload = {source->payload.data, source->payload.len}};
+
+	if (before((struct position){event.index, event.ordinal}, subscription->next) || finished(subscription)) return;
+	subscription->all_kept_wanted = false;
+	subscription->next = after(event.index, event.ordinal);
+	if (strncmp(event.topic, subscription->topic, strlen(subscription->topic)) != 0) return;
+	uint64_t lost = *lost_count;
+	*lost_count = 0;
+	tell(subscription, &event, lost);
+}
+
+static uint64_t count_lost(struct fts_subscription *subscription, uint64_t oldest_index)
+{
+	uint64_t lost_count = 0;
+
+	if (oldest_index > subscription->next.index) {
+		lost_count = subscription->all_kept_wanted ? 0 : oldest_index - subscription->next.index;
+		subscription->next = (struct position){oldest_index, 0};
+	}
+	return lost_count;
+}
+
+/* ---- Replay ---- */
+
+static enum fts_status ask(struct fts_subscription *subscription, struct position from,
+			   Fts__Rpc__V1__ReplayResponse **out_response, struct fts_error *out_error)
+{
+	Fts__Rpc__V1__ReplayRequest request = FTS__RPC__V1__REPLAY_REQUEST__INIT;
+	struct fts_call_options options = {.timeout_ms = REPLAY_MS, .no_retry = true};
+
+	request.topic = subscription->topic;
+	request.from_index = from.index;
+	request.from_ordinal = from.ordinal;
+	request.limit = REPLAY_COUNT;
+	return fts_events_replay(subscription->channel, &request, &options, out_response, out_error);
+}
+
+/* Where the log stands now. A server that answers with events all the same is read to its end. */
+static enum fts_status find_end(struct fts_subscription *subscription, struct fts_error *out_error)
+{
+	struct position at = {0, 0};
+	bool end = false;
+
+	while (!end && !finished(subscription)) {
+		Fts__Rpc__V1__ReplayResponse *response = NULL;
+		enum fts_status status = ask(subscription, at, &response, out_error);
+		if (status != FTS_OK) return status;
+		struct position next = {response->next_index, response->next_ordinal};
+		end = response->n_events == 0 || !before(at, next);
+		at = before(at, next) ? next : at;
+		fts__rpc__v1__replay_response__free_unpacked(response, NULL);
+	}
+	subscription->next = at.index ? at : (struct position){1, 0};
+	return FTS_OK;
+}
+
+static void deliver_replay(struct fts_subscription *subscription, const Fts__Rpc__V1__ReplayResponse *response)
+{
+	uint64_t lost_count = count_lost(subscription, response->oldest_index);
+
+	for (size_t i = 0; i < response->n_events; i++)
+		deliver(subscription, response->events[i], &lost_count);
+	if (lost_count) tell(subscription, NULL, lost_count);
+	advance(subscription, (struct position){response->next_index, response->next_ordinal});
+}
+
+/* Everything that the node has, from next on. */
+static enum fts_status catch_up(struct fts_subscription *subscription, struct fts_error *out_error)
+{
+	bool end = false;
+
+	while (!end && !finished(subscription)) {
+		Fts__Rpc__V1__ReplayResponse *response = NULL;
+		struct position from = subscription->next;
+		enum fts_status status = ask(subscription, from, &response, out_error);
+		if (status != FTS_OK) return status;
+		deliver_replay(subscription, response);
+		end = response->end || !before(from, subscription->next);
+		fts__rpc__v1__replay_response__free_unpacked(response, NULL);
+	}
+	return FTS_OK;
+}
+
+/* ---- Live ---- */
+
+static enum fts_status deliver_batch(struct fts_subscription *subscription, const Fts__Rpc__V1__EventBatch *batch)
+{
+	bool complete = batch->message != 0 && batch->message == subscription->expected_message;
+	enum fts_status status = FTS_OK;
+	uint64_t nothing_lost = 0;
+
+	if (!complete) status = catch_up(subscription, NULL);
+	if (status != FTS_OK) return status;
+	for (size_t i = 0; i < batch->n_events; i++)
+		deliver(subscription, batch->events[i], &nothing_lost);
+	subscription->expected_message = batch->message + 1;
+	return FTS_OK;
+}
+
+/* Whatever can't be read is a gap: the next batch shows it. */
+static enum fts_status deliver_message(struct fts_subscription *subscription, nng_msg *message)
+{
+	const uint8_t *body = nng_msg_body(message);
+	size_t size_bytes = nng_msg_len(message);
+	const uint8_t *zero = size_bytes ? memchr(body, 0, size_bytes) : NULL;
+	size_t topic_bytes = zero ? (size_t)(zero - body) + 1 : size_bytes;
+	Fts__Rpc__V1__EventBatch *batch = NULL;
+	enum fts_status status = FTS_OK;
+
+	if (zero) batch = fts__rpc__v1__event_batch__unpack(NULL, size_bytes - topic_bytes, body + topic_bytes);
+	if (batch) status = deliver_batch(subscription, batch);
+	if (batch) fts__rpc__v1__event_batch__free_unpacked(batch, NULL);
+	return status;
+}
+
+/* All that is queued. *out_heard: something was. */
+static enum fts_status receive_all(struct fts_subscription *subscription, bool *out_heard)
+{
+	enum fts_status status = FTS_OK;
+	nng_msg *message = NULL;
+
+	while (status == FTS_OK && !finished(subscription) &&
+	       nng_recvmsg(subscription->socket, &message, NNG_FLAG_NONBLOCK) == 0) {
+		*out_heard = true;
+		status = deliver_message(subscription, message);
+		nng_msg_free(message);
+	}
+	return status;
+}
+
+/* ---- The connection ---- */
+
+static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *ctx)
+{
+	struct fts_subscription *subscription = ctx;
+
+	(void)pipe;
+	atomic_store(event == NNG_PIPE_EV_ADD_POST ? &subscription->pipe_up : &subscription->pipe_lost, true);
+	ftsi_wake_send(subscription->wake_fd);
+}
+
+static void disconnect(struct fts_subscription *subscription)
+{
+	if (subscription->open) nng_close(subscription->socket);
+	subscription->open = false;
+	ftsi_stock_tls_free(subscription->tls);
+	subscription->tls = NULL;
+	fts_channel_close(subscription->channel);
+	subscription->channel = NULL;
+	subscription->receive_fd = -1;
+	subscription->expected_message = 0;
+	atomic_store(&subscription->pipe_up, false);
+	atomic_store(&subscription->pipe_lost, false);
+}
+
+static struct fts_tls tls_of(const struct fts_subscription *subscription)
+{
+	return (struct fts_tls){subscription->ca_file, subscription->cert_file, subscription->key_file};
+}
+
+static enum fts_status open_socket(struct fts_subscription *subscription, const char *endpoint,
+				   struct fts_error *out_error)
+{
+	struct fts_tls tls = tls_of(subscription);
+	nng_dialer dialer;
+
+	if (nng_sub0_open(&subscription->socket) != 0)
+		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no socket for events");
+	subscription->open = true;
+	if (nng_socket_set_int(subscription->socket, NNG_OPT_RECVBUF, RECEIVE_QUEUE_COUNT) != 0 ||
+	    nng_socket_set(subscription->socket, NNG_OPT_SUB_SUBSCRIBE, "", 0) != 0 ||
+	    nng_socket_get_int(subscription->socket, NNG_OPT_RECVFD, &subscription->receive_fd) != 0 ||
+	    nng_pipe_notify(subscription->socket, NNG_PIPE_EV_ADD_POST, on_pipe, subscription) != 0 ||
+	    nng_pipe_notify(subscription->socket, NNG_PIPE_EV_REM_POST, on_pipe, subscription) != 0)
+		return fts_error_set(out_error, FTS_INTERNAL, "nng refuses its own options");
+	return ftsi_stock_dial(subscription->socket, endpoint, FTSI_EVENTS_PORT_OFFSET, &tls, FTS_MESSAGE_MAX, &dialer,
+			       &subscription->tls, out_error);
+}
+
+static enum fts_status wait_for_pipe(struct fts_subscription *subscription, const char *endpoint,
+				     struct fts_error *out_error)
+{
+	uint64_t deadline_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), CONNECT_MS);
+
+	while (!atomic_load(&subscription->pipe_up) && !finished(subscription)) {
+		uint32_t left_ms = fts_clock_left_ms(fts_clock_monotonic_ns(), deadline_ns);
+		if (left_ms == 0)
+			return fts_error_set(out_error, FTS_UNAVAILABLE, "no events from %s (its port + %d)", endpoint,
+					     FTSI_EVENTS_PORT_OFFSET);
+		ftsi_wake_wait(subscription->wake_fd, -1, left_ms);
+		ftsi_wake_clear(subscription->wake_fd);
+	}
+	return FTS_OK;
+}
+
+static void report_start(struct fts_subscription *subscription, enum phase phase, const struct fts_error *error)
+{
+	pthread_mutex_lock(&subscription->lock);
+	if (subscription->phase == WAITING) {
+		subscription->phase = phase;
+		pthread_cond_signal(&subscription->changed);
+	}
+	if (error) subscription->start_error = *error;
+	pthread_mutex_unlock(&subscription->lock);
+}
+
+/* Calls first: a node that is gone refuses them at once, where a SUB socket would wait. */
+static enum fts_status connect_to(struct fts_subscription *subscription, const char *endpoint,
+				  struct fts_error *out_error)
+{
+	struct fts_channel_options options = {.endpoints = endpoint, .tls = tls_of(subscription)};
+	Fts__Rpc__V1__ReplayResponse *probe = NULL;
+	enum fts_status status = fts_channel_open(&options, &subscription->channel, out_error);
+
+	if (status == FTS_OK) status = ask(subscription, (struct position){0, 0}, &probe, out_error);
+	if (probe) fts__rpc__v1__replay_response__free_unpacked(probe, NULL);
+	if (status == FTS_OK) status = open_socket(subscription, endpoint, out_error);
+	if (status == FTS_OK) status = wait_for_pipe(subscription, endpoint, out_error);
+	if (status == FTS_OK && subscription->next.index == 0) status = find_end(subscription, out_error);
+	if (status != FTS_OK || finished(subscription)) return status;
+	report_start(subscription, READY, NULL);
+	return catch_up(subscription, out_error);
+}
+
+/* Tell the caller's mistakes at once; go on trying over everything else. */
+static void connect_next(struct fts_subscription *subscription, uint32_t *backoff_ms)
+{
+	struct fts_error error = {.status = FTS_OK};
+	const char *endpoint = subscription->endpoints.items[subscription->current].text;
+	enum fts_status status = connect_to(subscription, endpoint, &error);
+
+	if (status == FTS_OK) {
+		*backoff_ms = BACKOFF_FIRST_MS;
+		return;
+	}
+	report_start(subscription, status == FTS_INVALID_ARGUMENT ? REFUSED : WAITING, &error);
+	disconnect(subscription);
+	subscription->current = (subscription->current + 1) % subscription->endpoints.count;
+	if (subscription->current == 0 && !finished(subscription)) {
+		ftsi_wake_wait(subscription->wake_fd, -1, *backoff_ms);
+		*backoff_ms = *backoff_ms * 2 < BACKOFF_MAX_MS ? *backoff_ms * 2 : BACKOFF_MAX_MS;
+	}
+	ftsi_wake_clear(subscription->wake_fd);
+}
+
+/* One turn while connected. Not OK: this node is of no use any more. */
+static enum fts_status listen_once(struct fts_subscription *subscription)
+{
+	bool heard = false;
+
+	ftsi_wake_wait(subscription->wake_fd, subscription->receive_fd, SILENCE_MS);
+	ftsi_wake_clear(subscription->wake_fd);
+	enum fts_status status = receive_all(subscription, &heard);
+	if (status != FTS_OK || finished(subscription)) return status;
+	if (atomic_load(&subscription->pipe_lost)) return FTS_UNAVAILABLE;
+	return heard ? FTS_OK : catch_up(subscription, NULL);
+}
+
+static void *subscriber_main(void *ctx)
+{
+	struct fts_subscription *subscription = ctx;
+	uint32_t backoff_ms = BACKOFF_FIRST_MS;
+
+	while (!finished(subscription)) {
+		if (!subscription->channel)
+			connect_next(subscription, &backoff_ms);
+		else if (listen_once(subscription) != FTS_OK) {
+			disconnect(subscription);
+			subscription->current = (subscription->current + 1) % subscription->endpoints.count;
+		}
+	}
+	disconnect(subscription);
+	return NULL;
+}
+
+/* ---- The caller's side ---- */
+
+static char *copy_or_null(const char *text, bool *ok)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	*ok = *ok && (copy || !text);
+	return copy;
+}
+
+static enum fts_status fill(struct fts_subscription *subscription, const struct fts_subscribe_options *options,
+			    struct fts_error *out_error)
+{
+	bool ok = true;
+
+	subscription->topic = copy_or_null(options->topic ? options->topic : "", &ok);
+	subscription->ca_file = copy_or_null(options->tls.ca_file, &ok);
+	subscription->cert_file = copy_or_null(options->tls.cert_file, &ok);
+	subscription->key_file = copy_or_null(options->tls.key_file, &ok);
+	subscription->next = (struct position){options->from_index, 0};
+	subscription->all_kept_wanted = options->from_index == 1;
+	subscription->wake_fd = ftsi_wake_create();
+	if (!ok || subscription->wake_fd < 0)
+		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory or file for a subscription");
+	return ftsi_endpoint_list_parse(options->endpoints, &subscription->endpoints, out_error);
+}
+
+static void free_subscription(struct fts_subscription *subscription)
+{
+	if (subscription->wake_fd >= 0) (void)close(subscription->wake_fd);
+	pthread_cond_destroy(&subscription->changed);
+	pthread_mutex_destroy(&subscription->lock);
+	free(subscription->topic);
+	free(subscription->ca_file);
+	free(subscription->cert_file);
+	free(subscription->key_file);
+	free(subscription);
+}
+
+static struct fts_subscription *new_subscription(void)
+{
+	struct fts_subscription *subscription = calloc(1, sizeof *subscription);
+	pthread_condattr_t monotonic;
+
+	if (!subscription) return NULL;
+	subscription->wake_fd = subscription->receive_fd = -1;
+	pthread_mutex_init(&subscription->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&subscription->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	return subscription;
+}
+
+static enum fts_status wait_for_start(struct fts_subscription *subscription, uint32_t timeout_ms,
+				      struct fts_error *out_error)
+{
+	uint64_t deadline_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), timeout_ms);
+	struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+				 .tv_nsec = (long)(deadline_ns % 1000000000u)};
+	enum fts_status status = FTS_OK;
+	int waited = 0;
+
+	pthread_mutex_lock(&subscription->lock);
+	while (subscription->phase == WAITING && waited != ETIMEDOUT)
+		waited = pthread_cond_timedwait(&subscription->changed, &subscription->lock, &until);
+	if (subscription->phase == REFUSED)
+		status = fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s", subscription->start_error.detail);
+	else if (subscription->phase == WAITING)
+		status = fts_error_set(out_error, FTS_UNAVAILABLE, "no endpoint sends events: %.400s",
+				       subscription->start_error.detail[0] ? subscription->start_error.detail
+									   : "no answer in time");
+	pthread_mutex_unlock(&subscription->lock);
+	return status;
+}
+
+enum fts_status fts_subscribe(const struct fts_subscribe_options *options, uint32_t timeout_ms, fts_event_fn on_event,
+			      void *ctx, struct fts_subscription **out_subscription, struct fts_error *out_error)
+{
+	if (!options || !on_event || !out_subscription)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
+				     "options, on_event and out_subscription are needed");
+	struct fts_subscription *subscription = new_subscription();
+	if (!subscription) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for a subscription");
+	subscription->on_event = on_event;
+	subscription->ctx = ctx;
+	enum fts_status status = fill(subscription, options, out_error);
+	if (status == FTS_OK && pthread_create(&subscription->thread, NULL, subscriber_main, subscription) != 0)
+		status = fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no thread for a subscription");
+	if (status != FTS_OK) {
+		free_subscription(subscription);
+		return status;
+	}
+	status = wait_for_start(subscription, timeout_ms, out_error);
+	if (status == FTS_OK)
+		*out_subscription = subscription;
+	else
+		fts_subscription_close(subscription);
+	return status;
+}
+
+void fts_subscription_close(struct fts_subscription *subscription)
+{
+	if (!subscription) return;
+	atomic_store(&subscription->stop, true);
+	ftsi_wake_send(subscription->wake_fd);
+	pthread_join(subscription->thread, NULL);
+	free_subscription(subscription);
+}
