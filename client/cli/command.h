@@ -1,0 +1,118 @@
+/* Why this file exists: a command of fts-cli is a row of a table. The parser, --help and the checks all read the
+ * same row, so that what is documented is what is accepted.
+ *
+ * Invariants: the table is sorted as it is shown; a flag that a run function asks for is declared in its row
+ * (asserted). Everything in struct ftsi_cli is borrowed until the command ends. */
+#ifndef FTSI_COMMAND_H
+#define FTSI_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <fts/rpc.h>
+
+#define FTSI_FLAGS_MAX 10u
+#define FTSI_POSITIONALS_MAX 3u
+
+/* How a command ended, as docs/cli.md promises to scripts. */
+enum ftsi_exit {
+	FTSI_EXIT_DONE = 0,
+	FTSI_EXIT_NO = 1, /* not found, refused by a rule, unhealthy */
+	FTSI_EXIT_USAGE = 2,
+	FTSI_EXIT_PARTLY = 3,
+	FTSI_EXIT_UNREACHABLE = 4, /* no server */
+	FTSI_EXIT_TIME = 5,        /* the time limit passed */
+};
+
+enum ftsi_flag_kind { FTSI_BOOL, FTSI_TEXT, FTSI_NUMBER, FTSI_DURATION, FTSI_TIME };
+
+struct ftsi_flag {
+	const char *name; /* without the dashes; NULL ends a list */
+	const char *value_name;
+	const char *default_text; /* as a user would write it; NULL: none */
+	const char *purpose;
+	enum ftsi_flag_kind kind;
+	char letter; /* a short form; 0: none */
+	bool required;
+	uint64_t min, max; /* FTSI_NUMBER; max 0: no limit */
+};
+
+struct ftsi_value {
+	bool given;       /* by the user */
+	const char *text; /* as written, or the default; NULL: neither */
+	uint64_t number;  /* FTSI_NUMBER; ms of FTSI_DURATION; Unix ms of FTSI_TIME; 1 of FTSI_BOOL */
+};
+
+struct ftsi_cli;
+
+struct ftsi_command {
+	const char *name; /* "lottery open" */
+	const char *purpose;
+	const char *example; /* arguments only: "fts-cli " is put before it */
+	struct ftsi_flag flags[FTSI_FLAGS_MAX];
+	const char *positionals[FTSI_POSITIONALS_MAX]; /* "DRAW"; "[TOPIC]" may be left out */
+	bool local;                                    /* calls no server */
+	enum ftsi_exit (*run)(struct ftsi_cli *cli);
+};
+
+/* What the arguments said. */
+struct ftsi_args {
+	const struct ftsi_command *command; /* NULL: none was named */
+	const char *group;                  /* "lottery", when only that was named; NULL otherwise */
+	struct ftsi_value values[FTSI_FLAGS_MAX];
+	struct ftsi_value *globals; /* by the order of ftsi_global_flags */
+	const char *positionals[FTSI_POSITIONALS_MAX];
+	size_t positional_count;
+};
+
+/* One run of the program. */
+struct ftsi_cli {
+	struct ftsi_args args;
+	struct fts_channel *channel; /* NULL for local commands */
+	uint32_t timeout_ms;
+	bool json;
+	bool explain;
+};
+
+extern const struct ftsi_command ftsi_commands[];
+extern const size_t ftsi_command_count;
+
+/* Of every command; ended by a NULL name. */
+extern const struct ftsi_flag ftsi_global_flags[];
+enum ftsi_global {
+	FTSI_GLOBAL_ENDPOINTS,
+	FTSI_GLOBAL_TIMEOUT,
+	FTSI_GLOBAL_JSON,
+	FTSI_GLOBAL_EXPLAIN,
+	FTSI_GLOBAL_TLS_CA,
+	FTSI_GLOBAL_TLS_CERT,
+	FTSI_GLOBAL_TLS_KEY,
+	FTSI_GLOBAL_TOKEN_FILE,
+	FTSI_GLOBAL_HELP,
+	FTSI_GLOBAL_VERSION,
+	FTSI_GLOBAL_COUNT
+};
+
+/* A flag of the running command, by name; asserts that its row has it. */
+const struct ftsi_value *ftsi_value_of(const struct ftsi_cli *cli, const char *flag);
+const struct ftsi_value *ftsi_global_of(const struct ftsi_cli *cli, enum ftsi_global global);
+
+/* The rows' run functions, by file. */
+enum ftsi_exit ftsi_run_status(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_health(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_list(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_describe(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_call(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_events(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_lottery_open(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_lottery_bet(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_lottery_import(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_lottery_close(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_lottery_winners(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_lottery_status(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_lottery_list(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_lottery_export(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_lottery_generate(struct ftsi_cli *cli);
+
+#endif

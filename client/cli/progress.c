@@ -1,0 +1,48 @@
+/* Why this file exists: the progress line; see progress.h. */
+#include "client/cli/progress.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "client/cli/output.h"
+
+#define BAR_COLUMNS 30u
+#define REDRAW_NS 100000000u
+
+void ftsi_progress_start(struct ftsi_progress *progress)
+{
+	*progress = (struct ftsi_progress){.terminal = ftsi_is_terminal(stderr), .begin_ns = fts_clock_monotonic_ns()};
+}
+
+double ftsi_progress_seconds(const struct ftsi_progress *progress)
+{
+	double seconds = (double)(fts_clock_monotonic_ns() - progress->begin_ns) / 1e9;
+
+	return seconds > 1e-6 ? seconds : 1e-6;
+}
+
+void ftsi_progress_clear(struct ftsi_progress *progress)
+{
+	if (progress->drawn) fputs("\r\033[K", stderr);
+	progress->drawn = false;
+}
+
+void ftsi_progress_show(struct ftsi_progress *progress, uint64_t done_bytes, uint64_t total_bytes, uint64_t rows,
+			uint64_t refused)
+{
+	uint64_t now_ns = fts_clock_monotonic_ns();
+	char bar[BAR_COLUMNS + 1];
+	unsigned percent = total_bytes ? (unsigned)(done_bytes * 100 / total_bytes) : 0;
+
+	if (!progress->terminal || now_ns - progress->drawn_ns < REDRAW_NS) return;
+	for (unsigned i = 0; i < BAR_COLUMNS; i++)
+		bar[i] = i * 100 < percent * BAR_COLUMNS ? '#' : '.';
+	bar[BAR_COLUMNS] = '\0';
+	fprintf(stderr, "\r\033[K[%s] %3u%%  %" PRIu64 " rows  %.0f rows/s", bar, percent, rows,
+		(double)rows / ftsi_progress_seconds(progress));
+	if (refused) fprintf(stderr, "  %" PRIu64 " refused", refused);
+	fflush(stderr);
+	progress->drawn = true;
+	progress->drawn_ns = now_ns;
+}

@@ -1,0 +1,24 @@
+/* Why this file exists: from global flags to a channel, and from a finished call to --explain. */
+#ifndef FTSI_SESSION_H
+#define FTSI_SESSION_H
+
+#include "client/cli/command.h"
+
+/* The endpoints the user named: flag, FTS_ENDPOINTS, default. Borrowed for the program's life. */
+const char *ftsi_endpoints(const struct ftsi_cli *cli);
+
+/* TLS files the user named; borrowed for the program's life. */
+struct fts_tls ftsi_tls(const struct ftsi_cli *cli);
+
+/* Open cli->channel. Errors: INVALID_ARGUMENT (endpoints, TLS or token file: wrong usage). */
+FTS_MUST_USE enum fts_status ftsi_session_open(struct ftsi_cli *cli, struct fts_error *out_error);
+/* Close cli->channel; NULL: no-op. */
+void ftsi_session_close(struct ftsi_cli *cli);
+
+/* Options of a blocking call that fills info (borrowed until the call has ended). */
+struct fts_call_options ftsi_call_options(const struct ftsi_cli *cli, struct fts_call_info *info);
+
+/* With --explain: how the call went, a line on standard error. method, info: borrowed. */
+void ftsi_explain(const struct ftsi_cli *cli, const char *method, const struct fts_call_info *info);
+
+#endif

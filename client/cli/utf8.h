@@ -1,0 +1,12 @@
+/* Why this file exists: names travel as UTF-8 only; protobuf-c does not check, so the tool does before it sends. */
+#ifndef FTSI_UTF8_H
+#define FTSI_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether size_bytes at text (borrowed) are well-formed UTF-8 (RFC 3629: no surrogates, nothing overlong,
+ * nothing above U+10FFFF). Thread: any. */
+bool ftsi_utf8_valid(const char *text, size_t size_bytes);
+
+#endif
