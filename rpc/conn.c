@@ -57,6 +57,7 @@ static void destroy(struct ftsi_conn *conn)
 {
 	nng_aio_reap(conn->recv_aio);
 	nng_aio_reap(conn->send_aio);
+	nng_aio_reap(conn->sent_aio);
 	nng_stream_free(conn->stream);
 	ftsi_buffer_free(&conn->in);
 	ftsi_buffer_free(&conn->pending);
@@ -82,14 +83,16 @@ enum fts_status ftsi_conn_create(nng_stream *stream, const struct ftsi_conn_opti
 	if (!ftsi_buffer_resize(&conn->in, FTSI_IN_IDLE_BYTES) ||
 	    !ftsi_buffer_resize(&conn->pending, FTSI_IN_IDLE_BYTES) ||
 	    nng_aio_alloc(&conn->recv_aio, ftsi_conn_on_received, conn) != 0 ||
-	    nng_aio_alloc(&conn->send_aio, ftsi_conn_on_sent, conn) != 0) {
+	    nng_aio_alloc(&conn->send_aio, NULL, NULL) != 0 ||
+	    nng_aio_alloc(&conn->sent_aio, ftsi_conn_on_sent, conn) != 0) {
 		destroy(conn);
 		return FTS_RESOURCE_EXHAUSTED;
 	}
 	/* A peer that lost its power never says so. */
 	nng_stream_set_bool(stream, NNG_OPT_TCP_KEEPALIVE, true);
 	nng_stream_set_bool(stream, NNG_OPT_TCP_NODELAY, true);
-	ftsi_hello_write(conn->options.role, conn->pending.data);
+	ftsi_hello_write(conn->options.role, conn->hello);
+	memcpy(conn->pending.data, conn->hello, FTSI_HELLO_BYTES);
 	conn->pending.end = FTSI_HELLO_BYTES;
 	*out_conn = conn;
 	return FTS_OK;

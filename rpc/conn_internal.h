@@ -2,7 +2,7 @@
  * writing (conn_write.c).
  *
  * The reader role: whoever holds it may touch `in` and call back. It belongs to the receive in flight, then to
- * its callback; while reading is paused, to the send in flight. It is what makes callbacks of one connection
+ * its callback; while reading is paused, to whoever sends. It is what makes callbacks of one connection
  * follow each other, and ends with on_closed. */
 #ifndef FTS_RPC_CONN_INTERNAL_H
 #define FTS_RPC_CONN_INTERNAL_H
@@ -26,7 +26,9 @@ struct ftsi_conn {
 	struct ftsi_conn_options options;
 	nng_stream *stream;
 	nng_aio *recv_aio;
-	nng_aio *send_aio;
+	nng_aio *send_aio; /* no callback */
+	nng_aio *sent_aio; /* an empty send, for its callback */
+	uint8_t hello[FTSI_HELLO_BYTES];
 	atomic_uint ref_count;
 	atomic_bool closed;
 	_Atomic(const char *) close_reason;
@@ -47,8 +49,8 @@ struct ftsi_conn {
 	pthread_mutex_t out_mutex;
 	struct ftsi_buffer pending; /* appended */
 	struct ftsi_buffer flying;  /* being sent */
-	bool sending;               /* flying belongs to the send in flight */
-	bool paused;                /* ... and so does the reader role */
+	bool sending;               /* somebody has the send role: flying belongs to it */
+	bool paused;                /* ... and the reader role goes with it */
 	bool out_used;              /* since the last check */
 	union {
 		struct ftsi_call_writer call;

@@ -101,18 +101,113 @@ static bool take_off(struct ftsi_conn *conn)
 	return true;
 }
 
-/* Give flying to nng. The send holds a reference of its own. */
-static void transmit(struct ftsi_conn *conn)
+/* nng forgets an operation that is posted after the close: end it once more. */
+static void mind_close(struct ftsi_conn *conn, nng_aio *aio)
+{
+	if (!ftsi_conn_is_closed(conn)) return;
+	nng_stream_close(conn->stream);
+	nng_aio_cancel(aio);
+}
+
+/* Have ftsi_conn_on_sent called once nng is through with what it was given before: an empty send. The send role
+ * goes with it. */
+static void call_back(struct ftsi_conn *conn)
+{
+	nng_iov empty = {conn->hello, 0};
+	ftsi_conn_hold(conn); /* until the callback has run */
+	ftsi_conn_hold(conn);
+	nng_aio_set_iov(conn->sent_aio, 1, &empty);
+	nng_stream_send(conn->stream, conn->sent_aio);
+	mind_close(conn, conn->send_aio);
+	mind_close(conn, conn->sent_aio);
+	ftsi_conn_release(conn);
+}
+
+/* Give flying to nng. True: it is through, which is the rule; false: the send role has gone to a callback.
+ *
+ * A completion that nng reports costs a wake-up of another thread, nearly as much as the write. So the send has no
+ * callback but is looked at: nng leaves a count or an error when it is through. When neither is there, it waits for
+ * the peer, and an empty send behind it tells of the end. */
+static bool transmit(struct ftsi_conn *conn)
 {
 	nng_iov iov = {conn->flying.data + conn->flying.begin, conn->flying.end - conn->flying.begin};
-	ftsi_conn_hold(conn);
 	nng_aio_set_iov(conn->send_aio, 1, &iov);
 	nng_stream_send(conn->stream, conn->send_aio);
-	/* As with a receive: nng forgets a send that is posted after the close. */
-	if (ftsi_conn_is_closed(conn)) {
-		nng_stream_close(conn->stream);
-		nng_aio_cancel(conn->send_aio);
+	if (nng_aio_count(conn->send_aio) > 0 || nng_aio_result(conn->send_aio) != 0) return true;
+	call_back(conn);
+	return false;
+}
+
+enum landed { LANDED_IDLE, LANDED_MORE, LANDED_RESUME };
+
+/* What follows when flying is empty: the next flight, or the reader's turn. Called with out_mutex held. */
+static enum landed next_flight(struct ftsi_conn *conn)
+{
+	conn->sending = false;
+	if (take_off(conn)) return LANDED_MORE;
+	if (!conn->paused) return LANDED_IDLE;
+	conn->sending = true; /* the reader role goes with the send role */
+	return LANDED_RESUME;
+}
+
+/* Account for a send that is through. */
+static enum landed land(struct ftsi_conn *conn)
+{
+	struct ftsi_buffer *flying = &conn->flying;
+	nng_aio_wait(conn->send_aio); /* nng may be about to let go of it */
+	int error = nng_aio_result(conn->send_aio);
+	size_t sent_bytes = error == 0 ? nng_aio_count(conn->send_aio) : flying->end - flying->begin;
+	if (error != 0) ftsi_conn_close(conn, error == NNG_ECONNSHUT ? "peer closed" : nng_strerror(error));
+	uint64_t total = atomic_load_explicit(&conn->sent_bytes, memory_order_relaxed);
+	atomic_store_explicit(&conn->sent_bytes, total + (error == 0 ? sent_bytes : 0), memory_order_relaxed);
+
+	enum landed landed = LANDED_MORE;
+	pthread_mutex_lock(&conn->out_mutex);
+	flying->begin += sent_bytes;
+	FTS_ASSERT(flying->begin <= flying->end);
+	if (flying->begin == flying->end) {
+		flying->begin = flying->end = 0;
+		if (flying->capacity_bytes > OUT_KEEP_BYTES) ftsi_buffer_free(flying);
+		landed = next_flight(conn);
 	}
+	backlog_note(conn);
+	pthread_mutex_unlock(&conn->out_mutex);
+	return landed;
+}
+
+/* Send until nothing is left or nng waits for the peer. Called by whoever set `sending`. */
+static void send_on(struct ftsi_conn *conn)
+{
+	enum landed landed = LANDED_MORE;
+	while (landed == LANDED_MORE) {
+		if (!transmit(conn)) return;
+		landed = land(conn);
+	}
+	/* Not from here: callbacks don't run within ftsi_conn_send. */
+	if (landed == LANDED_RESUME) call_back(conn);
+}
+
+/* Both roles are here: give the send role back, and read. */
+static void resume(struct ftsi_conn *conn)
+{
+	pthread_mutex_lock(&conn->out_mutex);
+	conn->paused = false;
+	conn->sending = false;
+	bool go = take_off(conn);
+	pthread_mutex_unlock(&conn->out_mutex);
+	if (go) send_on(conn);
+	ftsi_conn_read(conn);
+}
+
+void ftsi_conn_on_sent(void *arg)
+{
+	struct ftsi_conn *conn = arg;
+	bool nothing_flies = conn->flying.begin == conn->flying.end;
+	enum landed landed = nothing_flies ? LANDED_RESUME : land(conn);
+	if (landed == LANDED_MORE)
+		send_on(conn);
+	else if (landed == LANDED_RESUME)
+		resume(conn);
 	ftsi_conn_release(conn);
 }
 
@@ -121,9 +216,7 @@ void ftsi_conn_flush(struct ftsi_conn *conn)
 	pthread_mutex_lock(&conn->out_mutex);
 	bool go = take_off(conn);
 	pthread_mutex_unlock(&conn->out_mutex);
-	if (!go) return;
-	ftsi_conn_hold(conn); /* by the send, until `sending` is false again */
-	transmit(conn);
+	if (go) send_on(conn);
 }
 
 enum fts_status ftsi_conn_send(struct ftsi_conn *conn, const struct ftsi_outgoing *outgoing, size_t *out_size_bytes)
@@ -139,10 +232,7 @@ enum fts_status ftsi_conn_send(struct ftsi_conn *conn, const struct ftsi_outgoin
 	}
 	bool too_much = ftsi_conn_backlog_bytes(conn) > conn->options.backlog_max_bytes;
 	pthread_mutex_unlock(&conn->out_mutex);
-	if (go) {
-		ftsi_conn_hold(conn);
-		transmit(conn);
-	}
+	if (go) send_on(conn);
 	if (too_much) ftsi_conn_close(conn, "peer reads too slowly");
 	return st;
 }
@@ -162,37 +252,4 @@ bool ftsi_conn_pause(struct ftsi_conn *conn)
 	if (pause) conn->paused = true;
 	pthread_mutex_unlock(&conn->out_mutex);
 	return pause;
-}
-
-/* Account for what was sent. Returns true when there is more to send. Called with out_mutex held. */
-static bool land(struct ftsi_conn *conn, size_t sent_bytes)
-{
-	struct ftsi_buffer *flying = &conn->flying;
-	uint64_t total = atomic_load_explicit(&conn->sent_bytes, memory_order_relaxed);
-	atomic_store_explicit(&conn->sent_bytes, total + sent_bytes, memory_order_relaxed);
-	flying->begin += sent_bytes;
-	FTS_ASSERT(flying->begin <= flying->end);
-	if (flying->begin == flying->end) {
-		flying->begin = flying->end = 0;
-		if (flying->capacity_bytes > OUT_KEEP_BYTES) ftsi_buffer_free(flying);
-		conn->sending = false;
-		take_off(conn);
-	}
-	backlog_note(conn);
-	return conn->sending;
-}
-
-void ftsi_conn_on_sent(void *arg)
-{
-	struct ftsi_conn *conn = arg;
-	int error = nng_aio_result(conn->send_aio);
-	if (error != 0) ftsi_conn_close(conn, error == NNG_ECONNSHUT ? "peer closed" : nng_strerror(error));
-	pthread_mutex_lock(&conn->out_mutex);
-	bool more = error == 0 && land(conn, nng_aio_count(conn->send_aio));
-	bool resume = conn->paused && (!more || !ftsi_conn_backlog_is_high(conn));
-	if (resume) conn->paused = false;
-	pthread_mutex_unlock(&conn->out_mutex);
-	if (more) transmit(conn);
-	if (resume) ftsi_conn_read(conn);
-	if (!more) ftsi_conn_release(conn);
 }
