@@ -6,6 +6,8 @@
 
 #include "base/assert.h"
 
+static const struct fts_bytes nothing = {NULL, 0};
+
 enum { LEVELS = 12, CHUNK_BYTES = 32 * 1024, ALIGNMENT = 8 };
 
 struct chunk {
@@ -127,25 +129,24 @@ struct ftsi_overlay_node *ftsi_overlay_find(const struct ftsi_overlay *overlay, 
 	return node != NULL && ftsi_bytes_compare(node->key, key) == 0 ? node : NULL;
 }
 
-static struct fts_bytes copy_bytes(struct ftsi_overlay *overlay, struct fts_bytes bytes, bool *out_failed)
+/* A copy of head + tail. data NULL: no memory. */
+static struct fts_bytes copy_bytes(struct ftsi_overlay *overlay, struct fts_bytes head, struct fts_bytes tail)
 {
-	uint8_t *copy = take(overlay, bytes.size_bytes);
-	if (copy == NULL)
-		*out_failed = true;
-	else if (bytes.size_bytes > 0)
-		memcpy(copy, bytes.data, bytes.size_bytes);
-	return (struct fts_bytes){copy, bytes.size_bytes};
+	uint8_t *copy = take(overlay, head.size_bytes + tail.size_bytes);
+	if (copy == NULL) return (struct fts_bytes){NULL, 0};
+	if (head.size_bytes > 0) memcpy(copy, head.data, head.size_bytes);
+	if (tail.size_bytes > 0) memcpy(copy + head.size_bytes, tail.data, tail.size_bytes);
+	return (struct fts_bytes){copy, head.size_bytes + tail.size_bytes};
 }
 
 static struct ftsi_overlay_node *insert(struct ftsi_overlay *overlay, struct fts_bytes key,
 					struct ftsi_overlay_node **before)
 {
-	bool failed = false;
 	unsigned height = height_of(key);
 	struct ftsi_overlay_node *node = take(overlay, sizeof *node + height * sizeof node->next[0]);
 	if (node == NULL) return NULL;
-	*node = (struct ftsi_overlay_node){.key = copy_bytes(overlay, key, &failed), .state = FTSI_OVERLAY_ABSENT};
-	if (failed) return NULL;
+	*node = (struct ftsi_overlay_node){.key = copy_bytes(overlay, key, nothing), .state = FTSI_OVERLAY_ABSENT};
+	if (node->key.data == NULL) return NULL;
 	for (unsigned level = 0; level < height; level++) {
 		node->next[level] = before[level]->next[level];
 		before[level]->next[level] = node;
@@ -174,20 +175,27 @@ static bool remember(struct ftsi_overlay *overlay, struct ftsi_overlay_node *nod
 	return true;
 }
 
-bool ftsi_overlay_set(struct ftsi_overlay *overlay, struct fts_bytes key, struct fts_bytes value,
-		      enum ftsi_overlay_state state)
+static bool set(struct ftsi_overlay *overlay, struct fts_bytes key, struct fts_bytes value,
+		enum ftsi_overlay_state state)
 {
 	struct ftsi_overlay_node *before[LEVELS];
-	bool failed = false;
 	struct ftsi_overlay_node *node = descend(overlay, key, before);
-	struct fts_bytes copy = {NULL, 0};
 	if (node == NULL || ftsi_bytes_compare(node->key, key) != 0) node = insert(overlay, key, before);
-	if (node == NULL) return false;
-	if (state == FTSI_OVERLAY_PUT) copy = copy_bytes(overlay, value, &failed);
-	if (failed || !remember(overlay, node)) return false;
-	node->value = copy;
+	if (node == NULL || !remember(overlay, node)) return false;
+	node->value = value;
 	node->state = state;
 	return true;
+}
+
+bool ftsi_overlay_put(struct ftsi_overlay *overlay, struct fts_bytes key, struct fts_bytes head, struct fts_bytes tail)
+{
+	struct fts_bytes value = copy_bytes(overlay, head, tail);
+	return value.data != NULL && set(overlay, key, value, FTSI_OVERLAY_PUT);
+}
+
+bool ftsi_overlay_delete(struct ftsi_overlay *overlay, struct fts_bytes key)
+{
+	return set(overlay, key, nothing, FTSI_OVERLAY_DELETED);
 }
 
 bool ftsi_overlay_save(struct ftsi_overlay *overlay)

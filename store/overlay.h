@@ -31,9 +31,9 @@ void ftsi_overlay_destroy(struct ftsi_overlay *overlay); /* NULL: no-op */
 struct ftsi_overlay_node *ftsi_overlay_find(const struct ftsi_overlay *overlay, struct fts_bytes key);
 /* First node whose key is not less than key. NULL: none. */
 struct ftsi_overlay_node *ftsi_overlay_seek(const struct ftsi_overlay *overlay, struct fts_bytes key);
-/* Write key; value is ignored unless state is PUT. Both borrowed. False: no memory, nothing written. */
-bool ftsi_overlay_set(struct ftsi_overlay *overlay, struct fts_bytes key, struct fts_bytes value,
-		      enum ftsi_overlay_state state);
+/* Write head + tail (both borrowed, either may be empty) under key (borrowed). False: no memory, nothing written. */
+bool ftsi_overlay_put(struct ftsi_overlay *overlay, struct fts_bytes key, struct fts_bytes head, struct fts_bytes tail);
+bool ftsi_overlay_delete(struct ftsi_overlay *overlay, struct fts_bytes key);
 
 /* Marks nest. False: no memory. */
 bool ftsi_overlay_save(struct ftsi_overlay *overlay);

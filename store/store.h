@@ -56,6 +56,9 @@ FTS_MUST_USE enum fts_status fts_store_view(struct fts_store *store, struct fts_
 /* NOT_FOUND: no such key. key: borrowed. Reads the batch's own writes first. */
 FTS_MUST_USE enum fts_status fts_txn_get(struct fts_txn *txn, struct fts_bytes key, struct fts_value *out_value);
 FTS_MUST_USE enum fts_status fts_txn_put(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes value);
+/* As fts_txn_put with the value head + tail (borrowed), so that a header needs no copy of what follows it. */
+FTS_MUST_USE enum fts_status fts_txn_put2(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes head,
+					  struct fts_bytes tail);
 FTS_MUST_USE enum fts_status fts_txn_delete(struct fts_txn *txn, struct fts_bytes key);
 /* All keys k with from <= k < to, as they were before this batch: it takes effect before the batch's puts and is
  * not seen by its own reads. For cutting logs in large steps, not for hot paths; not between save and release. */

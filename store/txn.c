@@ -82,17 +82,21 @@ enum fts_status fts_txn_get(struct fts_txn *txn, struct fts_bytes key, struct ft
 	return FTS_OK;
 }
 
-enum fts_status fts_txn_put(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes value)
+enum fts_status fts_txn_put2(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes head, struct fts_bytes tail)
 {
 	FTS_ASSERT(txn->overlay != NULL && key.size_bytes > 0 && key.size_bytes <= FTS_KEY_MAX);
-	return ftsi_overlay_set(txn->overlay, key, value, FTSI_OVERLAY_PUT) ? FTS_OK : FTS_RESOURCE_EXHAUSTED;
+	return ftsi_overlay_put(txn->overlay, key, head, tail) ? FTS_OK : FTS_RESOURCE_EXHAUSTED;
+}
+
+enum fts_status fts_txn_put(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes value)
+{
+	return fts_txn_put2(txn, key, value, (struct fts_bytes){NULL, 0});
 }
 
 enum fts_status fts_txn_delete(struct fts_txn *txn, struct fts_bytes key)
 {
-	const struct fts_bytes nothing = {NULL, 0};
 	FTS_ASSERT(txn->overlay != NULL && key.size_bytes > 0 && key.size_bytes <= FTS_KEY_MAX);
-	return ftsi_overlay_set(txn->overlay, key, nothing, FTSI_OVERLAY_DELETED) ? FTS_OK : FTS_RESOURCE_EXHAUSTED;
+	return ftsi_overlay_delete(txn->overlay, key) ? FTS_OK : FTS_RESOURCE_EXHAUSTED;
 }
 
 enum fts_status fts_txn_delete_range(struct fts_txn *txn, struct fts_bytes from, struct fts_bytes to)

@@ -1,0 +1,39 @@
+/* Why this file exists: the bytes of a log entry, fts.replica.v1.CommandBatch, written straight into the entry's
+ * buffer and read where they lie: protobuf-c would copy each command twice and allocate for each.
+ * tests/replica checks both directions against the code that protobuf-c generates.
+ *
+ * | field of Command  | tag | wire                         | field of CommandBatch | tag | wire   |
+ * | method            | 0D  | 4 bytes, little endian       | commands              | 0A  | length |
+ * | client_id         | 11  | 8 bytes, little endian       | time_ms               | 10  | varint |
+ * | sequence          | 18  | varint                       |
+ * | lowest_unanswered | 20  | varint                       |
+ * | payload           | 2A  | length                       |
+ * | fence             | 30  | varint                       | time_ms is written first; zero fields are left out. */
+#ifndef FTS_REPLICA_COMMAND_H
+#define FTS_REPLICA_COMMAND_H
+
+#include <fts/api.h>
+
+struct ftsi_command {
+	uint32_t method;
+	uint64_t client_id; /* 0: a node's own, not deduplicated */
+	uint64_t sequence;
+	uint64_t lowest_unanswered;
+	uint64_t fence;
+	struct fts_bytes payload; /* borrowed */
+};
+
+#define FTSI_BATCH_TIME_BYTES_MAX 11
+
+/* Bytes that ftsi_command_write will write. */
+size_t ftsi_command_size(const struct ftsi_command *command);
+/* Both return where they stopped. at: borrowed, large enough. */
+uint8_t *ftsi_command_write(uint8_t *at, const struct ftsi_command *command);
+uint8_t *ftsi_batch_write_time(uint8_t *at, int64_t time_ms);
+
+/* 0, or -1: malformed. Absent: 0. */
+int ftsi_batch_read_time(struct fts_bytes batch, int64_t *out_time_ms);
+/* Takes the next command off batch: 1; 0: the end; -1: malformed. *out_command borrows from batch. */
+int ftsi_batch_next(struct fts_bytes *batch, struct ftsi_command *out_command);
+
+#endif

@@ -1,0 +1,71 @@
+/* Why this file exists: what raft must never forget, in the store DIR/log (with a write-ahead log, each commit
+ * synced): term and vote, entries, the mark of the last snapshot, and whose directory this is.
+ *
+ * | key (store/key.h)       | value                                                                            |
+ * | table 1, text "hard"    | term 8, voted for 8                                       (all big endian)       |
+ * | table 1, text "mark"    | index 8, term 8, configuration index 8, encoded configuration                    |
+ * | table 1, text "identity"| fts.replica.v1.NodeIdentity; written in the batch that bootstraps                |
+ * | table 2, u64 index      | term 8, type 1, checksum 8 (XXH3 of index, term, type, data), data               |
+ *
+ * Invariants: entries have no gap from the first to the last, and the first is not behind mark + 1. A batch is
+ * whole or not there. What does not fit together is DATA_LOSS, never repaired in silence. */
+#ifndef FTS_REPLICA_RAFT_LOG_H
+#define FTS_REPLICA_RAFT_LOG_H
+
+#include <raft.h>
+
+#include "store/store.h"
+
+struct ftsi_identity {
+	char name[64];
+	char address[128];
+	uint64_t node_id;
+	uint64_t cluster_id;
+	uint32_t format;
+};
+
+#define FTSI_DIR_FORMAT 1
+
+/* NOT_FOUND: nothing was ever bootstrapped here. Thread: any, one at a time. */
+FTS_MUST_USE enum fts_status ftsi_log_read_identity(struct fts_store *log, struct ftsi_identity *out_identity);
+
+/* Write identity (borrowed), term 1 and conf (borrowed, encoded) as the first entry in one synced batch. */
+FTS_MUST_USE enum fts_status ftsi_log_bootstrap(struct fts_store *log, const struct ftsi_identity *identity,
+						const struct raft_buffer *conf);
+
+FTS_MUST_USE enum fts_status ftsi_log_write_hard(struct fts_store *log, uint64_t term, uint64_t voted_for);
+FTS_MUST_USE enum fts_status ftsi_log_read_hard(struct fts_store *log, uint64_t *out_term, uint64_t *out_voted_for);
+
+/* entries: borrowed; the first gets first_index. On disk when it returns. Blocks. */
+FTS_MUST_USE enum fts_status ftsi_log_append(struct fts_store *log, raft_index first_index,
+					     const struct raft_entry *entries, unsigned n);
+/* Drop all entries from from_index on. Synced. */
+FTS_MUST_USE enum fts_status ftsi_log_truncate(struct fts_store *log, raft_index from_index);
+
+struct ftsi_mark {
+	uint64_t index, term, conf_index;
+	struct fts_bytes conf; /* encoded */
+};
+
+/* Remember mark (borrowed) and drop all entries up to cut_index, in one synced batch. */
+FTS_MUST_USE enum fts_status ftsi_log_mark(struct fts_store *log, const struct ftsi_mark *mark, uint64_t cut_index);
+/* NOT_FOUND: no snapshot yet. value: keeps the mark's configuration, to be released. */
+FTS_MUST_USE enum fts_status ftsi_log_read_mark(struct fts_store *log, struct ftsi_mark *out_mark,
+						struct fts_value *value);
+
+struct ftsi_loaded {
+	raft_index first_index;
+	struct raft_entry *entries; /* raft_malloc'd, each buffer too: owned by the caller; NULL when empty */
+	size_t count;
+	uint64_t size_bytes;
+};
+
+/* All entries behind what was cut. DATA_LOSS: a gap, a checksum that does not match, or a start behind
+ * mark_index + 1; *out_error says where. */
+FTS_MUST_USE enum fts_status ftsi_log_load(struct fts_store *log, uint64_t mark_index, struct ftsi_loaded *out_loaded,
+					   struct fts_error *out_error);
+
+/* Free what was loaded (owned) and not given to raft. */
+void ftsi_loaded_drop(struct ftsi_loaded *loaded);
+
+#endif

@@ -1,0 +1,255 @@
+/* Why this file exists: one read from where it comes in until it is answered: waiting for leadership to be confirmed,
+ * run on a view, perhaps parked until something it waits for has changed.
+ *
+ * Invariants: finish is called exactly once. A read that parks has seen all events up to job->applied_before; when
+ * newer ones were published before it arrives at the loop, it runs again at once: no change is missed. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "replica/allocator.h"
+#include "replica/internal.h"
+
+enum fts_status fts_read_refuse(struct fts_read *read, enum fts_status status, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(read->detail, sizeof read->detail, format, args);
+	va_end(args);
+	return status;
+}
+
+enum fts_status fts_read_wait(struct fts_read *read, const char *topic)
+{
+	read->wait_topic = topic;
+	return FTS_UNAVAILABLE;
+}
+
+static void push(struct ftsi_read_list *list, struct ftsi_read_job *job)
+{
+	job->next = NULL;
+	*list->last = job;
+	list->last = &job->next;
+	list->count++;
+}
+
+/* Take out what `leaves` picks; returns it, in order. */
+static struct ftsi_read_job *take_if(struct ftsi_read_list *list, const void *ctx,
+				     bool (*leaves)(const struct ftsi_read_job *job, const void *ctx))
+{
+	struct ftsi_read_job *taken = NULL, **taken_last = &taken;
+	struct ftsi_read_job **link = &list->first;
+	while (*link != NULL) {
+		struct ftsi_read_job *job = *link;
+		if (!leaves(job, ctx)) {
+			link = &job->next;
+			continue;
+		}
+		*link = job->next;
+		job->next = NULL;
+		*taken_last = job;
+		taken_last = &job->next;
+		list->count--;
+	}
+	list->last = link;
+	return taken;
+}
+
+/* ---- Ends ---- */
+
+void ftsi_read_finish(struct fts_replica *replica, struct ftsi_read_job *job, const struct ftsi_outcome *outcome)
+{
+	job->finish(replica, job, outcome);
+	atomic_fetch_sub(&replica->read_count, 1);
+}
+
+void ftsi_read_refuse(struct fts_replica *replica, struct ftsi_read_job *job, enum fts_status status,
+		      const char *detail)
+{
+	const struct ftsi_outcome outcome = {.status = status, .executed = FTS_EXECUTED_NO, .detail = detail};
+	ftsi_read_finish(replica, job, &outcome);
+}
+
+static void refuse_each(struct fts_replica *replica, struct ftsi_read_job *job, enum fts_status status,
+			const char *detail)
+{
+	while (job != NULL) {
+		struct ftsi_read_job *next = job->next;
+		ftsi_read_refuse(replica, job, status, detail);
+		job = next;
+	}
+}
+
+static bool leaves_always(const struct ftsi_read_job *job, const void *ctx)
+{
+	(void)job;
+	(void)ctx;
+	return true;
+}
+
+void ftsi_read_refuse_all(struct fts_replica *replica)
+{
+	static const char detail[] = "this node is stopping";
+	refuse_each(replica, take_if(&replica->unconfirmed, NULL, leaves_always), FTS_UNAVAILABLE, detail);
+	refuse_each(replica, take_if(&replica->parked, NULL, leaves_always), FTS_UNAVAILABLE, detail);
+}
+
+static bool leaves_when_late(const struct ftsi_read_job *job, const void *ctx)
+{
+	return job->deadline_ns <= *(const uint64_t *)ctx;
+}
+
+void ftsi_read_expire(struct fts_replica *replica, uint64_t now_ns)
+{
+	refuse_each(replica, take_if(&replica->unconfirmed, &now_ns, leaves_when_late), FTS_DEADLINE_EXCEEDED,
+		    "the time limit passed before this node knew that it leads");
+	refuse_each(replica, take_if(&replica->parked, &now_ns, leaves_when_late), FTS_DEADLINE_EXCEEDED,
+		    "what the call waits for did not happen within its time limit");
+}
+
+/* ---- Running ---- */
+
+static enum fts_status call_read(struct fts_read *read, const struct ftsi_read_job *job,
+				 ProtobufCMessage **out_response)
+{
+	const struct ftsi_target *target = job->target;
+	ProtobufCAllocator allocator = ftsi_arena_allocator(read->arena);
+	ProtobufCMessage *request =
+	    protobuf_c_message_unpack(target->method->request, &allocator, job->request.size_bytes, job->request.data);
+	if (request == NULL && fts_arena_exhausted(read->arena))
+		return fts_read_refuse(read, FTS_RESOURCE_EXHAUSTED, "the request takes too much memory");
+	if (request == NULL)
+		return fts_read_refuse(read, FTS_INVALID_ARGUMENT, "the request is not a %s",
+				       target->method->request->name);
+	*out_response = ftsi_message_new(target->method->response, read->arena);
+	if (*out_response == NULL)
+		return fts_read_refuse(read, FTS_RESOURCE_EXHAUSTED, "the request takes too much memory");
+	return target->code->read(read, request, *out_response, target->machine->ctx);
+}
+
+static enum fts_status pack(struct fts_read *read, const ProtobufCMessage *response, struct fts_bytes *out_payload)
+{
+	size_t size = protobuf_c_message_get_packed_size(response);
+	uint8_t *packed = size > FTS_MESSAGE_MAX - 4096 ? NULL : fts_arena_alloc(read->arena, size);
+	if (packed == NULL)
+		return fts_read_refuse(read, FTS_RESOURCE_EXHAUSTED, "the answer would be too large: ask for less");
+	*out_payload = (struct fts_bytes){packed, protobuf_c_message_pack(response, packed)};
+	return FTS_OK;
+}
+
+static void run_on_view(struct fts_replica *replica, struct ftsi_read_job *job, struct fts_read *read)
+{
+	ProtobufCMessage *response = NULL;
+	struct ftsi_outcome outcome = {.executed = FTS_EXECUTED_YES, .index = job->applied_before};
+	outcome.status = call_read(read, job, &response);
+	if (read->wait_topic != NULL) {
+		job->wait_topic = read->wait_topic;
+		return;
+	}
+	if (outcome.status == FTS_OK) outcome.status = pack(read, response, &outcome.payload);
+	outcome.detail = read->detail;
+	ftsi_read_finish(replica, job, &outcome);
+}
+
+void ftsi_read_run(struct fts_replica *replica, struct ftsi_read_job *job)
+{
+	struct fts_read read = {0};
+	bool waits;
+	if (job->deadline_ns <= fts_clock_monotonic_ns()) {
+		ftsi_read_refuse(replica, job, FTS_DEADLINE_EXCEEDED,
+				 "the time limit passed before the read's turn came");
+		return;
+	}
+	job->wait_topic = NULL;
+	job->applied_before = atomic_load(&replica->applied_index);
+	read.arena = fts_arena_acquire(replica->read_pool, FTSI_READ_ARENA_BYTES);
+	if (read.arena == NULL || fts_store_view(replica->state, &read.view) != FTS_OK) {
+		fts_arena_release(read.arena);
+		ftsi_read_refuse(replica, job, FTS_RESOURCE_EXHAUSTED, "no memory for another read now");
+		return;
+	}
+	run_on_view(replica, job, &read);
+	waits = read.wait_topic != NULL; /* job is gone otherwise */
+	fts_txn_abort(read.view);
+	fts_arena_release(read.arena);
+	if (waits) ftsi_read_park(replica, job);
+}
+
+/* ---- Waiting for a change ---- */
+
+static void park(struct fts_replica *replica, struct ftsi_post *post)
+{
+	struct ftsi_read_job *job = (struct ftsi_read_job *)(void *)post;
+	if (replica->stopping || atomic_load(&replica->failed))
+		ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, "this node is stopping");
+	else if (replica->last_event_index > job->applied_before)
+		ftsi_readers_give(replica, job);
+	else
+		push(&replica->parked, job);
+}
+
+void ftsi_read_park(struct fts_replica *replica, struct ftsi_read_job *job)
+{
+	job->post.run = park;
+	if (!ftsi_mailbox_post(&replica->mailbox, &job->post))
+		ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, "this node is stopping");
+}
+
+static bool leaves_for_topic(const struct ftsi_read_job *job, const void *ctx)
+{
+	size_t wanted = strlen(job->wait_topic);
+	for (const struct ftsi_pending_event *at = ctx; at != NULL; at = at->next)
+		if (at->event.topic.size_bytes >= wanted && memcmp(at->event.topic.data, job->wait_topic, wanted) == 0)
+			return true;
+	return false;
+}
+
+void ftsi_read_wake(struct fts_replica *replica, const struct ftsi_pending_event *first)
+{
+	struct ftsi_read_job *job = take_if(&replica->parked, first, leaves_for_topic);
+	while (job != NULL) {
+		struct ftsi_read_job *next = job->next;
+		ftsi_readers_give(replica, job);
+		job = next;
+	}
+}
+
+/* ---- Coming in ---- */
+
+static void arrive(struct fts_replica *replica, struct ftsi_post *post)
+{
+	struct ftsi_read_job *job = (struct ftsi_read_job *)(void *)post;
+	if (replica->stopping || atomic_load(&replica->failed))
+		ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, "this node is stopping");
+	else
+		push(&replica->unconfirmed, job);
+}
+
+enum fts_status ftsi_read_post(struct fts_replica *replica, struct ftsi_read_job *job, struct fts_error *out_error)
+{
+	bool as_it_is = job->stale || job->target->method->route == FTS_ROUTE_ANY;
+	bool sole = atomic_load(&replica->serving) && atomic_load(&replica->sole);
+	if (!atomic_load(&replica->accepting))
+		return fts_error_set(out_error, FTS_UNAVAILABLE, "this node is stopping");
+	if (atomic_fetch_add(&replica->read_count, 1) >= FTSI_READ_COUNT_MAX) {
+		atomic_fetch_sub(&replica->read_count, 1);
+		out_error->retry_after_ms = FTSI_RETRY_MS;
+		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "too many reads wait on this node");
+	}
+	/* The only voter has applied and written all that it ever answered: what is there now is linearizable, and a
+	 * short read need not leave the thread it came on. */
+	if ((sole || as_it_is) && !job->target->method->blocking) {
+		ftsi_read_run(replica, job);
+		return FTS_OK;
+	}
+	if (sole || as_it_is) {
+		ftsi_readers_give(replica, job);
+		return FTS_OK;
+	}
+	job->post.run = arrive;
+	if (ftsi_mailbox_post(&replica->mailbox, &job->post)) return FTS_OK;
+	atomic_fetch_sub(&replica->read_count, 1);
+	return fts_error_set(out_error, FTS_UNAVAILABLE, "this node is stopping");
+}

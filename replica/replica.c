@@ -1,0 +1,323 @@
+/* Why this file exists: the life of a replica: opening DIR, starting and ending its threads, and what other threads
+ * ask of it (replica/replica.h). */
+#include "replica/replica.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "replica/identity.h"
+#include "replica/internal.h"
+
+enum { LOG_BUFFER_BYTES = 16 * 1024 * 1024, STATE_BUFFER_BYTES = 16 * 1024 * 1024, CACHE_BYTES = 8 * 1024 * 1024 };
+#define APPLY_POOL_BYTES (FTSI_APPLY_ARENA_BYTES + 2 * FTSI_ANSWER_ARENA_BYTES)
+#define READ_POOL_BYTES (8 * FTSI_READ_ARENA_BYTES)
+
+/* ---- Start ---- */
+
+static enum fts_status no_memory(struct fts_error *out_error)
+{
+	return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the replica");
+}
+
+static enum fts_status check_options(const struct fts_replica_options *options, struct fts_error *out_error)
+{
+	struct ftsi_identity limits;
+	if (options->data == NULL || options->data[0] == 0)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "the replica needs a directory");
+	if (options->name == NULL || options->name[0] == 0 || strlen(options->name) >= sizeof limits.name)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "a node's name has 1 to %zu bytes",
+				     sizeof limits.name - 1);
+	if (options->address == NULL || strlen(options->address) >= sizeof limits.address)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "a node's address has 1 to %zu bytes",
+				     sizeof limits.address - 1);
+	return FTS_OK;
+}
+
+static enum fts_status copy_options(struct fts_replica *replica, const struct fts_replica_options *options,
+				    struct fts_error *out_error)
+{
+	replica->options = *options;
+	replica->data = strdup(options->data);
+	replica->name = strdup(options->name);
+	replica->address = strdup(options->address);
+	replica->machines = calloc(options->machine_count + 1, sizeof *replica->machines);
+	if (replica->data == NULL || replica->name == NULL || replica->address == NULL || replica->machines == NULL)
+		return no_memory(out_error);
+	for (size_t i = 0; i < options->machine_count; i++)
+		replica->machines[i] = options->machines[i];
+	ftsi_replay_init(replica);
+	replica->machines[options->machine_count] = &replica->events_machine;
+	replica->machine_count = options->machine_count + 1;
+	replica->log_bytes_max =
+	    options->log_bytes_before_snapshot == 0 ? FTSI_LOG_BYTES_DEFAULT : options->log_bytes_before_snapshot;
+	return FTS_OK;
+}
+
+static enum fts_status reserve(struct fts_replica *replica, struct fts_error *out_error)
+{
+	replica->apply_pool = fts_arena_pool_create(APPLY_POOL_BYTES);
+	replica->read_pool = fts_arena_pool_create(READ_POOL_BYTES);
+	replica->sessions = ftsi_sessions_create();
+	replica->events = ftsi_event_log_create();
+	if (replica->apply_pool == NULL || replica->read_pool == NULL || replica->sessions == NULL ||
+	    replica->events == NULL)
+		return no_memory(out_error);
+	replica->apply_arena = fts_arena_acquire(replica->apply_pool, FTSI_APPLY_ARENA_BYTES);
+	replica->answer_arena = fts_arena_acquire(replica->apply_pool, FTSI_ANSWER_ARENA_BYTES);
+	return replica->apply_arena == NULL || replica->answer_arena == NULL ? no_memory(out_error) : FTS_OK;
+}
+
+static void init_shared(struct fts_replica *replica)
+{
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_mutex_init(&replica->status_lock, NULL);
+	pthread_cond_init(&replica->status_changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+	pthread_mutex_init(&replica->readers.lock, NULL);
+	pthread_cond_init(&replica->readers.wake, NULL);
+	replica->readers.waiting.last = &replica->readers.waiting.first;
+	replica->unconfirmed.last = &replica->unconfirmed.first;
+	replica->parked.last = &replica->parked.first;
+	replica->append_term_stands = true;
+	ftsi_slots_init(&replica->queue);
+	ftsi_slots_init(&replica->answered);
+}
+
+static enum fts_status open_store(const char *data, const char *name, const struct fts_store_options *options,
+				  struct fts_store **out_store, struct fts_error *out_error)
+{
+	char path[4096];
+	int length = snprintf(path, sizeof path, "%s/%s", data, name);
+	if (length < 0 || (size_t)length >= sizeof path)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "the directory's path is too long");
+	return fts_store_open(path, options, out_store, out_error);
+}
+
+static enum fts_status open_stores(struct fts_replica *replica, struct fts_error *out_error)
+{
+	const struct fts_store_options log_options = {.write_ahead_log = true,
+						      .write_buffer_bytes = LOG_BUFFER_BYTES,
+						      .block_cache_bytes = CACHE_BYTES / 4,
+						      .create_if_missing = true};
+	const struct fts_store_options state_options = {.write_ahead_log = false,
+							.write_buffer_bytes = STATE_BUFFER_BYTES,
+							.block_cache_bytes = CACHE_BYTES,
+							.create_if_missing = true};
+	enum fts_status status = ftsi_dir_make(replica->data, out_error);
+	if (status == FTS_OK) status = open_store(replica->data, "log", &log_options, &replica->log, out_error);
+	if (status == FTS_OK) status = open_store(replica->data, "state", &state_options, &replica->state, out_error);
+	return status;
+}
+
+/* Before raft_init, of which only the encoding of a configuration is needed. */
+static enum fts_status bootstrap(struct fts_replica *replica, struct fts_error *out_error)
+{
+	struct raft_configuration conf;
+	struct raft_buffer encoded = {NULL, 0};
+	enum fts_status status = FTS_RESOURCE_EXHAUSTED;
+	raft_configuration_init(&conf);
+	if (raft_configuration_add(&conf, replica->identity.node_id, replica->address, RAFT_VOTER) == 0 &&
+	    raft_configuration_encode(&conf, &encoded) == 0)
+		status = ftsi_log_bootstrap(replica->log, &replica->identity, &encoded);
+	raft_free(encoded.base);
+	raft_configuration_close(&conf);
+	if (status != FTS_OK)
+		return fts_error_set(out_error, status, "the first entry can't be written to %s/log", replica->data);
+	FTS_LOG_INFO("replica.bootstrapped", "node=%s cluster=%016llx", replica->name,
+		     (unsigned long long)replica->identity.cluster_id);
+	return FTS_OK;
+}
+
+static enum fts_status open_dir(struct fts_replica *replica, struct fts_error *out_error)
+{
+	enum fts_status status = open_stores(replica, out_error);
+	bool fresh;
+	if (status != FTS_OK) return status;
+	status = ftsi_log_read_identity(replica->log, &replica->identity);
+	fresh = status == FTS_NOT_FOUND;
+	if (fresh)
+		status = ftsi_identity_make(replica->name, replica->address, &replica->identity, out_error);
+	else if (status != FTS_OK)
+		fts_error_set(out_error, status, "%s/log is damaged: it does not tell whose it is", replica->data);
+	else
+		status = ftsi_identity_check(&replica->identity, replica->data, replica->name, out_error);
+	if (status == FTS_OK) status = ftsi_apply_load(replica, out_error);
+	if (status == FTS_OK && fresh && (status = ftsi_dir_sync(replica->data, out_error)) == FTS_OK)
+		status = bootstrap(replica, out_error);
+	return status;
+}
+
+static void *run_loop(void *data)
+{
+	ftsi_loop_run(data);
+	return NULL;
+}
+
+static enum fts_status start_threads(struct fts_replica *replica, struct fts_error *out_error)
+{
+	if (ftsi_loop_start(replica) != 0) {
+		if (out_error != NULL) *out_error = replica->failure;
+		return replica->failure.status;
+	}
+	if (ftsi_readers_start(replica) != 0 || pthread_create(&replica->thread, NULL, run_loop, replica) != 0)
+		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no threads for the replica");
+	replica->thread_running = true;
+	pthread_setname_np(replica->thread, "fts-replica");
+	return FTS_OK;
+}
+
+enum fts_status fts_replica_start(const struct fts_replica_options *options, struct fts_replica **out_replica,
+				  struct fts_error *out_error)
+{
+	struct fts_replica *replica;
+	enum fts_status status = check_options(options, out_error);
+	if (status != FTS_OK) return status;
+	replica = calloc(1, sizeof *replica);
+	if (replica == NULL) return no_memory(out_error);
+	init_shared(replica);
+	if ((status = copy_options(replica, options, out_error)) != FTS_OK ||
+	    (status = ftsi_targets_init(replica, out_error)) != FTS_OK ||
+	    (status = reserve(replica, out_error)) != FTS_OK || (status = open_dir(replica, out_error)) != FTS_OK ||
+	    (status = start_threads(replica, out_error)) != FTS_OK)
+		goto out;
+	*out_replica = replica;
+	return FTS_OK;
+out:
+	fts_replica_stop(replica);
+	fts_replica_destroy(replica);
+	return status;
+}
+
+/* ---- Stop ---- */
+
+static void begin_stop(struct fts_replica *replica, struct ftsi_post *post)
+{
+	(void)post;
+	ftsi_loop_begin_stop(replica);
+}
+
+static void stop_loop(struct fts_replica *replica)
+{
+	struct ftsi_post stop = {.run = begin_stop};
+	if (!replica->loop_open) return;
+	if (!replica->thread_running) { /* start failed half-way: end it on this thread */
+		ftsi_loop_begin_stop(replica);
+		ftsi_loop_turn(replica, false);
+		ftsi_loop_run(replica);
+		return;
+	}
+	if (!ftsi_mailbox_post(&replica->mailbox, &stop)) return;
+	pthread_join(replica->thread, NULL);
+	replica->thread_running = false;
+}
+
+void fts_replica_stop(struct fts_replica *replica)
+{
+	bool failed = atomic_load(&replica->failed);
+	stop_loop(replica);
+	ftsi_readers_stop(replica);
+	ftsi_worker_stop(&replica->append_worker);
+	ftsi_worker_stop(&replica->snapshot_worker);
+	if (!failed && replica->state != NULL && fts_store_flush(replica->state) != FTS_OK)
+		FTS_LOG_WARN("replica.flush_failed", "node=%s", replica->name); /* the log has all of it */
+}
+
+void fts_replica_destroy(struct fts_replica *replica)
+{
+	if (replica == NULL) return;
+	FTS_ASSERT(!replica->thread_running);
+	fts_txn_abort(replica->txn);
+	fts_store_close(replica->state);
+	fts_store_close(replica->log);
+	ftsi_event_log_destroy(replica->events);
+	ftsi_sessions_destroy(replica->sessions);
+	fts_arena_release(replica->answer_arena);
+	fts_arena_release(replica->apply_arena);
+	fts_arena_pool_destroy(replica->read_pool);
+	fts_arena_pool_destroy(replica->apply_pool);
+	free(replica->targets);
+	free(replica->machines);
+	free(replica->address);
+	free(replica->name);
+	free(replica->data);
+	pthread_cond_destroy(&replica->readers.wake);
+	pthread_mutex_destroy(&replica->readers.lock);
+	pthread_cond_destroy(&replica->status_changed);
+	pthread_mutex_destroy(&replica->status_lock);
+	free(replica);
+}
+
+/* ---- Asked by others ---- */
+
+void fts_replica_status(struct fts_replica *replica, struct fts_replica_status *out_status)
+{
+	pthread_mutex_lock(&replica->status_lock);
+	*out_status = replica->status;
+	pthread_mutex_unlock(&replica->status_lock);
+	out_status->queue_count = atomic_load(&replica->queue_count);
+	out_status->cluster_id = replica->identity.cluster_id;
+}
+
+enum fts_status fts_replica_wait_ready(struct fts_replica *replica, uint32_t timeout_ms)
+{
+	uint64_t deadline_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), timeout_ms);
+	struct timespec until = {(time_t)(deadline_ns / 1000000000u), (long)(deadline_ns % 1000000000u)};
+	int result = 0;
+	bool ready;
+	pthread_mutex_lock(&replica->status_lock);
+	while (!replica->status.ready && result != ETIMEDOUT)
+		result = pthread_cond_timedwait(&replica->status_changed, &replica->status_lock, &until);
+	ready = replica->status.ready;
+	pthread_mutex_unlock(&replica->status_lock);
+	return ready ? FTS_OK : FTS_DEADLINE_EXCEEDED;
+}
+
+/* A node's own command. */
+struct own_command {
+	struct ftsi_slot slot; /* first */
+	fts_propose_fn done;
+	void *ctx;
+	uint8_t payload[];
+};
+
+static void finish_own(struct fts_replica *replica, struct ftsi_slot *slot)
+{
+	struct own_command *own = (struct own_command *)(void *)slot;
+	const struct ftsi_outcome *outcome = &slot->outcome;
+	struct fts_error error = {
+	    .status = outcome->status, .executed = outcome->executed, .retry_after_ms = outcome->retry_after_ms};
+	(void)replica;
+	if (outcome->status != FTS_OK) (void)snprintf(error.detail, sizeof error.detail, "%s", outcome->detail);
+	if (own->done != NULL)
+		own->done(own->ctx, outcome->status, outcome->payload, outcome->status == FTS_OK ? NULL : &error);
+	free(own);
+}
+
+enum fts_status fts_replica_propose(struct fts_replica *replica, const struct fts_method *method,
+				    const ProtobufCMessage *request, fts_propose_fn done, void *ctx)
+{
+	size_t size = protobuf_c_message_get_packed_size(request);
+	const struct ftsi_target *target = ftsi_target_find(replica, method->id);
+	struct own_command *own;
+	struct fts_error error;
+	enum fts_status status;
+	FTS_ASSERT(target != NULL && method->mutates && size <= FTS_MESSAGE_MAX);
+	own = calloc(1, sizeof *own + size);
+	if (own == NULL) return FTS_RESOURCE_EXHAUSTED;
+	own->done = done;
+	own->ctx = ctx;
+	own->slot.finish = finish_own;
+	own->slot.deadline_ns = UINT64_MAX;
+	own->slot.command.method = method->id;
+	own->slot.command.payload = (struct fts_bytes){own->payload, protobuf_c_message_pack(request, own->payload)};
+	status = ftsi_propose_post(replica, &own->slot, &error);
+	if (status != FTS_OK) free(own);
+	return status;
+}

@@ -1,0 +1,79 @@
+/* Why this file exists: see replica/worker.h. */
+#include "replica/worker.h"
+
+#include "base/assert.h"
+
+static void end_job(struct fts_replica *replica, struct ftsi_post *post)
+{
+	struct ftsi_job *job = (struct ftsi_job *)(void *)post; /* post is its first member */
+	job->worker->open_count--;
+	job->done(replica, job, job->status);
+}
+
+static struct ftsi_job *next_job(struct ftsi_worker *worker)
+{
+	struct ftsi_job *job;
+	pthread_mutex_lock(&worker->lock);
+	while (worker->first == NULL && !worker->stopping)
+		pthread_cond_wait(&worker->wake, &worker->lock);
+	job = worker->first;
+	if (job != NULL) {
+		worker->first = job->next;
+		if (worker->first == NULL) worker->last = &worker->first;
+	}
+	pthread_mutex_unlock(&worker->lock);
+	return job;
+}
+
+static void *run(void *data)
+{
+	struct ftsi_worker *worker = data;
+	for (struct ftsi_job *job = next_job(worker); job != NULL; job = next_job(worker)) {
+		bool posted;
+		job->status = job->work(job);
+		job->post.run = end_job;
+		posted = ftsi_mailbox_post(worker->mailbox, &job->post);
+		FTS_ASSERT(posted); /* the mailbox is closed only after the workers are idle */
+	}
+	return NULL;
+}
+
+int ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox, const char *name)
+{
+	pthread_mutex_init(&worker->lock, NULL);
+	pthread_cond_init(&worker->wake, NULL);
+	worker->first = NULL;
+	worker->last = &worker->first;
+	worker->stopping = false;
+	worker->open_count = 0;
+	worker->mailbox = mailbox;
+	worker->started = pthread_create(&worker->thread, NULL, run, worker) == 0;
+	if (!worker->started) return -1;
+	pthread_setname_np(worker->thread, name);
+	return 0;
+}
+
+void ftsi_worker_submit(struct ftsi_worker *worker, struct ftsi_job *job)
+{
+	job->next = NULL;
+	job->worker = worker;
+	worker->open_count++;
+	pthread_mutex_lock(&worker->lock);
+	*worker->last = job;
+	worker->last = &job->next;
+	pthread_cond_signal(&worker->wake);
+	pthread_mutex_unlock(&worker->lock);
+}
+
+void ftsi_worker_stop(struct ftsi_worker *worker)
+{
+	if (!worker->started) return;
+	pthread_mutex_lock(&worker->lock);
+	worker->stopping = true;
+	pthread_cond_signal(&worker->wake);
+	pthread_mutex_unlock(&worker->lock);
+	pthread_join(worker->thread, NULL);
+	pthread_cond_destroy(&worker->wake);
+	pthread_mutex_destroy(&worker->lock);
+	worker->started = false;
+}

@@ -1,0 +1,41 @@
+/* Why this file exists: disk work that blocks is done on threads of its own, in order, and its end is posted back
+ * to the loop. Appends have one worker, snapshots another, so that a flush never delays an append.
+ *
+ * Invariants: jobs of one worker run one at a time, in the order they were given; done runs on the loop, once. */
+#ifndef FTS_REPLICA_WORKER_H
+#define FTS_REPLICA_WORKER_H
+
+#include <fts/status.h>
+
+#include "replica/mailbox.h"
+
+struct ftsi_worker;
+
+struct ftsi_job {
+	struct ftsi_post post; /* how its end reaches the loop */
+	struct ftsi_job *next;
+	enum fts_status (*work)(struct ftsi_job *job); /* Thread: the worker's; may block */
+	void (*done)(struct fts_replica *replica, struct ftsi_job *job, enum fts_status status); /* Thread: loop */
+	enum fts_status status;
+	struct ftsi_worker *worker; /* set by submit */
+};
+
+struct ftsi_worker {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct ftsi_job *first, **last; /* guarded by lock */
+	bool stopping;                  /* guarded by lock */
+	bool started;
+	uint32_t open_count; /* jobs given whose done has not run yet; loop only */
+	struct ftsi_mailbox *mailbox;
+};
+
+/* mailbox: borrowed until stop. name: at most 15 bytes, of the thread. 0 on success. */
+int ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox, const char *name);
+/* job: owned until its done runs. Thread: loop. */
+void ftsi_worker_submit(struct ftsi_worker *worker, struct ftsi_job *job);
+/* Finish what was given, join. Thread: any but the worker's and while nobody submits. Never started: no-op. */
+void ftsi_worker_stop(struct ftsi_worker *worker);
+
+#endif
