@@ -1,7 +1,7 @@
 /* Why this file exists: the connections of a channel (channel_internal.h): dialing, the callbacks of rpc/conn.h, and
  * how soon a server that failed is dialed again.
  *
- * A connection that broke after it had served is dialed again at once; one that could not be made, or broke within
+ * A connection that breaks is dialed again at once; one that could not be made, or breaks again and again within
  * 100 ms, after 10 ms doubling to 200 ms. That is shorter than what a call waits in its four tries, so that a
  * call always dials each server at least once, however long that was away.
  *
@@ -52,7 +52,6 @@ static void on_ready(void *ctx, struct ftsi_conn *conn)
 	if (link->state == FTSI_LINK_GREETING) {
 		link->state = FTSI_LINK_UP;
 		link->began_ns = fts_clock_monotonic_ns();
-		link->failure_count = 0;
 		link->reason[0] = '\0';
 		ftsi_engine_up(channel, link);
 	}
@@ -122,13 +121,11 @@ static void on_closed(void *ctx, struct ftsi_conn *conn, const char *reason)
 	struct fts_channel *channel = link->channel;
 	pthread_mutex_lock(&channel->mutex);
 	uint64_t now_ns = fts_clock_monotonic_ns();
-	bool was_stable = link->state == FTSI_LINK_UP && now_ns - link->began_ns >= STABLE_NS;
+	bool was_up = link->state == FTSI_LINK_UP;
 	if (link->state != FTSI_LINK_CLOSING) set_reason(link, reason);
-	if (was_stable) {
-		link->retry_at_ns = 0;
-	} else {
-		count_failure(link, now_ns);
-	}
+	if (was_up && now_ns - link->began_ns >= STABLE_NS) link->failure_count = 0;
+	count_failure(link, now_ns);
+	if (was_up && link->failure_count == 1) link->retry_at_ns = 0;
 	link->conn = NULL;
 	set_idle(link);
 	channel->settling_count++; /* the mutex is dropped below; the link may be dialed again meanwhile */

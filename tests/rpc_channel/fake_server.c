@@ -1,0 +1,403 @@
+/* Why this file exists: see fake_server.h. */
+#include "fake_server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "fts/rpc/v1/events.pb-c.h"
+
+#define CONNECTION_MAX 256
+#define REQUEST_KEPT_MAX 20000
+#define IN_BYTES (FTS_MESSAGE_MAX + 4096)
+#define SILENT_MAX 2048
+
+struct connection {
+	int fd;
+	bool greeted;
+	size_t used_bytes;
+	uint8_t *in; /* IN_BYTES */
+};
+
+struct silent {
+	int fd;
+	uint32_t request_id;
+};
+
+struct fake {
+	struct fake_options options;
+	int listener;
+	int stop_event;
+	uint16_t port;
+	pthread_t thread;
+	pthread_mutex_t mutex; /* guards what follows */
+	pthread_cond_t came;
+	size_t request_count;
+	size_t accepted_count;
+	struct fake_request *requests; /* REQUEST_KEPT_MAX */
+	/* The thread's own. */
+	struct connection connections[CONNECTION_MAX];
+	size_t connection_count;
+	struct silent silent[SILENT_MAX];
+	size_t silent_count;
+};
+
+static bool write_all(int fd, const void *data, size_t size_bytes)
+{
+	const uint8_t *at = data;
+	while (size_bytes > 0) {
+		ssize_t sent = send(fd, at, size_bytes, MSG_NOSIGNAL);
+		if (sent < 0 && errno == EINTR) continue;
+		if (sent <= 0) return false;
+		at += sent;
+		size_bytes -= (size_t)sent;
+	}
+	return true;
+}
+
+static void send_frame(int fd, uint32_t request_id, const void *header, size_t header_bytes, const void *payload,
+		       size_t payload_bytes)
+{
+	uint8_t front[FTSI_LENGTH_BYTES + 4];
+	ftsi_put_be64(front, 4 + header_bytes + payload_bytes);
+	ftsi_put_be32(front + FTSI_LENGTH_BYTES, request_id);
+	if (write_all(fd, front, sizeof front) && write_all(fd, header, header_bytes))
+		(void)!write_all(fd, payload, payload_bytes);
+}
+
+static void send_reply(int fd, uint32_t request_id, const struct ftsi_reply_fields *fields, const void *payload,
+		       size_t payload_bytes)
+{
+	struct ftsi_reply_writer writer;
+	memset(&writer, 0, sizeof writer);
+	uint8_t header[FTSI_HEADER_MAX_BYTES];
+	size_t header_bytes = ftsi_reply_header_write(&writer, fields, header);
+	FTS_ASSERT(header_bytes > 0);
+	send_frame(fd, request_id, header, header_bytes, payload, payload_bytes);
+}
+
+static void send_echo(int fd, uint32_t request_id, uint64_t from_index)
+{
+	Fts__Rpc__V1__ReplayResponse echo = FTS__RPC__V1__REPLAY_RESPONSE__INIT;
+	struct ftsi_reply_fields fields = {
+	    .status = FTS_OK, .executed = FTS_EXECUTED_YES, .node = "fake", .term = 3, .index = 812, .server_us = 7};
+	uint8_t payload[64];
+	echo.next_index = from_index + 1;
+	send_reply(fd, request_id, &fields, payload, fts__rpc__v1__replay_response__pack(&echo, payload));
+}
+
+/* An OK whose payload is size_bytes of repeated pattern. */
+static void send_pattern(int fd, uint32_t request_id, const char *pattern, size_t pattern_bytes, size_t size_bytes)
+{
+	uint8_t *payload = malloc(size_bytes);
+	for (size_t i = 0; i < size_bytes; i++)
+		payload[i] = (uint8_t)pattern[i % pattern_bytes];
+	struct ftsi_reply_fields fields = {.status = FTS_OK, .executed = FTS_EXECUTED_YES, .node = "fake"};
+	send_reply(fd, request_id, &fields, payload, size_bytes);
+	free(payload);
+}
+
+static void send_large(int fd, uint32_t request_id, uint64_t from_index)
+{
+	Fts__Rpc__V1__Event event = FTS__RPC__V1__EVENT__INIT;
+	Fts__Rpc__V1__Event *events[] = {&event};
+	Fts__Rpc__V1__ReplayResponse echo = FTS__RPC__V1__REPLAY_RESPONSE__INIT;
+	struct ftsi_reply_fields fields = {.status = FTS_OK, .executed = FTS_EXECUTED_YES};
+	size_t text_bytes = 1024 * 1024;
+	char *text = malloc(text_bytes + 1);
+	memset(text, 'x', text_bytes);
+	text[text_bytes] = '\0';
+	event.topic = text;
+	echo.events = events;
+	echo.n_events = 1;
+	echo.next_index = from_index + 1;
+	uint8_t *payload = malloc(text_bytes + 64);
+	send_reply(fd, request_id, &fields, payload, fts__rpc__v1__replay_response__pack(&echo, payload));
+	free(payload);
+	free(text);
+}
+
+static void answer_late(struct fake *fake, int fd, uint32_t request_id, uint64_t from_index)
+{
+	for (size_t i = 0; i < fake->silent_count; i++)
+		send_echo(fake->silent[i].fd, fake->silent[i].request_id, 666);
+	fake->silent_count = 0;
+	for (uint32_t i = 0; i < 50; i++)
+		send_echo(fd, FTSI_REQUEST_ID_BIT | i * 0x10001u, 667);
+	send_echo(fd, request_id, from_index);
+}
+
+/* Do what the script says; false: close the connection. */
+static bool act(struct fake *fake, int fd, const struct fake_step *step, uint32_t request_id, uint64_t from_index)
+{
+	static const uint8_t junk[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+	switch (step->act) {
+	case FAKE_ANSWER: {
+		struct ftsi_reply_fields fields = {.status = step->status,
+						   .executed = step->executed,
+						   .retry_after_ms = step->retry_after_ms,
+						   .node = "fake",
+						   .leader = step->leader,
+						   .detail = "as the script says"};
+		if (step->status == FTS_OK)
+			send_echo(fd, request_id, from_index);
+		else
+			send_reply(fd, request_id, &fields, "", 0);
+		return true;
+	}
+	case FAKE_SILENT:
+		if (fake->silent_count < SILENT_MAX)
+			fake->silent[fake->silent_count++] = (struct silent){fd, request_id};
+		return true;
+	case FAKE_BREAK:
+		return false;
+	case FAKE_BAD_HEADER:
+		send_frame(fd, request_id, "\x03\xff\xff\xff", 4, "", 0);
+		return true;
+	case FAKE_BAD_PAYLOAD: {
+		struct ftsi_reply_fields fields = {.status = FTS_OK, .executed = FTS_EXECUTED_YES};
+		send_reply(fd, request_id, &fields, "\xff\xff\xff\xff", 4);
+		return true;
+	}
+	case FAKE_GARBAGE:
+		send_frame(fd, 7, junk, sizeof junk, "", 0);
+		return true;
+	case FAKE_OVERSIZE:
+		send_pattern(fd, request_id, "x", 1, 5 * 1024 * 1024);
+		return true;
+	case FAKE_BOMB:
+		send_pattern(fd, request_id, "\x0a\x00", 2, 3 * 1024 * 1024);
+		return true;
+	case FAKE_LARGE:
+		send_large(fd, request_id, from_index);
+		return true;
+	case FAKE_LATE:
+		answer_late(fake, fd, request_id, from_index);
+		return true;
+	}
+	return false;
+}
+
+static size_t keep(struct fake *fake, const fts_rpc_v1_CallHeader *header, uint64_t from_index)
+{
+	pthread_mutex_lock(&fake->mutex);
+	size_t at = fake->request_count++;
+	if (at < REQUEST_KEPT_MAX) {
+		struct fake_request *kept = &fake->requests[at];
+		*kept = (struct fake_request){.method_id = header->method,
+					      .timeout_ms = header->timeout_ms,
+					      .client_id = header->client_id,
+					      .sequence = header->sequence,
+					      .lowest_unanswered = header->lowest_unanswered,
+					      .fence = header->fence,
+					      .trace_id = header->trace_id,
+					      .stale = header->stale,
+					      .from_index = from_index};
+		memcpy(kept->token, header->token.bytes, header->token.size);
+	}
+	pthread_cond_broadcast(&fake->came);
+	pthread_mutex_unlock(&fake->mutex);
+	return at;
+}
+
+static bool serve(struct fake *fake, int fd, struct fts_bytes message)
+{
+	static const struct fake_step ok = {.act = FAKE_ANSWER, .status = FTS_OK};
+	struct ftsi_frame frame;
+	struct ftsi_call_reader reader;
+	memset(&reader, 0, sizeof reader);
+	FTS_ASSERT(ftsi_frame_split(message, &frame) == FTS_OK);
+	const fts_rpc_v1_CallHeader *header = ftsi_call_header_read(&reader, frame.header);
+	FTS_ASSERT(header != NULL);
+	Fts__Rpc__V1__ReplayRequest *request =
+	    fts__rpc__v1__replay_request__unpack(NULL, frame.payload.size_bytes, frame.payload.data);
+	FTS_ASSERT(request != NULL);
+	uint64_t from_index = request->from_index;
+	fts__rpc__v1__replay_request__free_unpacked(request, NULL);
+	size_t at = keep(fake, header, from_index);
+	const struct fake_step *step = &ok;
+	if (at < fake->options.step_count)
+		step = &fake->options.steps[at];
+	else if (fake->options.repeat && fake->options.step_count > 0)
+		step = &fake->options.steps[fake->options.step_count - 1];
+	return act(fake, fd, step, frame.request_id, from_index);
+}
+
+/* Serve all whole messages of connection; false: close it. */
+static bool parse(struct fake *fake, struct connection *connection)
+{
+	size_t at = 0;
+	if (!connection->greeted) {
+		if (connection->used_bytes < FTSI_HELLO_BYTES) return true;
+		FTS_ASSERT(ftsi_hello_is(FTSI_ROLE_CALLER, connection->in));
+		connection->greeted = true;
+		at = FTSI_HELLO_BYTES;
+	}
+	while (connection->used_bytes - at >= FTSI_LENGTH_BYTES) {
+		uint64_t size_bytes = ftsi_get_be64(connection->in + at);
+		FTS_ASSERT(size_bytes <= FTS_MESSAGE_MAX);
+		if (connection->used_bytes - at - FTSI_LENGTH_BYTES < size_bytes) break;
+		struct fts_bytes message = {connection->in + at + FTSI_LENGTH_BYTES, (size_t)size_bytes};
+		if (!serve(fake, connection->fd, message)) return false;
+		at += FTSI_LENGTH_BYTES + (size_t)size_bytes;
+	}
+	memmove(connection->in, connection->in + at, connection->used_bytes - at);
+	connection->used_bytes -= at;
+	return true;
+}
+
+static bool read_more(struct fake *fake, struct connection *connection)
+{
+	ssize_t got =
+	    recv(connection->fd, connection->in + connection->used_bytes, IN_BYTES - connection->used_bytes, 0);
+	if (got < 0 && errno == EINTR) return true;
+	if (got <= 0) return false;
+	if (fake->options.no_hello) return true;
+	connection->used_bytes += (size_t)got;
+	return parse(fake, connection);
+}
+
+static void accept_one(struct fake *fake)
+{
+	uint8_t hello[FTSI_HELLO_BYTES];
+	int fd = accept(fake->listener, NULL, NULL);
+	if (fd < 0) return;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	FTS_ASSERT(fake->connection_count < CONNECTION_MAX);
+	pthread_mutex_lock(&fake->mutex);
+	fake->accepted_count++;
+	pthread_mutex_unlock(&fake->mutex);
+	ftsi_hello_write(FTSI_ROLE_SERVER, hello);
+	if (fake->options.bad_hello) memcpy(hello, "HTTP/1.1", sizeof hello);
+	if (!fake->options.no_hello) (void)!write_all(fd, hello, sizeof hello);
+	fake->connections[fake->connection_count++] = (struct connection){.fd = fd, .in = malloc(IN_BYTES)};
+}
+
+static void drop(struct fake *fake, size_t at)
+{
+	close(fake->connections[at].fd);
+	free(fake->connections[at].in);
+	for (size_t i = 0; i < fake->silent_count; i++)
+		if (fake->silent[i].fd == fake->connections[at].fd) fake->silent[i].fd = -1;
+	fake->connections[at] = fake->connections[--fake->connection_count];
+}
+
+static void *run(void *arg)
+{
+	struct fake *fake = arg;
+	struct pollfd polled[CONNECTION_MAX + 2];
+	for (;;) {
+		polled[0] = (struct pollfd){.fd = fake->stop_event, .events = POLLIN};
+		polled[1] = (struct pollfd){.fd = fake->listener, .events = POLLIN};
+		size_t count = fake->connection_count;
+		for (size_t i = 0; i < count; i++)
+			polled[i + 2] = (struct pollfd){.fd = fake->connections[i].fd, .events = POLLIN};
+		if (poll(polled, count + 2, -1) < 0) continue;
+		if (polled[0].revents != 0) break;
+		for (size_t i = count; i-- > 0;)
+			if (polled[i + 2].revents != 0 && !read_more(fake, &fake->connections[i])) drop(fake, i);
+		if (polled[1].revents != 0) accept_one(fake);
+	}
+	close(fake->listener);
+	while (fake->connection_count > 0)
+		drop(fake, 0);
+	return NULL;
+}
+
+static int listen_on(uint16_t port, uint16_t *out_port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+	socklen_t size = sizeof address;
+	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	FTS_ASSERT(bind(fd, (struct sockaddr *)&address, sizeof address) == 0);
+	FTS_ASSERT(getsockname(fd, (struct sockaddr *)&address, &size) == 0);
+	*out_port = ntohs(address.sin_port);
+	return fd;
+}
+
+struct fake *fake_start(const struct fake_options *options)
+{
+	struct fake *fake = calloc(1, sizeof *fake);
+	fake->options = *options;
+	fake->requests = calloc(REQUEST_KEPT_MAX, sizeof *fake->requests);
+	fake->listener = listen_on(options->port, &fake->port);
+	FTS_ASSERT(listen(fake->listener, 128) == 0);
+	fake->stop_event = eventfd(0, EFD_CLOEXEC);
+	pthread_mutex_init(&fake->mutex, NULL);
+	pthread_cond_init(&fake->came, NULL);
+	FTS_ASSERT(pthread_create(&fake->thread, NULL, run, fake) == 0);
+	return fake;
+}
+
+void fake_stop(struct fake *fake)
+{
+	uint64_t one = 1;
+	FTS_ASSERT(write(fake->stop_event, &one, sizeof one) == (ssize_t)sizeof one);
+	pthread_join(fake->thread, NULL);
+	close(fake->stop_event);
+	pthread_mutex_destroy(&fake->mutex);
+	pthread_cond_destroy(&fake->came);
+	free(fake->requests);
+	free(fake);
+}
+
+uint16_t fake_port(const struct fake *fake)
+{
+	return fake->port;
+}
+
+size_t fake_request_count(struct fake *fake)
+{
+	pthread_mutex_lock(&fake->mutex);
+	size_t count = fake->request_count;
+	pthread_mutex_unlock(&fake->mutex);
+	return count;
+}
+
+size_t fake_connection_count(struct fake *fake)
+{
+	pthread_mutex_lock(&fake->mutex);
+	size_t count = fake->accepted_count;
+	pthread_mutex_unlock(&fake->mutex);
+	return count;
+}
+
+bool fake_wait_requests(struct fake *fake, size_t count)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 10;
+	pthread_mutex_lock(&fake->mutex);
+	while (fake->request_count < count && pthread_cond_timedwait(&fake->came, &fake->mutex, &until) != ETIMEDOUT)
+		continue;
+	bool is_enough = fake->request_count >= count;
+	pthread_mutex_unlock(&fake->mutex);
+	return is_enough;
+}
+
+struct fake_request fake_request_at(struct fake *fake, size_t at)
+{
+	pthread_mutex_lock(&fake->mutex);
+	FTS_ASSERT(at < fake->request_count && at < REQUEST_KEPT_MAX);
+	struct fake_request request = fake->requests[at];
+	pthread_mutex_unlock(&fake->mutex);
+	return request;
+}
+
+uint16_t fake_closed_port(void)
+{
+	uint16_t port;
+	close(listen_on(0, &port));
+	return port;
+}
