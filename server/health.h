@@ -1,0 +1,36 @@
+/* Why this file exists: fts.health.v1.Health: what this node says of itself, to a caller, to a survey and to the
+ * watchdog.
+ *
+ * LIVE: the process answers, the replica is not ready. READY: it serves. DEGRADED: it serves some things and not
+ * others, or a call runs past its method's longest run: reasons say which. */
+#ifndef FTS_SERVER_HEALTH_H
+#define FTS_SERVER_HEALTH_H
+
+#include <fts/health/v1/health.pb-c.h>
+
+#include "replica/replica.h"
+
+#define FTSI_HEALTH_REASONS_MAX 2
+
+struct ftsi_health {
+	const char *name;             /* borrowed */
+	struct fts_server *server;    /* borrowed */
+	struct fts_replica *replica;  /* borrowed */
+	const char *respondents;      /* "HOST:PORT,..." to survey: borrowed */
+	const char *const *names;     /* of them, in that order: borrowed */
+	struct fts_tls tls;           /* borrowed */
+};
+
+/* A report with the memory its parts lie in. Don't copy it: message points into it. */
+struct ftsi_health_report {
+	Fts__Health__V1__Report message;
+	char *reasons[FTSI_HEALTH_REASONS_MAX];
+	char texts[FTSI_HEALTH_REASONS_MAX][160];
+};
+
+/* Offer the service on health->server. health: borrowed until the server is destroyed. */
+FTS_MUST_USE enum fts_status ftsi_health_serve(struct ftsi_health *health, struct fts_error *out_error);
+/* How it is now. out_report: the caller's. Thread: any. */
+void ftsi_health_look(struct ftsi_health *health, struct ftsi_health_report *out_report);
+
+#endif
