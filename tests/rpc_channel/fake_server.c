@@ -291,9 +291,17 @@ static void drop(struct fake *fake, size_t at)
 	fake->connections[at] = fake->connections[--fake->connection_count];
 }
 
+static _Thread_local bool is_serving_here;
+
+bool fake_is_serving_here(void)
+{
+	return is_serving_here;
+}
+
 static void *run(void *arg)
 {
 	struct fake *fake = arg;
+	is_serving_here = true;
 	struct pollfd polled[CONNECTION_MAX + 2];
 	for (;;) {
 		polled[0] = (struct pollfd){.fd = fake->stop_event, .events = POLLIN};

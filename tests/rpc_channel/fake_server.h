@@ -67,6 +67,8 @@ size_t fake_connection_count(struct fake *fake);
 bool fake_wait_requests(struct fake *fake, size_t count);
 /* The at-th request, from 0. It must have come. */
 struct fake_request fake_request_at(struct fake *fake, size_t at);
+/* True on a fake server's own thread. */
+bool fake_is_serving_here(void);
 /* A port on which nobody listens. */
 uint16_t fake_closed_port(void);
 
