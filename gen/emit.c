@@ -67,7 +67,7 @@ static void emit_includes(struct ftsi_text *text, const struct ftsi_file *file)
 	if (messages) ftsi_text_add(text, "\n#include \"%s.pb-c.h\"\n", ftsi_name_stem(text->arena, file->name));
 }
 
-const char *ftsi_emit_header(const struct ftsi_model *model, const struct ftsi_file *file)
+const char *ftsi_emit_header(struct ftsi_model *model, const struct ftsi_file *file)
 {
 	struct ftsi_text text = ftsi_text_init(model->arena);
 	const char *guard = ftsi_name_guard(model->arena, file->name);
@@ -75,7 +75,9 @@ const char *ftsi_emit_header(const struct ftsi_model *model, const struct ftsi_f
 	emit_head(&text, file);
 	ftsi_text_add(&text, "#ifndef %s\n#define %s\n\n", guard, guard);
 	emit_includes(&text, file);
+	size_t head_bytes = text.size_bytes;
 	ftsi_text_add(&text, "\nFTS_BEGIN_DECLS\n");
+	size_t empty_bytes = text.size_bytes;
 	for (size_t i = 0; i < file->enum_count; i++)
 		if (*file->enums[i].c_enum != '\0') ftsi_emit_enum_declarations(&text, &file->enums[i]);
 	emit_topic_declarations(&text, file);
@@ -83,41 +85,36 @@ const char *ftsi_emit_header(const struct ftsi_model *model, const struct ftsi_f
 		ftsi_emit_client_declarations(&text, &file->services[i]);
 		ftsi_emit_server_declarations(&text, &file->services[i]);
 	}
-	ftsi_text_add(&text, "\nFTS_END_DECLS\n\n#endif\n");
+	if (text.size_bytes == empty_bytes)
+		text.size_bytes = head_bytes; /* nothing was declared: no empty pair of brackets */
+	else
+		ftsi_text_add(&text, "\nFTS_END_DECLS\n");
+	ftsi_text_add(&text, "\n#endif\n");
 	return text.data;
 }
 
-static void emit_service(struct ftsi_text *text, const struct ftsi_service *service)
+static void emit_service(struct ftsi_text *text, const struct ftsi_service *service, size_t type_count)
 {
 	ftsi_text_add(text, "\n/* ---- %s ---- */\n", service->element.full_name);
-	ftsi_emit_server_functions(text, service);
+	ftsi_emit_server_functions(text, service, type_count);
 	for (size_t i = 0; i < service->method_count; i++)
 		ftsi_emit_client_functions(text, &service->methods[i]);
 }
 
-/* The table of types, which services point to; a file without services has no use for one. */
-static void emit_types(struct ftsi_text *text, const struct ftsi_model *model, const struct ftsi_file *file)
-{
-	if (file->service_count == 0) return;
-	if (ftsi_emit_type_docs(text, model, file) > 0)
-		ftsi_text_add(text, "\n#define FILE_TYPES file_types\n"
-				    "#define FILE_TYPE_COUNT (sizeof(file_types) / sizeof(file_types[0]))\n");
-	else
-		ftsi_text_add(text, "\n#define FILE_TYPES NULL\n#define FILE_TYPE_COUNT 0\n");
-}
-
-const char *ftsi_emit_source(const struct ftsi_model *model, const struct ftsi_file *file)
+const char *ftsi_emit_source(struct ftsi_model *model, const struct ftsi_file *file)
 {
 	struct ftsi_text text = ftsi_text_init(model->arena);
+	size_t type_count = 0;
 
 	ftsi_text_add_comment(
 	    &text, 0, ftsi_arena_format(model->arena, "Made by protoc-gen-fts from %s: do not edit.", file->name));
 	ftsi_text_add(&text, "#include \"%s.fts.h\"\n", ftsi_name_stem(model->arena, file->name));
 	for (size_t i = 0; i < file->enum_count; i++)
 		if (*file->enums[i].c_enum != '\0') ftsi_emit_enum_functions(&text, &file->enums[i]);
-	emit_types(&text, model, file);
+	/* Services point to the table of types; a file without any has no use for it. */
+	if (file->service_count > 0) type_count = ftsi_emit_type_docs(&text, model, file);
 	emit_topics(&text, file);
 	for (size_t i = 0; i < file->service_count; i++)
-		emit_service(&text, &file->services[i]);
+		emit_service(&text, &file->services[i], type_count);
 	return text.data;
 }

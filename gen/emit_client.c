@@ -152,29 +152,48 @@ void ftsi_emit_client_declarations(struct ftsi_text *text, const struct ftsi_ser
 
 /* ---- Source ---- */
 
-void ftsi_emit_client_functions(struct ftsi_text *text, const struct ftsi_method *method)
+static void emit_blocking(struct ftsi_text *text, const struct ftsi_method *method)
 {
+	const char *items[] = {
+	    "channel",
+	    ftsi_arena_format(text->arena, "%s_method", method->c_name),
+	    "(const ProtobufCMessage *)request",
+	    "options",
+	    "&response",
+	    "out_error",
+	};
+
 	ftsi_text_add(text, "\n");
 	emit_blocking_signature(text, method, "", ")");
-	ftsi_text_add(text,
-		      "{\n"
-		      "\tProtobufCMessage *response = NULL;\n"
-		      "\tenum fts_status status;\n\n"
-		      "\tstatus = fts_channel_call(channel, %s_method, (const ProtobufCMessage *)request, options, "
-		      "&response,\n"
-		      "\t\tout_error);\n"
-		      "\tif (status == FTS_OK)\n"
-		      "\t\t*out_response = (%s *)response;\n"
-		      "\treturn status;\n"
-		      "}\n\n",
-		      method->c_name, method->response->pb_c_type);
+	ftsi_text_add(text, "{\n\tProtobufCMessage *response = NULL;\n\tenum fts_status status;\n\n");
+	ftsi_text_add_list(text, 1, "status = fts_channel_call(", items, sizeof(items) / sizeof(items[0]), ");");
+	ftsi_text_add(text, "\tif (status == FTS_OK)\n\t\t*out_response = (%s *)response;\n\treturn status;\n}\n",
+		      method->response->pb_c_type);
+}
+
+static void emit_start(struct ftsi_text *text, const struct ftsi_method *method)
+{
+	const char *items[] = {
+	    "channel",
+	    ftsi_arena_format(text->arena, "%s_method", method->c_name),
+	    "(const ProtobufCMessage *)request",
+	    "options",
+	    "(fts_done_fn)done",
+	    "ctx",
+	    "out_id",
+	};
+
+	ftsi_text_add(text, "\n");
 	emit_start_signature(text, method, "", ")");
 	ftsi_text_add(text,
-		      "{\n"
-		      "\t/* The two callback types differ in the type response points to, and in nothing else. */\n"
-		      "\treturn fts_channel_start(channel, %s_method, (const ProtobufCMessage *)request, options, "
-		      "(fts_done_fn)done,\n"
-		      "\t\tctx, out_id);\n"
-		      "}\n",
-		      method->c_name);
+		      "{\n\t/* The two callback types differ in the type response points to, and in nothing else. "
+		      "*/\n");
+	ftsi_text_add_list(text, 1, "return fts_channel_start(", items, sizeof(items) / sizeof(items[0]), ");");
+	ftsi_text_add(text, "}\n");
+}
+
+void ftsi_emit_client_functions(struct ftsi_text *text, const struct ftsi_method *method)
+{
+	emit_blocking(text, method);
+	emit_start(text, method);
 }

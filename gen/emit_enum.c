@@ -71,24 +71,26 @@ static void emit_values(struct ftsi_text *text, const struct ftsi_enum *e)
 
 void ftsi_emit_enum_declarations(struct ftsi_text *text, const struct ftsi_enum *e)
 {
-	const struct ftsi_value *unknown = unknown_value(e);
+	const struct ftsi_value *unknown = unknown_value(e), *last = &e->values[e->value_count - 1];
+	const char *name_doc, *from_wire_doc;
 
 	ftsi_text_add(text, "\n");
 	ftsi_text_add_comment(text, 0, e->element.doc);
 	ftsi_text_add(text, "enum %s {\n", e->c_enum);
 	emit_values(text, e);
+	name_doc =
+	    ftsi_arena_format(text->arena,
+			      "The name of value, \"%s\" for %s%s; \"UNKNOWN\" for a number that is none of them. "
+			      "Static. Thread: any. Never fails.",
+			      stripped(e, last), e->c_value_prefix, last->element.name);
+	from_wire_doc = ftsi_arena_format(text->arena,
+					  "The value of a number that came from elsewhere; %s%s for one this version "
+					  "does not know. Thread: any. Never fails.",
+					  e->c_value_prefix, unknown->element.name);
 	ftsi_text_add(text, "};\n\n");
-	ftsi_text_add_comment(text, 0,
-			      ftsi_arena_format(text->arena,
-						"The name of value, as \"%s\"; \"UNKNOWN\" for a number that is not "
-						"one of them. Static. Thread: any. Never fails.",
-						stripped(e, &e->values[0])));
+	ftsi_text_add_comment(text, 0, name_doc);
 	ftsi_text_add(text, "FTS_API const char *%s_name(enum %s value);\n\n", e->c_enum, e->c_enum);
-	ftsi_text_add_comment(text, 0,
-			      ftsi_arena_format(text->arena,
-						"The value of a number that came from elsewhere; %s%s for one this "
-						"version does not know. Thread: any. Never fails.",
-						e->c_value_prefix, unknown->element.name));
+	ftsi_text_add_comment(text, 0, from_wire_doc);
 	ftsi_text_add(text, "FTS_API enum %s %s_from_wire(int32_t number);\n", e->c_enum, e->c_enum);
 }
 

@@ -100,18 +100,21 @@ static void emit_invoke(struct ftsi_text *text, const struct ftsi_service *servi
 	    "void *ctx",
 	};
 
+	const char *unserved[] = {
+	    "call",
+	    "FTS_UNIMPLEMENTED",
+	    "\"%s is not served here\"",
+	    ftsi_arena_format(text->arena, "%s_method->full_name", method->c_name),
+	};
+
 	ftsi_text_add(text, "\n");
 	ftsi_text_add_list(text, 0, ftsi_arena_format(text->arena, "static void invoke_%s(", method->c_name), items,
 			   sizeof(items) / sizeof(items[0]), ")");
-	ftsi_text_add(text,
-		      "{\n"
-		      "\tconst struct %s_handlers *table = handlers;\n\n"
-		      "\tif (table->%s == NULL)\n"
-		      "\t\tfts_call_fail(call, FTS_UNIMPLEMENTED, \"%%s is not served here\", %s_method->full_name);\n"
-		      "\telse\n"
-		      "\t\ttable->%s(call, (const %s *)request, ctx);\n"
-		      "}\n",
-		      service->c_prefix, method->snake, method->c_name, method->snake, method->request->pb_c_type);
+	ftsi_text_add(text, "{\n\tconst struct %s_handlers *table = handlers;\n\n\tif (table->%s == NULL)\n",
+		      service->c_prefix, method->snake);
+	ftsi_text_add_list(text, 2, "fts_call_fail(", unserved, sizeof(unserved) / sizeof(unserved[0]), ");");
+	ftsi_text_add(text, "\telse\n\t\ttable->%s(call, (const %s *)request, ctx);\n}\n", method->snake,
+		      method->request->pb_c_type);
 }
 
 static void emit_string_member(struct ftsi_text *text, unsigned indent, const char *member, const char *value)
@@ -147,7 +150,7 @@ static void emit_method_row(struct ftsi_text *text, const struct ftsi_method *me
 	ftsi_text_add(text, "\t},\n");
 }
 
-static void emit_tables(struct ftsi_text *text, const struct ftsi_service *service)
+static void emit_tables(struct ftsi_text *text, const struct ftsi_service *service, size_t type_count)
 {
 	const char *prefix = service->c_prefix;
 
@@ -157,23 +160,19 @@ static void emit_tables(struct ftsi_text *text, const struct ftsi_service *servi
 	ftsi_text_add(text, "};\n\nconst struct fts_service %s_service = {\n", prefix);
 	emit_string_member(text, 1, "name", service->element.full_name);
 	emit_string_member(text, 1, "doc", service->element.doc);
-	ftsi_text_add(text,
-		      "\t.methods = methods_%s,\n"
-		      "\t.method_count = sizeof(methods_%s) / sizeof(methods_%s[0]),\n"
-		      "\t.types = FILE_TYPES,\n"
-		      "\t.type_count = FILE_TYPE_COUNT,\n"
-		      "};\n\n",
-		      prefix, prefix, prefix);
+	ftsi_text_add(text, "\t.methods = methods_%s,\n\t.method_count = %zu,\n", prefix, service->method_count);
+	ftsi_text_add(text, "\t.types = %s,\n\t.type_count = %zu,\n};\n\n", type_count > 0 ? "file_types" : "NULL",
+		      type_count);
 	for (size_t i = 0; i < service->method_count; i++)
 		ftsi_text_add(text, "const struct fts_method *const %s_method = &methods_%s[%zu];\n",
 			      service->methods[i].c_name, prefix, i);
 }
 
-void ftsi_emit_server_functions(struct ftsi_text *text, const struct ftsi_service *service)
+void ftsi_emit_server_functions(struct ftsi_text *text, const struct ftsi_service *service, size_t type_count)
 {
 	for (size_t i = 0; i < service->method_count; i++)
 		emit_invoke(text, service, &service->methods[i]);
-	emit_tables(text, service);
+	emit_tables(text, service, type_count);
 	ftsi_text_add(text, "\n");
 	emit_register_signature(text, service, "", ")");
 	ftsi_text_add(text, "{\n\treturn fts_server_add(server, &%s_service, handlers, ctx, out_error);\n}\n",

@@ -9,46 +9,17 @@
 #include "gen/emit.h"
 #include "gen/names.h"
 #include "gen/refusal.h"
+#include "gen/request.h"
 
 typedef Google__Protobuf__Compiler__CodeGeneratorRequest Request;
 typedef Google__Protobuf__Compiler__CodeGeneratorResponse Response;
 typedef Google__Protobuf__Compiler__CodeGeneratorResponse__File ResponseFile;
-
-#define REQUEST_MAX_BYTES ((size_t)256 * 1024 * 1024)
 
 static const char usage[] =
     "protoc-gen-fts is run by protoc, which finds it in PATH or by --plugin=protoc-gen-fts=PATH:\n"
     "  protoc -I DIR --c_out=OUT --fts_out=OUT x.proto\n"
     "makes OUT/x.fts.h and OUT/x.fts.c: typed calls, server tables and topics of the services in x.proto.\n"
     "Options for services and methods: fts/rpc/v1/options.proto.\n";
-
-/* All of stdin. *out_size_bytes: its size. NULL: it could not be read, as *out_why says. */
-static uint8_t *read_all(struct ftsi_arena *arena, size_t *out_size_bytes, const char **out_why)
-{
-	size_t capacity_bytes = 1u << 16, size_bytes = 0, n;
-	uint8_t *data = ftsi_arena_alloc(arena, capacity_bytes, 1);
-
-	while ((n = fread(data + size_bytes, 1, capacity_bytes - size_bytes, stdin)) > 0) {
-		size_bytes += n;
-		if (size_bytes > REQUEST_MAX_BYTES) {
-			*out_why = "the request is larger than 256 MiB";
-			return NULL;
-		}
-		if (size_bytes == capacity_bytes) {
-			uint8_t *grown = ftsi_arena_alloc(arena, 2 * capacity_bytes, 1);
-
-			memcpy(grown, data, size_bytes);
-			data = grown;
-			capacity_bytes *= 2;
-		}
-	}
-	if (ferror(stdin)) {
-		*out_why = "stdin can't be read";
-		return NULL;
-	}
-	*out_size_bytes = size_bytes;
-	return data;
-}
 
 static void add_file(struct ftsi_arena *arena, Response *response, const struct ftsi_file *file, const char *suffix,
 		     const char *content)
@@ -102,12 +73,9 @@ static bool write_response(struct ftsi_arena *arena, const Response *response)
 static int run(struct ftsi_arena *arena)
 {
 	Response response = GOOGLE__PROTOBUF__COMPILER__CODE_GENERATOR_RESPONSE__INIT;
-	const char *why = "stdin does not hold a whole CodeGeneratorRequest: this program is run by protoc";
-	size_t size_bytes = 0;
-	uint8_t *data = read_all(arena, &size_bytes, &why);
-	Request *request = NULL;
+	const char *why = "";
+	Request *request = ftsi_request_read(arena, stdin, &why);
 
-	if (data != NULL) request = google__protobuf__compiler__code_generator_request__unpack(NULL, size_bytes, data);
 	if (request == NULL) {
 		fprintf(stderr, "protoc-gen-fts: %s\n", why);
 		return 1;

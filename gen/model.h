@@ -28,6 +28,9 @@ struct ftsi_element {
 	struct ftsi_path path;
 };
 
+/* Of one walk over the types; the walk that uses marks resets them first. */
+enum ftsi_mark { FTSI_UNSEEN, FTSI_ENTERED, FTSI_LEFT };
+
 struct ftsi_value {
 	struct ftsi_element element;
 	int32_t number;
@@ -42,6 +45,7 @@ struct ftsi_enum {
 	const char *c_enum; /* "" : no plain C enum is wanted */
 	const char *c_value_prefix;
 	const char *c_name_strip;
+	enum ftsi_mark mark;
 };
 
 struct ftsi_message;
@@ -64,8 +68,8 @@ struct ftsi_message {
 	const char *topic; /* NULL: not an event */
 	bool is_nested;
 	bool is_map_entry;
-	/* Marks of one walk over the types; the walk that uses one resets it. */
-	enum { FTSI_UNSEEN, FTSI_ENTERED, FTSI_LEFT } mark;
+	enum ftsi_mark mark;
+	unsigned nesting; /* messages within it and itself, at most; set by ftsi_check_messages */
 };
 
 enum ftsi_route { FTSI_ROUTE_LEADER = 0, FTSI_ROUTE_REPLICA = 1, FTSI_ROUTE_ANY = 2, FTSI_ROUTE_COUNT };
@@ -76,8 +80,8 @@ struct ftsi_method {
 	const char *snake;  /* store_bet */
 	const char *c_name; /* fts_lottery_store_bet */
 	uint32_t id;
-	const struct ftsi_message *request;
-	const struct ftsi_message *response;
+	struct ftsi_message *request;
+	struct ftsi_message *response;
 	uint32_t timeout_ms;
 	uint32_t longest_run_ms;
 	enum ftsi_route route;

@@ -120,17 +120,18 @@ char *ftsi_name_guard(struct ftsi_arena *arena, const char *file_name)
 	return ftsi_arena_format(arena, "%s%s_FTS_H", isalpha((unsigned char)guard[0]) ? "" : "PROTO_", guard);
 }
 
-bool ftsi_name_is_c_keyword(const char *name)
+bool ftsi_name_is_reserved(const char *name)
 {
-	static const char *const keywords[] = {
-	    "auto",   "break",    "case",     "char",     "const", "continue", "default", "do",     "double",
-	    "else",   "enum",     "extern",   "float",    "for",   "goto",     "if",      "inline", "int",
-	    "long",   "register", "restrict", "return",   "short", "signed",   "sizeof",  "static", "struct",
-	    "switch", "typedef",  "union",    "unsigned", "void",  "volatile", "while",
+	static const char *const words[] = {
+	    "auto",   "break",    "case",     "char",     "const",  "continue", "default", "do",     "double",
+	    "else",   "enum",     "extern",   "float",    "for",    "goto",     "if",      "inline", "int",
+	    "long",   "register", "restrict", "return",   "short",  "signed",   "sizeof",  "static", "struct",
+	    "switch", "typedef",  "union",    "unsigned", "void",   "volatile", "while",   "bool",   "true",
+	    "false",  "errno",    "assert",   "stdin",    "stdout", "stderr",   "linux",   "unix",
 	};
 
-	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
-		if (strcmp(keywords[i], name) == 0) return true;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i], name) == 0) return true;
 	return false;
 }
 

@@ -26,8 +26,8 @@ char *ftsi_name_guard(struct ftsi_arena *arena, const char *file_name);
 /* a/b.proto -> a/b */
 char *ftsi_name_stem(struct ftsi_arena *arena, const char *file_name);
 
-/* Is it a word that C11 keeps for itself? */
-bool ftsi_name_is_c_keyword(const char *name);
+/* Is it a keyword of C11, or a macro of headers that are always there? */
+bool ftsi_name_is_reserved(const char *name);
 
 /* May it be a C identifier that starts with a letter? lower_only: letters must be lower case. */
 bool ftsi_name_is_identifier(const char *name, bool lower_only);

@@ -1,0 +1,107 @@
+/* Why this file exists: protobuf-c unpacks nested messages by recursion without any limit: 34 KB of them overflow the
+ * stack. So no message may contain itself, by whatever way, and none may nest deeper than FTSI_NESTING_MAX; both are
+ * seen from the types alone. On the same walk: field kinds that protobuf-c or a lasting protocol can't have. */
+#include "gen/check.h"
+
+/* The way down to a message: which field of which message led here. */
+struct step {
+	const struct step *up; /* NULL: this is where the walk began */
+	const struct ftsi_message *message;
+	const struct ftsi_field *field; /* of up's message; NULL where the walk began */
+	unsigned depth;                 /* from 1 */
+};
+
+/* "a.B.c -> d.E.f": the fields from `message` down to `last` (both borrowed), which leads back to it. */
+static const char *way(struct ftsi_arena *arena, const struct step *step, const struct ftsi_message *message,
+		       const char *last)
+{
+	const char *text = last;
+
+	for (; step != NULL && step->message != message; step = step->up)
+		text = ftsi_arena_format(arena, "%s -> %s", step->field->element.full_name, text);
+	return text;
+}
+
+static void refuse_cycle(const struct step *step, const struct ftsi_field *field, struct ftsi_refusals *refusals)
+{
+	ftsi_refuse(
+	    refusals, &field->element,
+	    "message %s contains itself (%s): a caller could nest it until the stack overflows; send a flat list "
+	    "whose items name each other by number",
+	    field->message->element.full_name,
+	    way(refusals->text.arena, step, field->message, field->element.full_name));
+}
+
+static void check_field(const struct ftsi_field *field, struct ftsi_refusals *refusals)
+{
+	const Google__Protobuf__FieldDescriptorProto *descriptor = field->descriptor;
+	const char *name = field->element.full_name;
+
+	if (descriptor->type == GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__TYPE__TYPE_GROUP)
+		ftsi_refuse(refusals, &field->element,
+			    "%s is a group, which protobuf-c does not read: make it a message and a field of its type",
+			    name);
+	if (descriptor->label == GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__LABEL__LABEL_REQUIRED)
+		ftsi_refuse(
+		    refusals, &field->element,
+		    "%s is required: it could never be removed again, and a message without it is refused without "
+		    "telling which field; leave the word away and check it in the handler",
+		    name);
+	if (descriptor->proto3_optional)
+		ftsi_refuse(
+		    refusals, &field->element,
+		    "%s is a proto3 optional field, which protobuf-c 1.4 does not read: put it alone into a oneof, "
+		    "or give 0 a meaning",
+		    name);
+}
+
+static void visit(struct ftsi_message *message, const struct step *up, const struct ftsi_field *by,
+		  struct ftsi_refusals *refusals)
+{
+	struct step here = {up, message, by, up == NULL ? 1 : up->depth + 1};
+	unsigned below = 0;
+
+	if (here.depth > FTSI_NESTING_MAX)
+		return; /* the first of these messages is refused for its nesting: see below */
+	message->mark = FTSI_ENTERED;
+	for (size_t i = 0; i < message->field_count; i++) {
+		struct ftsi_message *next = message->fields[i].message;
+
+		check_field(&message->fields[i], refusals);
+		if (next == NULL) continue;
+		if (next->mark == FTSI_ENTERED)
+			refuse_cycle(&here, &message->fields[i], refusals);
+		else if (next->mark == FTSI_UNSEEN)
+			visit(next, &here, &message->fields[i], refusals);
+		below = next->nesting > below ? next->nesting : below;
+	}
+	message->nesting = below + 1;
+	/* Deeper ones contain this one: told once, where the limit is passed. */
+	if (message->nesting == FTSI_NESTING_MAX + 1 || (here.depth == FTSI_NESTING_MAX && below > 0))
+		ftsi_refuse(
+		    refusals, &message->element,
+		    "message %s nests deeper than %d messages: a caller could overflow the stack; send a flat list",
+		    message->element.full_name, FTSI_NESTING_MAX);
+	message->mark = FTSI_LEFT;
+}
+
+void ftsi_check_messages(struct ftsi_model *model, struct ftsi_refusals *refusals)
+{
+	for (size_t i = 0; i < model->file_count; i++)
+		for (size_t k = 0; k < model->files[i].message_count; k++)
+			model->files[i].messages[k].mark = FTSI_UNSEEN;
+	for (size_t i = 0; i < model->file_count; i++) {
+		struct ftsi_file *file = &model->files[i];
+
+		for (size_t k = 0; file->is_wanted && k < file->message_count; k++)
+			if (file->messages[k].mark == FTSI_UNSEEN) visit(&file->messages[k], NULL, NULL, refusals);
+		for (size_t k = 0; file->is_wanted && k < file->service_count; k++)
+			for (size_t m = 0; m < file->services[k].method_count; m++) {
+				const struct ftsi_method *method = &file->services[k].methods[m];
+
+				if (method->request->mark == FTSI_UNSEEN) visit(method->request, NULL, NULL, refusals);
+				if (method->response->mark == FTSI_UNSEEN)
+					visit(method->response, NULL, NULL, refusals);
+			}
+	}
+}
