@@ -263,6 +263,7 @@ void fts_replica_status(struct fts_replica *replica, struct fts_replica_status *
 	pthread_mutex_unlock(&replica->status_lock);
 	out_status->queue_count = atomic_load(&replica->queue_count);
 	out_status->cluster_id = replica->identity.cluster_id;
+	out_status->disk_full = atomic_load(&replica->disk_full);
 }
 
 enum fts_status fts_replica_wait_ready(struct fts_replica *replica, uint32_t timeout_ms)

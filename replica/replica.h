@@ -127,6 +127,7 @@ struct fts_replica_status {
 	uint32_t queue_count;   /* commands waiting */
 	uint64_t progress;      /* grows with each loop turn that did work */
 	uint64_t cluster_id;
+	bool disk_full;         /* down to the reserve: writes are refused, reads go on */
 };
 /* A copy of where it stands. Thread: any. */
 void fts_replica_status(struct fts_replica *replica, struct fts_replica_status *out_status);
