@@ -380,7 +380,8 @@ static enum fts_status retry_head(struct fts_lottery_importer *importer, const s
 	uint32_t pause_ms = importer->backoff_ms / 2 + (uint32_t)(now_ns / 1000 % importer->backoff_ms);
 	if (pause_ms < error->retry_after_ms && error->retry_after_ms <= importer->options.patience_ms)
 		pause_ms = error->retry_after_ms;
-	importer->resend_at_ns = fts_clock_deadline_ns(now_ns, pause_ms);
+	uint32_t left_ms = (uint32_t)(importer->options.first_patience_ms - waited_ms);
+	importer->resend_at_ns = fts_clock_deadline_ns(now_ns, pause_ms < left_ms ? pause_ms : left_ms);
 	importer->window = 1;
 	rewind_failed(importer);
 	if (importer->observer.waiting) importer->observer.waiting(importer->observer.ctx, error, waited_ms);

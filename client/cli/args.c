@@ -84,12 +84,36 @@ static enum fts_status refuse_flag(struct parser *parser, const char *arg, const
 			     command ? command->name : "", command ? " " : "");
 }
 
+/* Names of commands, and names of their groups: "lottery" of "lottery open". */
+static void consider_commands(struct nearest *nearest, const char *wrong, const struct ftsi_table *table,
+			      bool with_groups)
+{
+	static char groups[8][NAME_MAX_BYTES + 1];
+	size_t group_count = 0;
+
+	for (size_t i = 0; i < table->command_count; i++) {
+		const char *name = table->commands[i].name;
+		size_t first_word = strcspn(name, " ");
+		consider(nearest, wrong, name);
+		if (!with_groups || !name[first_word] || group_count == sizeof(groups) / sizeof(groups[0])) continue;
+		snprintf(groups[group_count], sizeof(groups[0]), "%.*s", (int)first_word, name);
+		if (group_count > 0 && strcmp(groups[group_count], groups[group_count - 1]) == 0) continue;
+		consider(nearest, wrong, groups[group_count++]);
+	}
+}
+
 static enum fts_status refuse_command(struct parser *parser)
 {
 	struct nearest nearest = {NULL, 0};
+	char longer[2 * NAME_MAX_BYTES + 2];
 
-	for (size_t i = 0; i < parser->table->command_count; i++)
-		consider(&nearest, parser->words, parser->table->commands[i].name);
+	/* "lotery open": the next word may say which one was meant. */
+	if (parser->place < parser->argc && parser->argv[parser->place][0] != '-') {
+		snprintf(longer, sizeof(longer), "%s %.*s", parser->words, (int)NAME_MAX_BYTES,
+			 parser->argv[parser->place]);
+		consider_commands(&nearest, longer, parser->table, false);
+	}
+	if (!nearest.name) consider_commands(&nearest, parser->words, parser->table, true);
 	if (nearest.name)
 		return fts_error_set(parser->error, FTS_INVALID_ARGUMENT,
 				     "unknown command \"%s\": did you mean \"%s\"?", parser->words, nearest.name);
