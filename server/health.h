@@ -13,12 +13,12 @@
 #define FTSI_HEALTH_REASONS_MAX 2
 
 struct ftsi_health {
-	const char *name;             /* borrowed */
-	struct fts_server *server;    /* borrowed */
-	struct fts_replica *replica;  /* borrowed */
-	const char *respondents;      /* "HOST:PORT,..." to survey: borrowed */
-	const char *const *names;     /* of them, in that order: borrowed */
-	struct fts_tls tls;           /* borrowed */
+	const char *name;            /* borrowed */
+	struct fts_server *server;   /* borrowed */
+	struct fts_replica *replica; /* borrowed */
+	const char *respondents;     /* "HOST:PORT,..." to survey: borrowed */
+	const char *const *names;    /* of them, in that order: borrowed */
+	struct fts_tls tls;          /* borrowed */
 };
 
 /* A report with the memory its parts lie in. Don't copy it: message points into it. */

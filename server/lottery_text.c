@@ -20,7 +20,6 @@
 #include "server/address.h"
 #include "server/lottery_text_internal.h"
 
-#define ANSWER_BYTES_MAX (64u * 1024 * 1024) /* of all connections together */
 #define EVENTS_AT_ONCE 128
 #define SWEEP_MS 1000
 #define REST_MS 100
@@ -253,7 +252,7 @@ static bool prepare(struct ftsi_text_gateway *gateway)
 	pthread_mutex_init(&gateway->mutex, NULL);
 	gateway->accepting = true;
 	gateway->connections = calloc(FTSI_TEXT_CONNECTION_MAX, sizeof(gateway->connections[0]));
-	gateway->pool = fts_arena_pool_create(ANSWER_BYTES_MAX);
+	gateway->pool = fts_arena_pool_create(FTSI_TEXT_POOL_BYTES);
 	gateway->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	gateway->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (gateway->connections == NULL || gateway->pool == NULL || gateway->epoll_fd < 0 || gateway->wake_fd < 0)

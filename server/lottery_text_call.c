@@ -13,6 +13,8 @@
 #define STORE_TIMEOUT_MS 20000
 #define WINNERS_TIMEOUT_MS 60000
 #define WINNERS_PREFIX "WinnersResponse:"
+#define WINNERS_AT_ONCE 100000
+#define DOCUMENT_BYTES_MAX 20
 
 static char draw_name[] = FTSI_TEXT_DRAW; /* protobuf-c's strings are not const */
 
@@ -53,14 +55,6 @@ static void agency_close_done(void *ctx, enum fts_status status, const Fts__Lott
 	finish(ctx, status, error);
 }
 
-static size_t winners_bytes(const Fts__Lottery__V1__WinnersResponse *response)
-{
-	size_t size = strlen(WINNERS_PREFIX) + 1;
-	for (size_t i = 0; i < response->n_documents; i++)
-		size += strlen(response->documents[i]) + 1;
-	return size;
-}
-
 static char *append(char *at, const char *text)
 {
 	size_t size = strlen(text);
@@ -68,33 +62,47 @@ static char *append(char *at, const char *text)
 	return at + size;
 }
 
-/* False: no memory for it. */
-static bool winners_write(struct ftsi_text_connection *connection, const Fts__Lottery__V1__WinnersResponse *response)
+/* Room for all winners of the agency, with the first words in it. */
+static enum fts_status winners_begin(struct ftsi_text_connection *connection, uint64_t total)
 {
-	size_t size = winners_bytes(response);
-	struct fts_arena *arena = fts_arena_acquire(connection->gateway->pool, size + 1024);
-	char *text = arena != NULL ? fts_arena_alloc(arena, size) : NULL;
+	uint64_t size = sizeof(WINNERS_PREFIX) + total * (DOCUMENT_BYTES_MAX + 1);
+	if (total > FTSI_TEXT_ANSWER_BYTES || size > FTSI_TEXT_ANSWER_BYTES) return FTS_OUT_OF_RANGE;
+	struct fts_arena *arena = fts_arena_acquire(connection->gateway->pool, (size_t)size + 4096);
+	char *text = arena != NULL ? fts_arena_alloc(arena, (size_t)size) : NULL;
 	if (text == NULL) {
 		fts_arena_release(arena);
-		return false;
+		return FTS_RESOURCE_EXHAUSTED;
 	}
-	char *at = append(text, WINNERS_PREFIX);
-	for (size_t i = 0; i < response->n_documents; i++) {
-		if (i > 0) *at++ = ';';
-		at = append(at, response->documents[i]);
+	connection->answer = (struct ftsi_text_answer){.arena = arena, .text = text, .winner_total = total};
+	connection->answer.size_bytes = (size_t)(append(text, WINNERS_PREFIX) - text);
+	return FTS_OK;
+}
+
+/* Add one page of winners. */
+static enum fts_status winners_add(struct ftsi_text_connection *connection,
+				   const Fts__Lottery__V1__WinnersResponse *page)
+{
+	struct ftsi_text_answer *answer = &connection->answer;
+	enum fts_status status = answer->arena == NULL ? winners_begin(connection, page->total) : FTS_OK;
+	if (status != FTS_OK) return status;
+	if (page->n_documents > answer->winner_total - answer->winner_count) return FTS_INTERNAL;
+	char *text = (char *)(uintptr_t)answer->text, *at = text + answer->size_bytes;
+	for (size_t i = 0; i < page->n_documents; i++) {
+		if (strlen(page->documents[i]) > DOCUMENT_BYTES_MAX) return FTS_INTERNAL;
+		if (answer->winner_count++ > 0) *at++ = ';';
+		at = append(at, page->documents[i]);
 	}
-	*at++ = '\n';
-	connection->answer.arena = arena;
-	connection->answer.text = text;
-	connection->answer.size_bytes = (size_t)(at - text);
-	return true;
+	bool whole = answer->winner_count == answer->winner_total;
+	if (!whole && page->n_documents == 0) return FTS_INTERNAL;
+	if (whole) *at++ = '\n';
+	answer->size_bytes = (size_t)(at - text);
+	return FTS_OK;
 }
 
 static void winners_done(void *ctx, enum fts_status status, const Fts__Lottery__V1__WinnersResponse *response,
 			 const struct fts_error *error)
 {
-	if (status == FTS_OK && !winners_write(ctx, response)) status = FTS_RESOURCE_EXHAUSTED;
-	finish(ctx, status, error);
+	finish(ctx, status == FTS_OK ? winners_add(ctx, response) : status, error);
 }
 
 static void open_done(void *ctx, enum fts_status status, const Fts__Lottery__V1__OpenResponse *response,
@@ -177,6 +185,8 @@ static enum fts_status start_winners(struct ftsi_text_gateway *gateway, struct f
 	Fts__Lottery__V1__WinnersRequest request = FTS__LOTTERY__V1__WINNERS_REQUEST__INIT;
 	request.draw = draw_name;
 	request.agency = gateway->packet.agency;
+	request.from = connection->answer.winner_count;
+	request.limit = WINNERS_AT_ONCE;
 	return fts_lottery_winners_start(gateway->channel, &request, &options, winners_done, connection,
 					 &connection->call);
 }
@@ -185,7 +195,6 @@ enum fts_status ftsi_text_call_start(struct ftsi_text_gateway *gateway, struct f
 {
 	static const struct fts_call_options options = {.timeout_ms = STORE_TIMEOUT_MS};
 	enum fts_status status = FTS_INTERNAL;
-	connection->answer = (struct ftsi_text_answer){0};
 	if (gateway->packet.faulty) {
 		status = FTS_INVALID_ARGUMENT;
 	} else {
@@ -204,8 +213,10 @@ enum fts_status ftsi_text_call_start(struct ftsi_text_gateway *gateway, struct f
 			break;
 		}
 	}
-	if (status != FTS_OK)
-		connection->answer = (struct ftsi_text_answer){.status = status, .executed = FTS_EXECUTED_NO};
+	if (status != FTS_OK) {
+		connection->answer.status = status;
+		connection->answer.executed = FTS_EXECUTED_NO;
+	}
 	return status;
 }
 
@@ -237,8 +248,10 @@ enum ftsi_text_next ftsi_text_call_judge(struct ftsi_text_connection *connection
 	enum fts_status status = connection->answer.status;
 	if (connection->kind == FTSI_TEXT_STORE_BET || connection->kind == FTSI_TEXT_STORE_BATCH)
 		return judge_store(connection);
+	if (status == FTS_OK && connection->kind == FTSI_TEXT_AGENCY_CLOSE) return FTSI_TEXT_NEXT_READ;
 	if (status == FTS_OK)
-		return connection->kind == FTSI_TEXT_AGENCY_CLOSE ? FTSI_TEXT_NEXT_READ : FTSI_TEXT_NEXT_WRITE;
+		return connection->answer.winner_count < connection->answer.winner_total ? FTSI_TEXT_NEXT_MORE
+											 : FTSI_TEXT_NEXT_WRITE;
 	if (is_passing(status)) return FTSI_TEXT_NEXT_AGAIN; /* both may be repeated: closing twice is closing once */
 	FTS_LOG_WARN("lottery_text.refused", "packet=%s status=%s",
 		     connection->kind == FTSI_TEXT_AGENCY_CLOSE ? "AgencyClose" : "WinnersRequest",

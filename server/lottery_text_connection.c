@@ -249,6 +249,11 @@ static void follow(struct ftsi_text_connection *connection, enum ftsi_text_next 
 		enter(connection, FTSI_TEXT_RESTING);
 		return;
 	}
+	if (next == FTSI_TEXT_NEXT_MORE) {
+		enter(connection, FTSI_TEXT_READY);
+		ftsi_text_list_push(&connection->gateway->ready, connection);
+		return;
+	}
 	waiter_set(connection, false);
 	if (next == FTSI_TEXT_NEXT_CLOSE) {
 		enter(connection, FTSI_TEXT_READING);

@@ -23,7 +23,9 @@
 
 #define FTSI_TEXT_CONNECTION_MAX 4096
 #define FTSI_TEXT_WAITER_MAX 3072 /* waiting for winners: the rest stays free for those who still bet and close */
-#define FTSI_TEXT_CALL_MAX 256    /* changing calls in flight: below a client's window for exactly-once */
+#define FTSI_TEXT_POOL_BYTES (64u * 1024 * 1024)   /* answers of all connections together */
+#define FTSI_TEXT_ANSWER_BYTES (16u * 1024 * 1024) /* one answer: some 760,000 winners */
+#define FTSI_TEXT_CALL_MAX 256 /* changing calls in flight: below a client's window for exactly-once */
 
 enum ftsi_text_state {
 	FTSI_TEXT_FREE,
@@ -42,6 +44,8 @@ struct ftsi_text_answer {
 	struct fts_arena *arena; /* holds text; NULL: text is static or absent */
 	const char *text;        /* line for the client; NULL: none */
 	size_t size_bytes;
+	uint64_t winner_count; /* in text so far */
+	uint64_t winner_total;
 };
 
 struct ftsi_text_connection {
@@ -98,7 +102,13 @@ void ftsi_text_list_push(struct ftsi_text_list *list, struct ftsi_text_connectio
 struct ftsi_text_connection *ftsi_text_list_pop(struct ftsi_text_list *list); /* NULL: empty */
 
 /* What a connection does next, once its call has ended. */
-enum ftsi_text_next { FTSI_TEXT_NEXT_WRITE, FTSI_TEXT_NEXT_READ, FTSI_TEXT_NEXT_AGAIN, FTSI_TEXT_NEXT_CLOSE };
+enum ftsi_text_next {
+	FTSI_TEXT_NEXT_WRITE,
+	FTSI_TEXT_NEXT_READ,
+	FTSI_TEXT_NEXT_MORE,  /* there are more winners to ask for; the answer so far is kept */
+	FTSI_TEXT_NEXT_AGAIN, /* from the start, in a moment */
+	FTSI_TEXT_NEXT_CLOSE,
+};
 
 /* Start opening the draw; its end is told by open_done. Errors: as fts_channel_start. Thread: gateway. */
 FTS_MUST_USE enum fts_status ftsi_text_draw_open(struct ftsi_text_gateway *gateway);

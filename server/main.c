@@ -98,16 +98,6 @@ static void tell_ready(const struct ftsi_settings *settings)
 	if (fts_log_level_parse(settings->log_level, &level)) fts_log_set_level(level);
 }
 
-static enum exit_code fatal(struct ftsi_node *node)
-{
-	struct fts_error error;
-	char detail[FTS_DETAIL_MAX];
-	ftsi_node_fatal(node, &error);
-	FTS_LOG_ERROR("node.fatal", "status=%s detail=%s", fts_status_name(error.status),
-		      fts_log_quote(detail, sizeof(detail), error.detail));
-	_exit(EXIT_FATAL); /* nothing more is written: the next start reads what is on disk */
-}
-
 /* The addresses proved to be usable: keep them. A full disk must not keep a node from serving what it has. */
 static void remember(const struct ftsi_settings *settings)
 {
@@ -131,7 +121,8 @@ static enum exit_code serve(struct ftsi_node *node, const struct ftsi_settings *
 	}
 	while (wake == WAKE_NOTHING)
 		wake = wait_for(signal_fd, fatal_fd, -1);
-	return wake == WAKE_FATAL ? fatal(node) : EXIT_STOPPED;
+	if (wake == WAKE_FATAL) _exit(EXIT_FATAL); /* who failed has logged it; the next start reads what is on disk */
+	return EXIT_STOPPED;
 }
 
 static enum exit_code run(struct ftsi_settings *settings, struct fts_error *out_error)

@@ -13,7 +13,7 @@
 struct ftsi_node;
 
 /* Start everything but the gateways. settings: borrowed until destroy. fatal_fd: an eventfd (borrowed until destroy)
- * that becomes readable when the node can't go on. out_node: returned (stop, destroy).
+ * that becomes readable when the node can't go on, which the log tells. out_node: returned (stop, destroy).
  * Errors: as fts_replica_start and fts_server_start. */
 FTS_MUST_USE enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_fd,
 					     struct ftsi_node **out_node, struct fts_error *out_error);
@@ -21,8 +21,6 @@ FTS_MUST_USE enum fts_status ftsi_node_start(const struct ftsi_settings *setting
 FTS_MUST_USE enum fts_status ftsi_node_wait_ready(struct ftsi_node *node, uint32_t timeout_ms);
 /* Start the gateways. Errors: UNAVAILABLE (address in use). */
 FTS_MUST_USE enum fts_status ftsi_node_open_gateways(struct ftsi_node *node, struct fts_error *out_error);
-/* Why it can't go on; call it after fatal_fd became readable. out_error: copied. */
-void ftsi_node_fatal(struct ftsi_node *node, struct fts_error *out_error);
 /* Finish what is open, refuse what is new. Blocks for some seconds at most. */
 void ftsi_node_stop(struct ftsi_node *node);
 void ftsi_node_destroy(struct ftsi_node *node); /* owned; NULL: no-op */

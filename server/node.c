@@ -1,0 +1,184 @@
+/* Why this file exists: see server/node.h. */
+#include "server/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "lottery/service.h"
+#include "rpc/publisher.h"
+#include "server/cluster.h"
+#include "server/health.h"
+#include "server/lottery_text.h"
+
+#define GATEWAY_DRAIN_MS 10000
+#define REPLY_DRAIN_MS 5000
+
+struct ftsi_node {
+	const struct ftsi_settings *settings;
+	struct fts_tls tls; /* borrows from settings */
+	struct ftsi_endpoint listen;
+	struct fts_publisher *publisher;
+	struct fts_lottery *lottery;
+	struct fts_replica *replica;
+	struct fts_server *server;
+	struct fts_channel *channel;
+	struct ftsi_text_gateway *text;
+	struct ftsi_health health;
+	struct ftsi_cluster cluster;
+	int fatal_fd;
+};
+
+/* ---- What the replica tells: its threads ---- */
+
+static void on_event(void *ctx, uint64_t index, uint32_t ordinal, const char *topic, struct fts_bytes payload)
+{
+	struct ftsi_node *node = ctx;
+	/* What doesn't fit is counted by the publisher and seen by subscribers as a gap, which Replay fills. */
+	(void)fts_publisher_publish(node->publisher, index, ordinal, topic, payload);
+}
+
+static void on_fatal(void *ctx, const struct fts_error *error)
+{
+	struct ftsi_node *node = ctx;
+	uint64_t one = 1;
+	(void)error; /* the replica has logged it */
+	ssize_t ignored = write(node->fatal_fd, &one, sizeof(one));
+	(void)ignored; /* EAGAIN: main knows already */
+}
+
+/* ---- Start ---- */
+
+static const char *path_or_null(const char *path)
+{
+	return path[0] != '\0' ? path : NULL;
+}
+
+static enum fts_status start_publisher(struct ftsi_node *node, struct fts_error *out_error)
+{
+	char address[FTSI_ADDRESS_MAX];
+	struct fts_publisher_options options = {
+	    .listen = ftsi_address_print(&node->listen, (uint16_t)(node->listen.port + 1), address), .tls = node->tls};
+	return fts_publisher_create(&options, &node->publisher, out_error);
+}
+
+static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *out_error)
+{
+	struct fts_lottery_options lottery = {.data = node->settings->data, .node = node->settings->name};
+	enum fts_status status = fts_lottery_create(&lottery, &node->lottery, out_error);
+	if (status != FTS_OK) return status;
+	struct fts_replica_options options = {
+	    .data = node->settings->data,
+	    .name = node->settings->name,
+	    .address = node->settings->listen,
+	    .on_event = on_event,
+	    .on_fatal = on_fatal,
+	    .ctx = node,
+	};
+	options.machines = fts_lottery_machines(node->lottery, &options.machine_count);
+	status = fts_replica_start(&options, &node->replica, out_error);
+	if (status == FTS_OK) fts_lottery_attach(node->lottery, node->replica);
+	return status;
+}
+
+static enum fts_status start_server(struct ftsi_node *node, struct fts_error *out_error)
+{
+	struct fts_server_options options = {
+	    .listen = node->settings->listen, .node = node->settings->name, .tls = node->tls};
+	enum fts_status status = fts_server_create(&options, &node->server, out_error);
+	if (status != FTS_OK) return status;
+	node->cluster =
+	    (struct ftsi_cluster){node->settings->name, node->settings->listen, node->server, node->replica};
+	node->health.server = node->server;
+	node->health.replica = node->replica;
+	if ((status = fts_replica_serve(node->replica, node->server, out_error)) != FTS_OK ||
+	    (status = ftsi_cluster_serve(&node->cluster, out_error)) != FTS_OK ||
+	    (status = ftsi_health_serve(&node->health, out_error)) != FTS_OK)
+		return status;
+	return fts_server_start(node->server, out_error);
+}
+
+enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_fd, struct ftsi_node **out_node,
+				struct fts_error *out_error)
+{
+	struct ftsi_node *node = calloc(1, sizeof(*node));
+	enum fts_status status;
+	if (node == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory");
+	node->settings = settings;
+	node->fatal_fd = fatal_fd;
+	node->tls = (struct fts_tls){path_or_null(settings->tls_ca), path_or_null(settings->tls_cert),
+				     path_or_null(settings->tls_key)};
+	if (!ftsi_address_parse(settings->listen, &node->listen)) {
+		status =
+		    fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--listen: %s is not HOST:PORT", settings->listen);
+		goto out;
+	}
+	node->health.name = settings->name;
+	if ((status = start_publisher(node, out_error)) != FTS_OK ||
+	    (status = start_replica(node, out_error)) != FTS_OK || (status = start_server(node, out_error)) != FTS_OK)
+		goto out;
+	*out_node = node;
+	node = NULL;
+out:
+	if (node != NULL) {
+		ftsi_node_stop(node);
+		ftsi_node_destroy(node);
+	}
+	return status;
+}
+
+enum fts_status ftsi_node_wait_ready(struct ftsi_node *node, uint32_t timeout_ms)
+{
+	return fts_replica_wait_ready(node->replica, timeout_ms);
+}
+
+/* Where this node calls itself: what it listens on, unless that is "everywhere". */
+static const char *own_endpoint(const struct ftsi_node *node, char *out)
+{
+	struct ftsi_endpoint self = node->listen;
+	if (ftsi_address_is_wildcard(&self))
+		snprintf(self.host, sizeof(self.host), "%s", self.ipv6 ? "::1" : "127.0.0.1");
+	return ftsi_address_print(&self, self.port, out);
+}
+
+enum fts_status ftsi_node_open_gateways(struct ftsi_node *node, struct fts_error *out_error)
+{
+	char self[FTSI_ADDRESS_MAX];
+	const char *listen = node->settings->lottery_text;
+	if (listen[0] == '\0' || strcmp(listen, FTSI_LOTTERY_TEXT_OFF) == 0) return FTS_OK;
+	struct fts_channel_options channel = {.endpoints = own_endpoint(node, self), .tls = node->tls};
+	enum fts_status status = fts_channel_open(&channel, &node->channel, out_error);
+	if (status != FTS_OK) return status;
+	struct ftsi_text_options options = {
+	    .listen = listen, .channel = node->channel, .agencies = node->settings->lottery_text_agencies};
+	return ftsi_text_gateway_start(&options, &node->text, out_error);
+}
+
+/* ---- End ---- */
+
+void ftsi_node_stop(struct ftsi_node *node)
+{
+	if (node->text != NULL) ftsi_text_gateway_drain(node->text, GATEWAY_DRAIN_MS);
+	fts_channel_close(node->channel); /* before the gateway, in which its callbacks end */
+	node->channel = NULL;
+	ftsi_text_gateway_destroy(node->text);
+	node->text = NULL;
+	if (node->server != NULL) (void)fts_server_drain(node->server, 0); /* from here on nothing new is taken */
+	if (node->replica != NULL) {
+		fts_lottery_detach(node->lottery);
+		fts_replica_stop(node->replica); /* answers all that is open */
+	}
+	if (node->server != NULL && fts_server_drain(node->server, REPLY_DRAIN_MS) != FTS_OK)
+		FTS_LOG_WARN("node.drain", "name=%s waited_ms=%d", node->settings->name, REPLY_DRAIN_MS);
+}
+
+void ftsi_node_destroy(struct ftsi_node *node)
+{
+	if (node == NULL) return;
+	fts_server_destroy(node->server);
+	fts_replica_destroy(node->replica);
+	fts_lottery_destroy(node->lottery);
+	fts_publisher_destroy(node->publisher);
+	free(node);
+}
