@@ -295,7 +295,7 @@ static enum fts_status enter(struct fts_channel *channel, const struct request *
 	call->payload = large != NULL ? large : call->inline_bytes;
 	if (large == NULL) pack(request, call->payload);
 	if (out_id != NULL) *out_id = ftsi_call_id_of(channel, call);
-	ftsi_call_go(channel, call);
+	ftsi_call_go(channel, call, request->began_ns);
 	return FTS_OK;
 }
 

@@ -178,7 +178,7 @@ static void settle(struct fts_channel *channel, struct ftsi_open_call *call, con
 		return;
 	case FTSI_RETRY_MOVE:
 		call->refused = 0;
-		ftsi_call_go(channel, call);
+		ftsi_call_go(channel, call, now_ns);
 		return;
 	}
 }
@@ -202,9 +202,8 @@ static void settle_broken(struct fts_channel *channel, struct ftsi_open_call *ca
 	settle(channel, call, &outcome);
 }
 
-void ftsi_call_go(struct fts_channel *channel, struct ftsi_open_call *call)
+void ftsi_call_go(struct fts_channel *channel, struct ftsi_open_call *call, uint64_t now_ns)
 {
-	uint64_t now_ns = fts_clock_monotonic_ns();
 	uint32_t at = channel->closing ? FTSI_NO_LINK : pick_link(channel, call, now_ns);
 	if (at == FTSI_NO_LINK) {
 		settle_unreachable(channel, call);
@@ -280,7 +279,7 @@ void ftsi_engine_slow(struct fts_channel *channel, struct ftsi_open_call *call)
 	uint64_t now_ns = fts_clock_monotonic_ns();
 	uint32_t other = pick_link(channel, call, now_ns);
 	if (other != FTSI_NO_LINK) {
-		ftsi_call_go(channel, call);
+		ftsi_call_go(channel, call, now_ns);
 		return;
 	}
 	call->refused &= ~link_bit(call->link);
@@ -298,7 +297,7 @@ void ftsi_engine_down(struct fts_channel *channel, struct ftsi_link *link, uint3
 			settle_broken(channel, call);
 		} else if (call->state == FTSI_CALL_QUEUED) {
 			call->refused |= link_bit(link->index);
-			ftsi_call_go(channel, call);
+			ftsi_call_go(channel, call, fts_clock_monotonic_ns());
 		}
 	}
 }

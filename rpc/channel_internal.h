@@ -186,7 +186,7 @@ bool ftsi_call_is_pending(const struct ftsi_open_call *call);
 /* channel_engine.c: what happens next. These may drop the mutex and take it again. */
 
 /* Send call (pending or new) to the right server, or dial for it, or end it. */
-void ftsi_call_go(struct fts_channel *channel, struct ftsi_open_call *call);
+void ftsi_call_go(struct fts_channel *channel, struct ftsi_open_call *call, uint64_t now_ns);
 /* A connection came up: send what waits. */
 void ftsi_engine_up(struct fts_channel *channel, struct ftsi_link *link);
 /* call waits for a connection for long: try another server too. */

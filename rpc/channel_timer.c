@@ -43,7 +43,7 @@ static void wake_call(struct fts_channel *channel, struct ftsi_open_call *call, 
 	} else if (call->state == FTSI_CALL_QUEUED) {
 		ftsi_engine_slow(channel, call);
 	} else {
-		ftsi_call_go(channel, call);
+		ftsi_call_go(channel, call, now_ns);
 	}
 }
 
