@@ -149,5 +149,6 @@ void ftsi_check(struct ftsi_model *model, struct ftsi_refusals *refusals)
 	for (size_t i = 0; i < model->file_count; i++)
 		if (model->files[i].is_wanted) check_file(&model->files[i], refusals);
 	ftsi_check_messages(model, refusals);
-	ftsi_check_unique(model, refusals);
+	/* Names that were refused for themselves would be told again as those of others. */
+	if (refusals->count == 0) ftsi_check_unique(model, refusals);
 }

@@ -116,7 +116,7 @@ static void refuse_pair(const struct use *first, const struct use *second, struc
 	static const struct {
 		const char *gets, *instead;
 	} words[] = {
-	    [C_NAME] = {"gets the C name", "rename one of them, or give its service another c_prefix"},
+	    [C_NAME] = {"gets the C name", "rename one of them, or choose another c_prefix or c_value_prefix"},
 	    [TOPIC] = {"has the topic", "give it another, so that a subscriber can tell which it got"},
 	    [METHOD_ID] = {"gets the method id", "rename one of them (the id is FNV-1a of the name)"},
 	};

@@ -27,13 +27,24 @@ static bool is_alias(const struct ftsi_enum *e, size_t place)
 	return false;
 }
 
+/* The last value that is no alias: its name stands for how names look. */
+static const struct ftsi_value *example_value(const struct ftsi_enum *e)
+{
+	size_t place = e->value_count - 1;
+
+	while (place > 0 && is_alias(e, place))
+		place--;
+	return &e->values[place];
+}
+
 static char *value_line(struct ftsi_text *text, const struct ftsi_enum *e, size_t place)
 {
 	return ftsi_arena_format(text->arena, "%s%s = %d%s", e->c_value_prefix, e->values[place].element.name,
 				 e->values[place].number, place + 1 < e->value_count ? "," : "");
 }
 
-/* Do all docs fit behind their values, one line each? Then *out_columns is the width of the widest value. */
+/* Do all docs fit behind their values, one line each? Then *out_columns is the width of the widest value that has one.
+ */
 static bool docs_fit_behind(struct ftsi_text *text, const struct ftsi_enum *e, size_t *out_columns)
 {
 	size_t columns = 0, doc_columns = 0;
@@ -43,7 +54,7 @@ static bool docs_fit_behind(struct ftsi_text *text, const struct ftsi_enum *e, s
 		size_t n = strlen(value_line(text, e, i));
 
 		if (strchr(doc, '\n') != NULL) return false;
-		columns = n > columns ? n : columns;
+		columns = *doc != '\0' && n > columns ? n : columns;
 		doc_columns = strlen(doc) > doc_columns ? strlen(doc) : doc_columns;
 	}
 	*out_columns = columns;
@@ -71,7 +82,7 @@ static void emit_values(struct ftsi_text *text, const struct ftsi_enum *e)
 
 void ftsi_emit_enum_declarations(struct ftsi_text *text, const struct ftsi_enum *e)
 {
-	const struct ftsi_value *unknown = unknown_value(e), *last = &e->values[e->value_count - 1];
+	const struct ftsi_value *unknown = unknown_value(e), *last = example_value(e);
 	const char *name_doc, *from_wire_doc;
 
 	ftsi_text_add(text, "\n");

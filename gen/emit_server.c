@@ -150,6 +150,16 @@ static void emit_method_row(struct ftsi_text *text, const struct ftsi_method *me
 	ftsi_text_add(text, "\t},\n");
 }
 
+static void emit_method_pointer(struct ftsi_text *text, const struct ftsi_service *service, size_t place)
+{
+	const char *left = ftsi_arena_format(
+	    text->arena, "const struct fts_method *const %s_method =", service->methods[place].c_name);
+	const char *right = ftsi_arena_format(text->arena, "&methods_%s[%zu];", service->c_prefix, place);
+	bool fits = strlen(left) + 1 + strlen(right) <= FTSI_COLUMNS;
+
+	ftsi_text_add(text, "%s%s%s\n", left, fits ? " " : "\n\t", right);
+}
+
 static void emit_tables(struct ftsi_text *text, const struct ftsi_service *service, size_t type_count)
 {
 	const char *prefix = service->c_prefix;
@@ -164,8 +174,7 @@ static void emit_tables(struct ftsi_text *text, const struct ftsi_service *servi
 	ftsi_text_add(text, "\t.types = %s,\n\t.type_count = %zu,\n};\n\n", type_count > 0 ? "file_types" : "NULL",
 		      type_count);
 	for (size_t i = 0; i < service->method_count; i++)
-		ftsi_text_add(text, "const struct fts_method *const %s_method = &methods_%s[%zu];\n",
-			      service->methods[i].c_name, prefix, i);
+		emit_method_pointer(text, service, i);
 }
 
 void ftsi_emit_server_functions(struct ftsi_text *text, const struct ftsi_service *service, size_t type_count)

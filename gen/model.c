@@ -202,7 +202,7 @@ static void read_policy(struct builder *b, struct ftsi_method *method)
 	method->timeout_ms = read_ms(b, method, FTSI_OPTION_TIMEOUT_MS, DEFAULT_TIMEOUT_MS,
 				     "every call has a time limit; name one, or leave the option away for 5,000 ms");
 	method->longest_run_ms =
-	    read_ms(b, method, FTSI_OPTION_LONGEST_RUN_MS, method->timeout_ms,
+	    read_ms(b, method, FTSI_OPTION_LONGEST_RUN_MS, method->timeout_ms > 0 ? method->timeout_ms : 1,
 		    "the watchdog would call every run overrun; name a time, or leave the option away for timeout_ms");
 	if (route >= FTSI_ROUTE_COUNT)
 		ftsi_refuse_option(
