@@ -123,7 +123,8 @@ struct ftsi_readers {
 	pthread_cond_t wake;
 	struct ftsi_read_list waiting; /* guarded by lock */
 	bool stopping;                 /* guarded by lock */
-	uint32_t started_count;
+	uint32_t idle_count;           /* guarded by lock */
+	uint32_t started_count;        /* guarded by lock until stopping */
 	pthread_t threads[FTSI_READER_COUNT];
 };
 

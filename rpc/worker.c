@@ -1,5 +1,6 @@
 /* Why this file exists: threads for methods whose handlers may wait or compute for long. One of nng's few threads
- * must never do that. The queue is a ring of fixed size: full is an answer, not a wait. */
+ * must never do that. The queue is a ring of fixed size: full is an answer, not a wait. A thread is made when a call
+ * finds none idle: a server that is asked nothing of the kind costs none. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -14,8 +15,10 @@ struct ftsi_worker_pool {
 	uint32_t call_count;
 	uint32_t queue_max;
 	bool stopping;
-
+	uint32_t idle_count;
 	uint32_t thread_count; /* running */
+
+	uint32_t thread_max;
 	pthread_t threads[];
 };
 
@@ -23,8 +26,10 @@ static struct fts_call *pop(struct ftsi_worker_pool *pool)
 {
 	struct fts_call *call = NULL;
 	pthread_mutex_lock(&pool->mutex);
+	pool->idle_count++;
 	while (pool->call_count == 0 && !pool->stopping)
 		pthread_cond_wait(&pool->filled, &pool->mutex);
+	pool->idle_count--;
 	if (pool->call_count > 0) {
 		call = pool->ring[pool->first];
 		pool->first = (pool->first + 1) % pool->queue_max;
@@ -64,14 +69,10 @@ struct ftsi_worker_pool *ftsi_worker_pool_create(uint32_t thread_count, uint32_t
 	if (pool == NULL) return NULL;
 	pool->ring = calloc(queue_max, sizeof(struct fts_call *));
 	pool->queue_max = queue_max;
+	pool->thread_max = thread_count;
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_cond_init(&pool->filled, NULL);
-	while (pool->ring != NULL && pool->thread_count < thread_count) {
-		if (pthread_create(&pool->threads[pool->thread_count], NULL, work, pool) != 0) break;
-		pthread_setname_np(pool->threads[pool->thread_count], "fts:worker");
-		pool->thread_count++;
-	}
-	if (pool->thread_count > 0) return pool;
+	if (pool->ring != NULL) return pool;
 	ftsi_worker_pool_destroy(pool);
 	return NULL;
 }
@@ -91,10 +92,21 @@ void ftsi_worker_pool_destroy(struct ftsi_worker_pool *pool)
 	free(pool);
 }
 
+/* True when somebody will take the next call. Called with mutex held. */
+static bool have_thread(struct ftsi_worker_pool *pool)
+{
+	if (pool->idle_count > pool->call_count || pool->thread_count == pool->thread_max) return true;
+	pthread_t *thread = &pool->threads[pool->thread_count];
+	if (pthread_create(thread, NULL, work, pool) != 0) return pool->thread_count > 0;
+	pthread_setname_np(*thread, "fts:worker");
+	pool->thread_count++;
+	return true;
+}
+
 bool ftsi_worker_pool_push(struct ftsi_worker_pool *pool, struct fts_call *call)
 {
 	pthread_mutex_lock(&pool->mutex);
-	bool room = pool->call_count < pool->queue_max && !pool->stopping;
+	bool room = pool->call_count < pool->queue_max && !pool->stopping && have_thread(pool);
 	if (room) {
 		pool->ring[(pool->first + pool->call_count) % pool->queue_max] = call;
 		pool->call_count++;

@@ -252,13 +252,17 @@ static bool prepare(struct ftsi_text_gateway *gateway)
 	pthread_mutex_init(&gateway->mutex, NULL);
 	gateway->accepting = true;
 	gateway->connections = calloc(FTSI_TEXT_CONNECTION_MAX, sizeof(gateway->connections[0]));
+	gateway->lines = calloc(FTSI_TEXT_CONNECTION_MAX, FTSI_TEXT_LINE_MAX);
 	gateway->pool = fts_arena_pool_create(FTSI_TEXT_POOL_BYTES);
 	gateway->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	gateway->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (gateway->connections == NULL || gateway->pool == NULL || gateway->epoll_fd < 0 || gateway->wake_fd < 0)
+	if (gateway->connections == NULL || gateway->lines == NULL || gateway->pool == NULL || gateway->epoll_fd < 0 ||
+	    gateway->wake_fd < 0)
 		return false;
-	for (size_t i = 0; i < FTSI_TEXT_CONNECTION_MAX; i++)
+	for (size_t i = 0; i < FTSI_TEXT_CONNECTION_MAX; i++) {
+		gateway->connections[i].in = gateway->lines + i * FTSI_TEXT_LINE_MAX;
 		ftsi_text_list_push(&gateway->free, &gateway->connections[i]);
+	}
 	return watch(gateway, &gateway->wake_fd);
 }
 
@@ -272,6 +276,7 @@ static void release(struct ftsi_text_gateway *gateway)
 	fts_arena_pool_destroy(gateway->pool);
 	pthread_mutex_destroy(&gateway->mutex);
 	pthread_cond_destroy(&gateway->empty_cond);
+	free(gateway->lines);
 	free(gateway->connections);
 	free(gateway);
 }
@@ -296,6 +301,7 @@ enum fts_status ftsi_text_gateway_start(const struct ftsi_text_options *options,
 		    fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "--lottery-text: out of threads or descriptors");
 		goto out;
 	}
+	pthread_setname_np(gateway->thread, "fts-text");
 	*out_gateway = gateway;
 	gateway = NULL;
 out:

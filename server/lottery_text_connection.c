@@ -53,7 +53,6 @@ void ftsi_text_connection_begin(struct ftsi_text_gateway *gateway, int socket_fd
 		ftsi_text_list_push(&gateway->free, connection);
 		return;
 	}
-	/* in is left as it is: clearing 8 KiB for each client would touch pages that most never use */
 	connection->gateway = gateway;
 	connection->socket_fd = socket_fd;
 	connection->ended = connection->greeted = connection->waiter = false;
@@ -288,7 +287,7 @@ static void read_more(struct ftsi_text_connection *connection)
 {
 	bool fresh = connection->used_bytes == 0;
 	ssize_t count = recv(connection->socket_fd, connection->in + connection->used_bytes,
-			     sizeof(connection->in) - connection->used_bytes, 0);
+			     FTSI_TEXT_LINE_MAX - connection->used_bytes, 0);
 	if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
 	if (count < 0) {
 		drop(connection);

@@ -64,7 +64,7 @@ struct ftsi_text_connection {
 	size_t sent_bytes;    /* of the answer */
 	size_t used_bytes;    /* of in */
 	size_t scanned_bytes; /* of in, known to hold no line end */
-	char in[FTSI_TEXT_LINE_MAX];
+	char *in;             /* FTSI_TEXT_LINE_MAX bytes of gateway->lines */
 };
 
 struct ftsi_text_list {
@@ -96,6 +96,7 @@ struct ftsi_text_gateway {
 	enum fts_status open_status;    /* guarded by mutex */
 	bool draining, stopping, empty; /* guarded by mutex */
 	struct ftsi_text_connection *connections;
+	char *lines; /* what each connection has sent; apart, so that lines nobody sent take no memory */
 };
 
 void ftsi_text_list_push(struct ftsi_text_list *list, struct ftsi_text_connection *connection);

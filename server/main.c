@@ -17,8 +17,10 @@
 #include "base/log.h"
 #include "server/directory.h"
 #include "server/node.h"
+#include "server/processors.h"
 
 #define READY_POLL_MS 100
+#define NNG_PROCESSORS 1 /* two task threads, one for timers: see server/processors.h */
 
 enum exit_code { EXIT_STOPPED = 0, EXIT_FATAL = 1, EXIT_NOT_STARTED = 2 };
 
@@ -80,8 +82,11 @@ static enum wake wait_for(int signal_fd, int fatal_fd, int timeout_ms)
 {
 	struct pollfd fds[] = {{signal_fd, POLLIN, 0}, {fatal_fd, POLLIN, 0}};
 	int count = poll(fds, 2, timeout_ms);
+	struct signalfd_siginfo signal_info;
 	if (count <= 0) return WAKE_NOTHING;
-	return fds[1].revents != 0 ? WAKE_FATAL : WAKE_SIGNAL;
+	if (fds[1].revents != 0) return WAKE_FATAL;
+	/* Taken out, or it would count as the second one when signals are let through. */
+	return read(signal_fd, &signal_info, sizeof(signal_info)) > 0 ? WAKE_SIGNAL : WAKE_NOTHING;
 }
 
 /* Scripts and supervisors wait for this line, so no log level hides it. */
@@ -136,9 +141,11 @@ static enum exit_code run(struct ftsi_settings *settings, struct fts_error *out_
 		goto out;
 	}
 	raise_limits();
-	if (ftsi_directory_claim(settings, &lock_fd, out_error) != FTS_OK ||
-	    ftsi_node_start(settings, fatal_fd, &node, out_error) != FTS_OK)
-		goto out;
+	if (ftsi_directory_claim(settings, &lock_fd, out_error) != FTS_OK) goto out;
+	ftsi_processors_limit_begin(NNG_PROCESSORS);
+	enum fts_status status = ftsi_node_start(settings, fatal_fd, &node, out_error);
+	ftsi_processors_limit_end();
+	if (status != FTS_OK) goto out;
 	code = serve(node, settings, signal_fd, fatal_fd, out_error);
 	if (code == EXIT_STOPPED) {
 		FTS_LOG_INFO("node.stopping", "name=%s", settings->name);
