@@ -281,6 +281,9 @@ static enum fts_status enter(struct fts_channel *channel, const struct request *
 	if (channel->open_count == channel->call_count_max)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "%u calls are open on this channel",
 				     channel->open_count);
+	if (large != NULL && channel->held_bytes + request->size_bytes > FTSI_HELD_MAX_BYTES)
+		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "%zu bytes of requests are unanswered",
+				     channel->held_bytes);
 	if (request->method->mutates) {
 		enum fts_status status = take_sequence(channel, request, &sequence, out_error);
 		if (status != FTS_OK) return status;
@@ -294,6 +297,7 @@ static enum fts_status enter(struct fts_channel *channel, const struct request *
 	fill_call(call, request, sequence);
 	call->payload = large != NULL ? large : call->inline_bytes;
 	if (large == NULL) pack(request, call->payload);
+	if (large != NULL) channel->held_bytes += request->size_bytes;
 	if (out_id != NULL) *out_id = ftsi_call_id_of(channel, call);
 	ftsi_call_go(channel, call, request->began_ns);
 	return FTS_OK;

@@ -62,7 +62,10 @@ struct ftsi_open_call *ftsi_call_acquire(struct fts_channel *channel)
 
 static void slot_free(struct fts_channel *channel, struct ftsi_open_call *call)
 {
-	if (call->payload != call->inline_bytes) free(call->payload);
+	if (call->payload != call->inline_bytes) {
+		free(call->payload);
+		channel->held_bytes -= call->payload_size_bytes;
+	}
 	call->payload = NULL;
 	call->state = FTSI_CALL_FREE;
 	free_push(channel, call, call->late);

@@ -110,7 +110,8 @@ static void send_failed(struct fts_channel *channel, struct ftsi_open_call *call
 {
 	call->unsent = true;
 	if (status == FTS_UNAVAILABLE) return;
-	ftsi_call_set_error(call, status, FTS_EXECUTED_NO, "the call could not be sent: out of memory");
+	ftsi_call_set_error(call, status, FTS_EXECUTED_NO, "%s: too much waits to be sent to it",
+			    channel->links[call->link]->endpoint.text);
 	ftsi_call_end(channel, call);
 }
 
@@ -129,7 +130,8 @@ static void send_call(struct fts_channel *channel, struct ftsi_open_call *call, 
 	ftsi_timer_want(channel, call->wake_ns);
 	pthread_mutex_unlock(&channel->mutex);
 
-	enum fts_status status = ftsi_conn_send(conn, &outgoing, NULL);
+	enum fts_status status = FTS_RESOURCE_EXHAUSTED;
+	if (ftsi_conn_backlog_bytes(conn) < FTSI_BACKLOG_MAX_BYTES) status = ftsi_conn_send(conn, &outgoing, NULL);
 	ftsi_conn_release(conn);
 
 	pthread_mutex_lock(&channel->mutex);

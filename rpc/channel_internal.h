@@ -33,6 +33,8 @@
 #define FTSI_UNPACKED_MAX_BYTES (64u * 1024 * 1024) /* of one answer: unpacking may need 52 times its size */
 #define FTSI_ARENA_POOL_BYTES (4u * FTSI_UNPACKED_MAX_BYTES)
 #define FTSI_TOKEN_MAX_BYTES 128u
+#define FTSI_HELD_MAX_BYTES (48u * 1024 * 1024)    /* of large packed requests, kept for their tries */
+#define FTSI_BACKLOG_MAX_BYTES (48u * 1024 * 1024) /* waiting to be sent on one connection; conn.c closes at 64 MiB */
 #define FTSI_REQUEST_MAX_BYTES (FTS_MESSAGE_MAX - FTSI_HEADER_MAX_BYTES - FTSI_ROUTE_MAX_BYTES)
 
 /* ---- Connections ---- */
@@ -144,6 +146,7 @@ struct fts_channel {
 	uint32_t slot_bits;           /* constant; of a request id */
 	uint32_t used_count;          /* slots that were ever used: 0 .. used_count - 1 */
 	uint32_t open_count;
+	size_t held_bytes;      /* of packed requests that don't fit into their slots */
 	uint32_t blocked_count; /* callers inside fts_channel_call */
 	uint32_t waiting_count; /* threads waiting for `changed` */
 	uint32_t free_head, free_tail;

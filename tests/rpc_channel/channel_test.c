@@ -584,6 +584,35 @@ static void open_call_limit(void **state)
 	fake_stop(fake);
 }
 
+static void request_bytes_limit(void **state)
+{
+	static const struct fake_step silent[] = {{.act = FAKE_SILENT}};
+	struct pair pair = pair_open(silent, 1, true);
+	Fts__Rpc__V1__ReplayRequest request = FTS__RPC__V1__REPLAY_REQUEST__INIT;
+	static struct seen seen[16];
+	size_t size_bytes = 4 * 1024 * 1000, started_count = 0;
+	char *text = malloc(size_bytes + 1);
+	(void)state;
+	memset(text, 'a', size_bytes);
+	text[size_bytes] = '\0';
+	request.topic = text;
+	while (started_count < COUNT_OF(seen)) {
+		enum fts_status status =
+		    fts_channel_start(pair.channel, &read_method, &request.base, NULL, see, &seen[started_count], NULL);
+		if (status != FTS_OK) {
+			assert_int_equal(status, FTS_RESOURCE_EXHAUSTED);
+			break;
+		}
+		started_count++;
+	}
+	assert_int_equal(started_count, 12); /* 48 MiB */
+	assert_true(fake_wait_requests(pair.fake, started_count));
+	pair_close(&pair);
+	for (size_t i = 0; i < started_count; i++)
+		assert_int_equal(atomic_load(&seen[i].count), 1);
+	free(text);
+}
+
 static void session_window_limit(void **state)
 {
 	static const struct fake_step silent[] = {{.act = FAKE_SILENT}};
@@ -676,6 +705,7 @@ int main(void)
 	    cmocka_unit_test(late_answers_are_ignored),
 	    cmocka_unit_test(cancel),
 	    cmocka_unit_test(open_call_limit),
+	    cmocka_unit_test(request_bytes_limit),
 	    cmocka_unit_test(session_window_limit),
 	    cmocka_unit_test(bad_options),
 	    cmocka_unit_test(a_blocking_call_in_a_callback_is_refused),
