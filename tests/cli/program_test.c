@@ -460,6 +460,8 @@ static void test_import_over_deaths(void **state)
 	start_import(&f, &import, "killed", file);
 	wait_for_bets(&f, 100);
 	harness_process_kill(&import);
+	fake_lottery_kill(f.fake); /* so that nothing of the dead one's is still on the way */
+	fake_lottery_revive(f.fake);
 
 	fake_lottery_hold(f.fake, true);
 	start_import(&f, &import, "interrupted", file);
