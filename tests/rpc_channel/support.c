@@ -103,3 +103,17 @@ bool wait_seen(struct seen *seen)
 	}
 	return true;
 }
+
+struct pair pair_open(const struct fake_step *steps, size_t step_count, bool repeat)
+{
+	struct fake_options options = {.steps = steps, .step_count = step_count, .repeat = repeat};
+	struct pair pair = {.fake = fake_start(&options)};
+	pair.channel = open_to(address_of(fake_port(pair.fake)));
+	return pair;
+}
+
+void pair_close(struct pair *pair)
+{
+	fts_channel_close(pair->channel);
+	fake_stop(pair->fake);
+}

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "fake_server.h"
 #include "fts/rpc/v1/events.pb-c.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
@@ -37,5 +38,18 @@ enum fts_status start_echo(struct fts_channel *channel, const struct fts_method 
 			   uint32_t timeout_ms, struct seen *out, struct fts_call_id *out_id);
 /* Wait until seen has been called back; false: not within 10 s. */
 bool wait_seen(struct seen *seen);
+
+/* One fake server with this script (borrowed), and a channel to it. */
+struct pair {
+	struct fake *fake;
+	struct fts_channel *channel;
+};
+struct pair pair_open(const struct fake_step *steps, size_t step_count, bool repeat);
+void pair_close(struct pair *pair);
+
+#define UNAVAILABLE_STEP                                                                                               \
+	{                                                                                                              \
+		.act = FAKE_ANSWER, .status = FTS_UNAVAILABLE, .executed = FTS_EXECUTED_NO                             \
+	}
 
 #endif

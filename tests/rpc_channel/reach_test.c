@@ -1,0 +1,268 @@
+/* Why this file exists: where a channel goes: leader hints, the next node when one breaks, servers that are not there,
+ * keep silent or answer late; and that nothing outlasts its time limit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake_server.h"
+#include "support.h"
+
+/* ---- Where to ---- */
+
+/* "At once" is told from a back-off by the best of some rounds: the machine may be busy. */
+#define ROUNDS 6
+#define AT_ONCE_MS 45 /* the first back-off is 50 */
+
+static void leader_hint_is_followed_at_once(void **state)
+{
+	struct fake_options plain = {.steps = NULL};
+	struct fake *leader = fake_start(&plain);
+	struct fake_step step = UNAVAILABLE_STEP;
+	uint64_t best_ms = UINT64_MAX;
+	(void)state;
+	snprintf(step.leader, sizeof step.leader, "%s", address_of(fake_port(leader)));
+	for (size_t round = 0; round < ROUNDS; round++) {
+		struct pair pair = pair_open(&step, 1, true);
+		struct fts_call_info info;
+		struct fts_call_options options = {.info = &info};
+		uint64_t next = 0, began_ms = now_ms();
+		assert_int_equal(echo(pair.channel, &write_method, 1, &options, &next, NULL), FTS_OK);
+		if (now_ms() - began_ms < best_ms) best_ms = now_ms() - began_ms;
+		assert_int_equal(next, 2);
+		assert_int_equal(info.attempts, 2);
+		assert_string_equal(info.endpoint, step.leader);
+		struct fake_request first = fake_request_at(pair.fake, 0), second = fake_request_at(leader, 2 * round);
+		assert_true(first.client_id == second.client_id && first.sequence == second.sequence);
+		assert_int_equal(echo(pair.channel, &write_method, 1, &options, &next, NULL), FTS_OK);
+		assert_int_equal(info.attempts, 1); /* it is remembered */
+		assert_int_equal(fake_request_count(pair.fake), 1);
+		pair_close(&pair);
+	}
+	assert_true(best_ms < AT_ONCE_MS);
+	fake_stop(leader);
+}
+
+static void useless_hints(void **state)
+{
+	static const char *const hints[] = {"", "no endpoint", "self"};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(hints); i++) {
+		struct fake_step steps[] = {UNAVAILABLE_STEP, UNAVAILABLE_STEP};
+		struct pair pair = pair_open(steps, COUNT_OF(steps), false);
+		const char *hint = strcmp(hints[i], "self") == 0 ? address_of(fake_port(pair.fake)) : hints[i];
+		for (size_t s = 0; s < COUNT_OF(steps); s++)
+			snprintf(steps[s].leader, sizeof steps[s].leader, "%s", hint);
+		uint64_t began_ms = now_ms();
+		assert_int_equal(echo(pair.channel, &write_method, 1, NULL, NULL, NULL), FTS_OK);
+		assert_true(now_ms() - began_ms >= 149); /* two back-offs */
+		assert_int_equal(fake_request_count(pair.fake), 3);
+		pair_close(&pair);
+	}
+}
+
+static void hints_in_a_circle_end(void **state)
+{
+	struct fake_step a_step = UNAVAILABLE_STEP, b_step = UNAVAILABLE_STEP;
+	struct fake_options a_options = {.steps = &a_step, .step_count = 1, .repeat = true};
+	struct fake_options b_options = {.steps = &b_step, .step_count = 1, .repeat = true};
+	struct fake *a = fake_start(&a_options), *b = fake_start(&b_options);
+	struct fts_error error;
+	(void)state;
+	snprintf(a_step.leader, sizeof a_step.leader, "%s", address_of(fake_port(b)));
+	snprintf(b_step.leader, sizeof b_step.leader, "%s", address_of(fake_port(a)));
+	struct fts_channel *channel = open_to(address_of(fake_port(a)));
+	assert_int_equal(echo(channel, &write_method, 1, NULL, NULL, &error), FTS_UNAVAILABLE);
+	assert_int_equal(fake_request_count(a) + fake_request_count(b), 5);
+	fts_channel_close(channel);
+	fake_stop(a);
+	fake_stop(b);
+}
+
+static void next_node_when_one_breaks(void **state)
+{
+	static const struct fake_step breaks[] = {{.act = FAKE_BREAK}};
+	struct fake_options a_options = {.steps = breaks, .step_count = 1, .repeat = true}, b_options = {.steps = NULL};
+	struct fake *a = fake_start(&a_options), *b = fake_start(&b_options);
+	uint64_t best_ms = UINT64_MAX;
+	char endpoints[80];
+	(void)state;
+	snprintf(endpoints, sizeof endpoints, "%s,%s", address_of(fake_port(a)), address_of(fake_port(b)));
+	for (size_t round = 0; round < ROUNDS; round++) {
+		struct fts_channel *channel = open_to(endpoints);
+		struct fts_call_info info;
+		struct fts_call_options options = {.info = &info};
+		uint64_t began_ms = now_ms();
+		assert_int_equal(echo(channel, &write_method, 1, &options, NULL, NULL), FTS_OK);
+		if (now_ms() - began_ms < best_ms) best_ms = now_ms() - began_ms;
+		assert_string_equal(info.endpoint, address_of(fake_port(b)));
+		assert_int_equal(info.attempts, 2);
+		assert_int_equal(fake_request_at(a, round).sequence, fake_request_at(b, round).sequence);
+		fts_channel_close(channel);
+	}
+	assert_true(best_ms < AT_ONCE_MS);
+	fake_stop(a);
+	fake_stop(b);
+}
+
+static void a_server_that_comes_back(void **state)
+{
+	struct fake_options options = {.steps = NULL};
+	struct fake *fake = fake_start(&options);
+	struct fts_channel *channel = open_to(address_of(fake_port(fake)));
+	uint16_t port = fake_port(fake);
+	(void)state;
+	for (int round = 0; round < 5; round++) {
+		assert_int_equal(echo(channel, &write_method, 1, NULL, NULL, NULL), FTS_OK);
+		fake_stop(fake);
+		if (round % 2 == 1)
+			assert_int_equal(echo(channel, &write_method, 1, NULL, NULL, NULL), FTS_UNAVAILABLE);
+		options.port = port;
+		fake = fake_start(&options);
+	}
+	assert_int_equal(echo(channel, &write_method, 1, NULL, NULL, NULL), FTS_OK);
+	fts_channel_close(channel);
+	fake_stop(fake);
+}
+
+/* ---- Nobody there ---- */
+
+static void no_server(void **state)
+{
+	char endpoints[128];
+	const char *names[] = {address_of(fake_closed_port()), address_of(fake_closed_port()), "localhost:1"};
+	struct fts_error error = {.status = FTS_OK};
+	(void)state;
+	snprintf(endpoints, sizeof endpoints, "%s,%s,%s", names[0], names[1], names[2]);
+	struct fts_channel *channel = open_to(endpoints);
+	uint64_t began_ms = now_ms();
+	assert_int_equal(echo(channel, &write_method, 1, NULL, NULL, &error), FTS_UNAVAILABLE);
+	assert_true(now_ms() - began_ms < 2000);
+	assert_int_equal(error.executed, FTS_EXECUTED_NO);
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (strstr(error.detail, names[i]) == NULL) fail_msg("%s is not named: %s", names[i], error.detail);
+	assert_non_null(strstr(error.detail, "refused"));
+	struct fts_call_options once = {.no_retry = true};
+	began_ms = now_ms();
+	assert_int_equal(echo(channel, &write_method, 1, &once, NULL, &error), FTS_UNAVAILABLE);
+	assert_true(now_ms() - began_ms < 1500);
+	fts_channel_close(channel);
+}
+
+static void not_our_protocol(void **state)
+{
+	struct fake_options options = {.bad_hello = true};
+	struct fake *fake = fake_start(&options);
+	struct fts_channel *channel = open_to(address_of(fake_port(fake)));
+	struct fts_error error = {.status = FTS_OK};
+	(void)state;
+	assert_int_equal(echo(channel, &write_method, 1, NULL, NULL, &error), FTS_UNAVAILABLE);
+	assert_int_equal(error.executed, FTS_EXECUTED_NO);
+	assert_non_null(strstr(error.detail, "protocol"));
+	fts_channel_close(channel);
+	fake_stop(fake);
+}
+
+static void time_limits(void **state)
+{
+	static const struct {
+		const char *name;
+		bool no_hello;
+		uint32_t timeout_ms, connect_timeout_ms;
+		enum fts_status status;
+		enum fts_executed executed;
+		uint64_t least_ms, most_ms;
+	} cases[] = {
+	    {"silent after the hello", false, 400, 0, FTS_DEADLINE_EXCEEDED, FTS_EXECUTED_UNKNOWN, 400, 1500},
+	    {"no hello", true, 400, 0, FTS_DEADLINE_EXCEEDED, FTS_EXECUTED_NO, 400, 1500},
+	    {"no hello, short connect limit", true, 5000, 50, FTS_UNAVAILABLE, FTS_EXECUTED_NO, 200, 2500},
+	    {"one millisecond", false, 1, 0, FTS_DEADLINE_EXCEEDED, FTS_EXECUTED_UNKNOWN, 1, 1000},
+	};
+	static const struct fake_step silent[] = {{.act = FAKE_SILENT}};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct fake_options server = {
+		    .steps = silent, .step_count = 1, .repeat = true, .no_hello = cases[i].no_hello};
+		struct fake *fake = fake_start(&server);
+		struct fts_channel_options options = {.endpoints = address_of(fake_port(fake)),
+						      .connect_timeout_ms = cases[i].connect_timeout_ms};
+		struct fts_channel *channel = NULL;
+		struct fts_call_options call = {.timeout_ms = cases[i].timeout_ms};
+		struct fts_error error = {.status = FTS_OK};
+		struct seen seen;
+		assert_int_equal(fts_channel_open(&options, &channel, NULL), FTS_OK);
+		uint64_t began_ms = now_ms();
+		enum fts_status status = echo(channel, &write_method, 1, &call, NULL, &error);
+		uint64_t took_ms = now_ms() - began_ms;
+		bool may_not_connect = cases[i].timeout_ms == 1;
+		if (status != cases[i].status || (error.executed != cases[i].executed && !may_not_connect) ||
+		    took_ms + 1 < cases[i].least_ms || took_ms > cases[i].most_ms)
+			fail_msg("%s: %s, executed %s after %llu ms: %s", cases[i].name, fts_status_name(status),
+				 fts_executed_name(error.executed), (unsigned long long)took_ms, error.detail);
+		began_ms = now_ms();
+		assert_int_equal(start_echo(channel, &write_method, 1, cases[i].timeout_ms, &seen, NULL), FTS_OK);
+		assert_true(wait_seen(&seen));
+		assert_int_equal(seen.status, cases[i].status);
+		assert_true(now_ms() - began_ms <= cases[i].most_ms);
+		fts_channel_close(channel);
+		fake_stop(fake);
+	}
+}
+
+static void a_dead_node_holds_nobody_back(void **state)
+{
+	struct fake_options mute = {.no_hello = true}, good = {.steps = NULL};
+	struct fake *a = fake_start(&mute), *b = fake_start(&good);
+	char endpoints[80];
+	(void)state;
+	snprintf(endpoints, sizeof endpoints, "%s,%s", address_of(fake_port(a)), address_of(fake_port(b)));
+	struct fts_channel *channel = open_to(endpoints);
+	uint64_t began_ms = now_ms();
+	assert_int_equal(echo(channel, &write_method, 1, NULL, NULL, NULL), FTS_OK);
+	assert_true(now_ms() - began_ms < 1900); /* connect_timeout is 2 s */
+	began_ms = now_ms();
+	assert_int_equal(echo(channel, &write_method, 1, NULL, NULL, NULL), FTS_OK);
+	assert_true(now_ms() - began_ms < 1000);
+	fts_channel_close(channel);
+	fake_stop(a);
+	fake_stop(b);
+}
+
+static void late_answers_are_ignored(void **state)
+{
+	static const struct fake_step steps[] = {
+	    {.act = FAKE_SILENT}, {.act = FAKE_SILENT}, {.act = FAKE_SILENT}, {.act = FAKE_LATE}};
+	struct pair pair = pair_open(steps, COUNT_OF(steps), false);
+	struct fts_call_options brief = {.timeout_ms = 30};
+	uint64_t next = 0;
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(echo(pair.channel, &read_method, 1, &brief, NULL, NULL), FTS_DEADLINE_EXCEEDED);
+	assert_int_equal(echo(pair.channel, &read_method, 77, NULL, &next, NULL), FTS_OK);
+	assert_int_equal(next, 78);
+	for (uint64_t i = 0; i < 100; i++) {
+		assert_int_equal(echo(pair.channel, &read_method, i, NULL, &next, NULL), FTS_OK);
+		assert_int_equal(next, i + 1);
+	}
+	pair_close(&pair);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(leader_hint_is_followed_at_once),
+	    cmocka_unit_test(useless_hints),
+	    cmocka_unit_test(hints_in_a_circle_end),
+	    cmocka_unit_test(next_node_when_one_breaks),
+	    cmocka_unit_test(a_server_that_comes_back),
+	    cmocka_unit_test(no_server),
+	    cmocka_unit_test(not_our_protocol),
+	    cmocka_unit_test(time_limits),
+	    cmocka_unit_test(a_dead_node_holds_nobody_back),
+	    cmocka_unit_test(late_answers_are_ignored),
+	};
+	return cmocka_run_group_tests_name("rpc channel reach", tests, NULL, NULL);
+}
