@@ -9,6 +9,7 @@
 #define DEFAULT_BACKLOG_HIGH_BYTES (1024u * 1024)
 #define DEFAULT_BACKLOG_MAX_BYTES (64u * 1024 * 1024)
 #define DEFAULT_IDLE_TIMEOUT_MS 10000u
+#define IDLE_CHECKS_TO_FREE 16u
 #define STALLED_READER_FACTOR 6u /* times the idle timeout */
 
 bool ftsi_budget_take(struct ftsi_budget *budget, size_t size_bytes)
@@ -152,13 +153,14 @@ struct ftsi_conn_bytes ftsi_conn_bytes(const struct ftsi_conn *conn)
 	};
 }
 
-/* Nothing was written since the last check: an idle connection keeps no output buffers. */
+/* A connection that has been idle for long keeps no output buffers. */
 static void check_output(struct ftsi_conn *conn)
 {
 	pthread_mutex_lock(&conn->out_mutex);
 	bool idle = !conn->out_used && !conn->sending && conn->pending.end == 0;
 	conn->out_used = false;
-	if (idle) {
+	conn->out_idle_checks = idle ? conn->out_idle_checks + 1 : 0;
+	if (conn->out_idle_checks == IDLE_CHECKS_TO_FREE) {
 		ftsi_buffer_free(&conn->pending);
 		ftsi_buffer_free(&conn->flying);
 	}

@@ -52,6 +52,7 @@ struct ftsi_conn {
 	bool sending;               /* somebody has the send role: flying belongs to it */
 	bool paused;                /* ... and the reader role goes with it */
 	bool out_used;              /* since the last check */
+	uint32_t out_idle_checks;   /* in a row that found nothing written */
 	union {
 		struct ftsi_call_writer call;
 		struct ftsi_reply_writer reply;

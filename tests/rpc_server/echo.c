@@ -106,6 +106,12 @@ uint32_t echo_method_id(enum echo_method method)
 	return FIRST_ID + (uint32_t)method;
 }
 
+enum fts_status echo_server_add(struct fts_server *server, struct echo_server *echo)
+{
+	enum fts_status st = fts_server_add(server, &service, NULL, echo, NULL);
+	return st != FTS_OK ? st : fts_server_add_raw(server, &raw_service, on_raw, echo, NULL);
+}
+
 void echo_server_start(struct echo_server *echo, const struct fts_server_options *options)
 {
 	struct fts_server_options used = {.listen = NULL};
@@ -117,9 +123,7 @@ void echo_server_start(struct echo_server *echo, const struct fts_server_options
 	if (used.listen == NULL) used.listen = "127.0.0.1:0";
 	if (used.node == NULL) used.node = "n1";
 	if (fts_server_create(&used, &echo->server, &error) != FTS_OK) fail_msg("%s", error.detail);
-	if (fts_server_add(echo->server, &service, NULL, echo, &error) != FTS_OK) fail_msg("%s", error.detail);
-	if (fts_server_add_raw(echo->server, &raw_service, on_raw, echo, &error) != FTS_OK)
-		fail_msg("%s", error.detail);
+	assert_int_equal(echo_server_add(echo->server, echo), FTS_OK);
 	assert_int_equal(fts_server_port(echo->server), 0);
 	if (fts_server_start(echo->server, &error) != FTS_OK) fail_msg("%s", error.detail);
 	echo->port = fts_server_port(echo->server);

@@ -30,6 +30,8 @@ struct echo_server {
 
 /* Start with options (borrowed; listen may be NULL). Fails the test when it can't. */
 void echo_server_start(struct echo_server *echo, const struct fts_server_options *options);
+/* Only the services, added to server (borrowed). */
+enum fts_status echo_server_add(struct fts_server *server, struct echo_server *echo);
 void echo_server_stop(struct echo_server *echo);
 
 /* Wait until count calls are held, 10 s at most. */
