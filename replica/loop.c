@@ -126,7 +126,6 @@ static void go_on_stopping(struct fts_replica *replica)
 	if (!replica->stopping || !workers_idle(replica) || (replica->inflight.active && !failed)) return;
 	if (!replica->closing) {
 		replica->closing = true;
-		if (failed) ftsi_propose_lost(replica);
 		drop_snapshot_job(replica);
 		if (replica->raft_open)
 			raft_close(&replica->raft, raft_is_closed);
@@ -157,6 +156,7 @@ void ftsi_loop_turn(struct fts_replica *replica, bool worked)
 		}
 	}
 	if (atomic_load(&replica->failed)) {
+		ftsi_propose_lost(replica);
 		ftsi_propose_refuse_all(replica, "this node has failed");
 		ftsi_read_refuse_all(replica);
 	}

@@ -208,11 +208,15 @@ void ftsi_propose_answer(struct fts_replica *replica)
 
 void ftsi_propose_lost(struct fts_replica *replica)
 {
-	struct ftsi_slot *first = replica->inflight.first;
+	static const char detail[] = "this node stopped leading before the command was known to be stored";
+	struct ftsi_slot *inflight = replica->inflight.first, *answered = replica->answered.first;
 	replica->inflight.first = NULL;
 	replica->inflight.active = false;
-	give_up(replica, first, FTS_UNAVAILABLE, FTS_EXECUTED_UNKNOWN,
-		"this node stopped leading before the command was known to be stored");
+	if (atomic_load(&replica->failed)) { /* applied, but what they did was not written */
+		ftsi_slots_init(&replica->answered);
+		give_up(replica, answered, FTS_UNAVAILABLE, FTS_EXECUTED_UNKNOWN, detail);
+	}
+	give_up(replica, inflight, FTS_UNAVAILABLE, FTS_EXECUTED_UNKNOWN, detail);
 }
 
 void ftsi_propose_refuse_all(struct fts_replica *replica, const char *detail)

@@ -1,0 +1,15 @@
+/* Why this file exists: the machine of counter.proto. */
+#ifndef FTS_TESTS_REPLICA_COUNTER_H
+#define FTS_TESTS_REPLICA_COUNTER_H
+
+#include "replica/replica.h"
+
+#include "counter.fts.h"
+
+/* Add halts the replica when the counter of this name is touched. */
+#define COUNTER_POISON "poison"
+
+extern const struct fts_machine counter_machine;
+extern const struct fts_machine *const counter_machines[1];
+
+#endif
