@@ -26,7 +26,7 @@ void ftsi_health_look(struct ftsi_health *health, struct ftsi_health_report *out
 	message->name = (char *)(uintptr_t)health->name;
 	message->progress = replica.progress + work.answered_count;
 	message->oldest_call_ms = work.oldest_ms;
-	message->queue = replica.queue_count + work.open_count;
+	message->queue = work.open_count; /* commands that wait are calls as well */
 	message->pid = (uint64_t)getpid();
 	message->reasons = out_report->reasons;
 	if (replica.disk_full)
@@ -54,6 +54,7 @@ static void check(struct fts_call *call, const Fts__Health__V1__CheckRequest *re
 	struct ftsi_health_report report;
 	(void)request;
 	ftsi_health_look(ctx, &report);
+	report.message.queue -= report.message.queue > 0; /* this call itself */
 	response.report = &report.message;
 	fts_health_check_reply(call, &response);
 }
