@@ -193,6 +193,7 @@ struct request {
 	size_t size_bytes;
 	uint64_t began_ns;
 	uint32_t timeout_ms;
+	uint8_t *large; /* packed, when it does not fit into a slot; the request's until the call is in the table */
 	struct ftsi_waiter *waiter;
 	fts_done_fn done;
 	void *ctx;
@@ -271,17 +272,28 @@ static void fill_call(struct ftsi_open_call *call, const struct request *request
 	call->payload_size_bytes = request->size_bytes;
 }
 
-/* Put the call into the table and send it. large: its packed request, owned on OK; NULL: it fits into the slot.
- * The mutex is held. */
-static enum fts_status enter(struct fts_channel *channel, const struct request *request, uint8_t *large,
-			     struct fts_call_id *out_id, struct fts_error *out_error)
+static void put_payload(struct fts_channel *channel, struct ftsi_open_call *call, struct request *request)
+{
+	if (request->large != NULL) {
+		call->payload = request->large;
+		request->large = NULL;
+		channel->held_bytes += request->size_bytes;
+	} else {
+		call->payload = call->inline_bytes;
+		pack(request, call->payload);
+	}
+}
+
+/* Put the call into the table and send it. The mutex is held. */
+static enum fts_status enter(struct fts_channel *channel, struct request *request, struct fts_call_id *out_id,
+			     struct fts_error *out_error)
 {
 	uint64_t sequence = 0;
 	if (channel->closing) return fts_error_set(out_error, FTS_CANCELLED, "the channel was closed");
 	if (channel->open_count == channel->call_count_max)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "%u calls are open on this channel",
 				     channel->open_count);
-	if (large != NULL && channel->held_bytes + request->size_bytes > FTSI_HELD_MAX_BYTES)
+	if (request->large != NULL && channel->held_bytes + request->size_bytes > FTSI_HELD_MAX_BYTES)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "%zu bytes of requests are unanswered",
 				     channel->held_bytes);
 	if (request->method->mutates) {
@@ -295,24 +307,20 @@ static enum fts_status enter(struct fts_channel *channel, const struct request *
 				     channel->open_count);
 	}
 	fill_call(call, request, sequence);
-	call->payload = large != NULL ? large : call->inline_bytes;
-	if (large == NULL) pack(request, call->payload);
-	if (large != NULL) channel->held_bytes += request->size_bytes;
+	put_payload(channel, call, request);
 	if (out_id != NULL) *out_id = ftsi_call_id_of(channel, call);
 	ftsi_call_go(channel, call, request->began_ns);
 	return FTS_OK;
 }
 
-/* Pack what is large before the mutex is taken. out_large: returned (free). */
-static enum fts_status pack_large(const struct request *request, uint8_t **out_large, struct fts_error *out_error)
+/* Pack what is large before the mutex is taken. */
+static enum fts_status pack_large(struct request *request, struct fts_error *out_error)
 {
 	if (request->size_bytes <= FTSI_INLINE_BYTES) return FTS_OK;
-	uint8_t *large = malloc(request->size_bytes);
-	if (large == NULL)
+	if ((request->large = malloc(request->size_bytes)) == NULL)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory for a request of %zu bytes",
 				     request->size_bytes);
-	pack(request, large);
-	*out_large = large;
+	pack(request, request->large);
 	return FTS_OK;
 }
 
@@ -323,14 +331,13 @@ enum fts_status fts_channel_start(struct fts_channel *channel, const struct fts_
 	if (channel == NULL || method == NULL || request == NULL || done == NULL) return FTS_INVALID_ARGUMENT;
 	if (options != NULL && options->info != NULL) return FTS_INVALID_ARGUMENT;
 	struct request made = {.method = method, .options = options, .message = request, .done = done, .ctx = ctx};
-	uint8_t *large = NULL;
 	enum fts_status status = prepare(&made, NULL);
-	if (status == FTS_OK) status = pack_large(&made, &large, NULL);
+	if (status == FTS_OK) status = pack_large(&made, NULL);
 	if (status != FTS_OK) return status;
 	pthread_mutex_lock(&channel->mutex);
-	status = enter(channel, &made, large, out_id, NULL);
+	status = enter(channel, &made, out_id, NULL);
 	pthread_mutex_unlock(&channel->mutex);
-	if (status != FTS_OK) free(large);
+	free(made.large);
 	return status;
 }
 
@@ -383,16 +390,13 @@ static void waiter_init(struct ftsi_waiter *waiter)
 	memset(&waiter->info, 0, sizeof waiter->info);
 }
 
-static enum fts_status enter_and_wait(struct fts_channel *channel, const struct request *request, uint8_t *large,
-				      struct fts_error *out_error)
+static enum fts_status enter_and_wait(struct fts_channel *channel, struct request *request, struct fts_error *out_error)
 {
 	struct fts_call_id id = {0};
 	pthread_mutex_lock(&channel->mutex);
 	channel->blocked_count++;
-	enum fts_status status = enter(channel, request, large, &id, out_error);
-	if (status != FTS_OK) {
-		free(large);
-	} else {
+	enum fts_status status = enter(channel, request, &id, out_error);
+	if (status == FTS_OK) {
 		wait_for_end(channel, request->waiter, id,
 			     fts_clock_deadline_ns(request->began_ns, request->timeout_ms));
 		status = request->waiter->error.status;
@@ -404,22 +408,18 @@ static enum fts_status enter_and_wait(struct fts_channel *channel, const struct 
 	return status;
 }
 
-/* One blocking call; on OK the answer's bytes are waiter's. */
-static enum fts_status call_and_wait(struct fts_channel *channel, struct request *request, struct ftsi_waiter *waiter,
-				     struct fts_error *out_error)
+/* One blocking call; on OK the answer's bytes are waiter's, which is initialised. */
+static enum fts_status call_and_wait(struct fts_channel *channel, struct request *request, struct fts_error *out_error)
 {
-	uint8_t *large = NULL;
 	if (ftsi_channel_in_callback())
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 				     "a blocking call inside a callback would wait for itself: start it instead");
 	enum fts_status status = prepare(request, out_error);
-	if (status == FTS_OK) status = pack_large(request, &large, out_error);
+	if (status == FTS_OK) status = pack_large(request, out_error);
 	if (status != FTS_OK) return status;
-	waiter_init(waiter);
-	request->waiter = waiter;
-	status = enter_and_wait(channel, request, large, out_error);
-	pthread_cond_destroy(&waiter->woken);
-	if (request->options->info != NULL) *request->options->info = waiter->info;
+	status = enter_and_wait(channel, request, out_error);
+	free(request->large);
+	if (request->options->info != NULL) *request->options->info = request->waiter->info;
 	return status;
 }
 
@@ -431,8 +431,10 @@ enum fts_status fts_channel_call(struct fts_channel *channel, const struct fts_m
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 				     "channel, method, request or out_response is NULL");
 	struct ftsi_waiter waiter;
-	struct request made = {.method = method, .options = options, .message = request};
-	enum fts_status status = call_and_wait(channel, &made, &waiter, out_error);
+	waiter_init(&waiter);
+	struct request made = {.method = method, .options = options, .message = request, .waiter = &waiter};
+	enum fts_status status = call_and_wait(channel, &made, out_error);
+	pthread_cond_destroy(&waiter.woken);
 	if (status != FTS_OK) return status;
 	struct fts_bytes payload = {waiter.payload, waiter.payload_size_bytes};
 	status = ftsi_response_unpack(method, payload, out_response, out_error);
@@ -447,8 +449,10 @@ enum fts_status fts_channel_call_bytes(struct fts_channel *channel, const struct
 	if (channel == NULL || method == NULL || out_payload == NULL || out_size_bytes == NULL)
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "channel, method or an output is NULL");
 	struct ftsi_waiter waiter;
-	struct request made = {.method = method, .options = options, .payload = payload};
-	enum fts_status status = call_and_wait(channel, &made, &waiter, out_error);
+	waiter_init(&waiter);
+	struct request made = {.method = method, .options = options, .payload = payload, .waiter = &waiter};
+	enum fts_status status = call_and_wait(channel, &made, out_error);
+	pthread_cond_destroy(&waiter.woken);
 	if (status != FTS_OK) return status;
 	uint8_t *answer = waiter.payload;
 	if (answer == waiter.small) {

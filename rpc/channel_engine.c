@@ -23,6 +23,7 @@ static uint64_t link_bit(uint32_t link)
 
 static uint32_t next_link(const struct fts_channel *channel, uint32_t link)
 {
+	FTS_ASSERT(channel->link_count > 0); /* from opening on */
 	return (link + 1) % channel->link_count;
 }
 

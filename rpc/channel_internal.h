@@ -30,11 +30,12 @@
 #define FTSI_REPLY_SMALL_BYTES 1024u /* answers up to here need no malloc */
 #define FTSI_OPEN_CALLS_MAX 65536u   /* leaves 15 bits of a request id to the generation */
 #define FTSI_REASON_BYTES 128u
-#define FTSI_UNPACKED_MAX_BYTES (64u * 1024 * 1024) /* of one answer: unpacking may need 52 times its size */
-#define FTSI_ARENA_POOL_BYTES (4u * FTSI_UNPACKED_MAX_BYTES)
+#define FTSI_UNPACKED_MAX_BYTES ((size_t)64 * 1024 * 1024) /* of one answer: unpacking may need 52 times its size */
+#define FTSI_ARENA_POOL_BYTES (4 * FTSI_UNPACKED_MAX_BYTES)
 #define FTSI_TOKEN_MAX_BYTES 128u
-#define FTSI_HELD_MAX_BYTES (48u * 1024 * 1024)    /* of large packed requests, kept for their tries */
-#define FTSI_BACKLOG_MAX_BYTES (48u * 1024 * 1024) /* waiting to be sent on one connection; conn.c closes at 64 MiB */
+#define FTSI_HELD_MAX_BYTES ((size_t)48 * 1024 * 1024) /* of large packed requests, kept for their tries */
+#define FTSI_BACKLOG_MAX_BYTES                                                                                         \
+	((size_t)48 * 1024 * 1024) /* waiting to be sent on one connection; conn.c closes at 64 MiB */
 #define FTSI_REQUEST_MAX_BYTES (FTS_MESSAGE_MAX - FTSI_HEADER_MAX_BYTES - FTSI_ROUTE_MAX_BYTES)
 
 /* ---- Connections ---- */
