@@ -1,5 +1,5 @@
-/* Why this file exists: what may be said of a HOST:PORT without asking anybody: names are never resolved here, so a
- * host counts as loopback only when its text says so. */
+/* Why this file exists: what may be said of a HOST:PORT without asking anybody: names are not resolved for it, so a
+ * host counts as loopback only when its text says so; and how to listen on one. */
 #ifndef FTS_SERVER_ADDRESS_H
 #define FTS_SERVER_ADDRESS_H
 
@@ -17,5 +17,10 @@ const char *ftsi_address_print(const struct ftsi_endpoint *address, uint16_t por
 bool ftsi_address_is_loopback(const struct ftsi_endpoint *address);
 /* 0.0.0.0 or ::, which are good to listen on and not to call. */
 bool ftsi_address_is_wildcard(const struct ftsi_endpoint *address);
+
+/* Listen on text (HOST:PORT, borrowed). what: how an error calls it, as "--listen". out_fd: returned (close), does not
+ * block. Errors: UNAVAILABLE (in use, or no address of this machine), INVALID_ARGUMENT. */
+FTS_MUST_USE enum fts_status ftsi_listener_open(const char *text, const char *what, int *out_fd,
+						struct fts_error *out_error);
 
 #endif

@@ -3,12 +3,9 @@
 #include "server/lottery_text.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -17,7 +14,6 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/address.h"
 #include "server/lottery_text_internal.h"
 
 #define EVENTS_AT_ONCE 128
@@ -203,38 +199,6 @@ static void *run(void *ctx)
 
 /* ---- Start and end ---- */
 
-static int listen_on(const struct addrinfo *address)
-{
-	int one = 1, socket_fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (socket_fd < 0) return -1;
-	(void)setsockopt(socket_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(socket_fd, address->ai_addr, address->ai_addrlen) == 0 && listen(socket_fd, SOMAXCONN) == 0)
-		return socket_fd;
-	int wrong = errno;
-	close(socket_fd);
-	errno = wrong;
-	return -1;
-}
-
-static enum fts_status open_listener(const char *text, int *out_fd, struct fts_error *out_error)
-{
-	struct ftsi_endpoint where;
-	char port[8];
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-	struct addrinfo *found = NULL;
-	if (!ftsi_address_parse(text, &where))
-		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--lottery-text: %s is not HOST:PORT", text);
-	snprintf(port, sizeof(port), "%u", where.port);
-	int wrong = getaddrinfo(where.host, port, &hints, &found);
-	if (wrong != 0)
-		return fts_error_set(out_error, FTS_UNAVAILABLE, "--lottery-text: %s: %s", text, gai_strerror(wrong));
-	*out_fd = listen_on(found);
-	freeaddrinfo(found);
-	if (*out_fd >= 0) return FTS_OK;
-	return fts_error_set(out_error, FTS_UNAVAILABLE, "--lottery-text: can't listen on %s: %s", text,
-			     strerror(errno));
-}
-
 static bool watch(struct ftsi_text_gateway *gateway, int *watched_fd)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = watched_fd};
@@ -285,18 +249,17 @@ enum fts_status ftsi_text_gateway_start(const struct ftsi_text_options *options,
 					struct fts_error *out_error)
 {
 	struct ftsi_text_gateway *gateway = calloc(1, sizeof(*gateway));
-	enum fts_status status;
-	if (gateway == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory");
-	gateway->listen_fd = gateway->epoll_fd = gateway->wake_fd = -1;
+	enum fts_status status = FTS_OK;
+	if (gateway == NULL) {
+		close(options->listen_fd);
+		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory");
+	}
+	gateway->epoll_fd = gateway->wake_fd = -1;
+	gateway->listen_fd = options->listen_fd;
 	gateway->channel = options->channel;
 	gateway->agencies = options->agencies;
-	if (!prepare(gateway)) {
-		status =
-		    fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "--lottery-text: out of memory or descriptors");
-		goto out;
-	}
-	if ((status = open_listener(options->listen, &gateway->listen_fd, out_error)) != FTS_OK) goto out;
-	if (!watch(gateway, &gateway->listen_fd) || pthread_create(&gateway->thread, NULL, run, gateway) != 0) {
+	if (!prepare(gateway) || !watch(gateway, &gateway->listen_fd) ||
+	    pthread_create(&gateway->thread, NULL, run, gateway) != 0) {
 		status =
 		    fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "--lottery-text: out of threads or descriptors");
 		goto out;

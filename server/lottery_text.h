@@ -15,13 +15,12 @@
 struct ftsi_text_gateway;
 
 struct ftsi_text_options {
-	const char *listen;          /* HOST:PORT. Borrowed. */
+	int listen_fd;               /* from ftsi_listener_open; owned, also when start fails */
 	struct fts_channel *channel; /* to this node. Borrowed until destroy. */
 	uint32_t agencies;           /* of the draw, when it is opened on first use */
 };
 
-/* Listen, and serve from a thread of its own. out_gateway: returned (destroy). Thread: main.
- * Errors: UNAVAILABLE (address in use or not to be had), RESOURCE_EXHAUSTED. */
+/* Serve from a thread of its own. out_gateway: returned (destroy). Thread: main. Errors: RESOURCE_EXHAUSTED. */
 FTS_MUST_USE enum fts_status ftsi_text_gateway_start(const struct ftsi_text_options *options,
 						     struct ftsi_text_gateway **out_gateway,
 						     struct fts_error *out_error);

@@ -25,6 +25,7 @@ struct ftsi_node {
 	struct fts_server *server;
 	struct fts_channel *channel;
 	struct ftsi_text_gateway *text;
+	int text_fd; /* its listener until it runs; -1: none */
 	struct ftsi_health health;
 	struct ftsi_cluster cluster;
 	int fatal_fd;
@@ -53,6 +54,19 @@ static void on_fatal(void *ctx, const struct fts_error *error)
 static const char *path_or_null(const char *path)
 {
 	return path[0] != '\0' ? path : NULL;
+}
+
+/* Take what can be taken before DIR is touched: a port in use is told while nothing has happened yet. Clients of the
+ * text protocol who come before the node is ready wait in the kernel's queue. */
+static enum fts_status take_ports(struct ftsi_node *node, struct fts_error *out_error)
+{
+	int probe_fd;
+	const char *text = node->settings->lottery_text;
+	enum fts_status status = ftsi_listener_open(node->settings->listen, "--listen", &probe_fd, out_error);
+	if (status != FTS_OK) return status;
+	close(probe_fd); /* the server listens once it has something to serve */
+	if (text[0] == '\0' || strcmp(text, FTSI_LOTTERY_TEXT_OFF) == 0) return FTS_OK;
+	return ftsi_listener_open(text, "--lottery-text", &node->text_fd, out_error);
 }
 
 static enum fts_status start_publisher(struct ftsi_node *node, struct fts_error *out_error)
@@ -107,6 +121,7 @@ enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_
 	if (node == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory");
 	node->settings = settings;
 	node->fatal_fd = fatal_fd;
+	node->text_fd = -1;
 	node->tls = (struct fts_tls){path_or_null(settings->tls_ca), path_or_null(settings->tls_cert),
 				     path_or_null(settings->tls_key)};
 	if (!ftsi_address_parse(settings->listen, &node->listen)) {
@@ -115,7 +130,7 @@ enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_
 		goto out;
 	}
 	node->health.name = settings->name;
-	if ((status = start_publisher(node, out_error)) != FTS_OK ||
+	if ((status = take_ports(node, out_error)) != FTS_OK || (status = start_publisher(node, out_error)) != FTS_OK ||
 	    (status = start_replica(node, out_error)) != FTS_OK || (status = start_server(node, out_error)) != FTS_OK)
 		goto out;
 	*out_node = node;
@@ -145,13 +160,13 @@ static const char *own_endpoint(const struct ftsi_node *node, char *out)
 enum fts_status ftsi_node_open_gateways(struct ftsi_node *node, struct fts_error *out_error)
 {
 	char self[FTSI_ADDRESS_MAX];
-	const char *listen = node->settings->lottery_text;
-	if (listen[0] == '\0' || strcmp(listen, FTSI_LOTTERY_TEXT_OFF) == 0) return FTS_OK;
+	if (node->text_fd < 0) return FTS_OK;
 	struct fts_channel_options channel = {.endpoints = own_endpoint(node, self), .tls = node->tls};
 	enum fts_status status = fts_channel_open(&channel, &node->channel, out_error);
 	if (status != FTS_OK) return status;
 	struct ftsi_text_options options = {
-	    .listen = listen, .channel = node->channel, .agencies = node->settings->lottery_text_agencies};
+	    .listen_fd = node->text_fd, .channel = node->channel, .agencies = node->settings->lottery_text_agencies};
+	node->text_fd = -1;
 	return ftsi_text_gateway_start(&options, &node->text, out_error);
 }
 
@@ -176,6 +191,7 @@ void ftsi_node_stop(struct ftsi_node *node)
 void ftsi_node_destroy(struct ftsi_node *node)
 {
 	if (node == NULL) return;
+	if (node->text_fd >= 0) close(node->text_fd);
 	fts_server_destroy(node->server);
 	fts_replica_destroy(node->replica);
 	fts_lottery_destroy(node->lottery);

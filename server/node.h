@@ -1,8 +1,9 @@
 /* Why this file exists: one running node: the replica, the server with its services, events, health and the gateways,
  * put together and taken apart in the one order that is right.
  *
- *   start: replica -> server listens (calls wait or are refused until the replica is ready) -> ready -> gateways
- *   stop:  gateways drain -> server takes no more -> replica finishes its log -> answers are written -> all is freed
+ *   start: ports are tried -> replica -> server listens (calls wait or are refused until the replica is ready) -> ready
+ * -> gateways stop:  gateways drain -> server takes no more -> replica finishes its log -> answers are written -> all
+ * is freed
  *
  * Thread: main, unless said otherwise. */
 #ifndef FTS_SERVER_NODE_H
@@ -19,7 +20,7 @@ FTS_MUST_USE enum fts_status ftsi_node_start(const struct ftsi_settings *setting
 					     struct ftsi_node **out_node, struct fts_error *out_error);
 /* Wait until the node serves. Errors: DEADLINE_EXCEEDED (not yet). */
 FTS_MUST_USE enum fts_status ftsi_node_wait_ready(struct ftsi_node *node, uint32_t timeout_ms);
-/* Start the gateways. Errors: UNAVAILABLE (address in use). */
+/* Start the gateways. Errors: RESOURCE_EXHAUSTED, INVALID_ARGUMENT (TLS). */
 FTS_MUST_USE enum fts_status ftsi_node_open_gateways(struct ftsi_node *node, struct fts_error *out_error);
 /* Finish what is open, refuse what is new. Blocks for some seconds at most. */
 void ftsi_node_stop(struct ftsi_node *node);

@@ -105,8 +105,8 @@ static void ports_in_use(void **state)
 		snprintf(name, sizeof(name), "port + %u", offsets[i]);
 		snprintf(port, sizeof(port), ":%u", node.port + offsets[i]);
 		int taken = occupy((uint16_t)(node.port + offsets[i]));
-		const char *argv[] = {"ftsd",           "--data",          node.data,     "--listen", node.endpoint,
-				      "--lottery-text", node.text_address, "--log-level", "warn",     NULL};
+		const char *argv[] = {"ftsd",        "--data",         node.data,         "--listen",
+				      node.endpoint, "--lottery-text", node.text_address, NULL};
 		refuse(name, argv, port);
 		close(taken);
 		harness_node_start(&node);
