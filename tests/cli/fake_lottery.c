@@ -12,11 +12,16 @@
 
 #include "fts/cluster/v1/cluster.fts.h"
 #include "fts/health/v1/health.fts.h"
+#include "fts/rpc/v1/events.fts.h"
+#include "rpc/publisher.h"
+#include "tests/harness/ports.h"
 
 #define AGENCIES 3u
 #define BETS_MAX 100000u
 #define IMPORTS_MAX 8u
 #define HELD_MAX 64u
+#define EVENTS_MAX 64u
+#define TOPIC "lottery.draw"
 
 struct import {
 	uint32_t agency;
@@ -34,7 +39,11 @@ struct held {
 struct fake_lottery {
 	pthread_mutex_t lock; /* guards all below but server and port */
 	struct fts_server *server;
+	struct fts_publisher *publisher;
 	uint16_t port;
+	uint64_t events[EVENTS_MAX]; /* their indexes */
+	uint32_t event_count;
+	uint64_t oldest_event;
 	struct fake_bet bets[BETS_MAX];
 	uint32_t bet_count;
 	bool closed[AGENCIES + 1];
@@ -342,6 +351,72 @@ static void on_survey(struct fts_call *call, const Fts__Health__V1__SurveyReques
 	fts_health_survey_reply(call, &response);
 }
 
+static size_t pack_event(uint64_t index, uint8_t *buf)
+{
+	Fts__Lottery__V1__DrawEvent event = FTS__LOTTERY__V1__DRAW_EVENT__INIT;
+
+	event.draw = (char *)"d";
+	event.state = FTS__LOTTERY__V1__DRAW_STATE__OPEN;
+	event.bets = index;
+	return fts__lottery__v1__draw_event__pack(&event, buf);
+}
+
+static void on_replay(struct fts_call *call, const Fts__Rpc__V1__ReplayRequest *request, void *ctx)
+{
+	struct fake_lottery *fake = ctx;
+	Fts__Rpc__V1__ReplayResponse response = FTS__RPC__V1__REPLAY_RESPONSE__INIT;
+	Fts__Rpc__V1__Event events[EVENTS_MAX], *pointers[EVENTS_MAX];
+	uint8_t payloads[EVENTS_MAX][64];
+
+	pthread_mutex_lock(&fake->lock);
+	response.next_index = 1;
+	response.oldest_index = fake->oldest_event;
+	for (uint32_t i = 0; i < fake->event_count; i++) {
+		uint64_t index = fake->events[i];
+		size_t k = response.n_events;
+		response.next_index = index + 1;
+		if (index < request->from_index || index < fake->oldest_event) continue;
+		pointers[k] = &events[k];
+		fts__rpc__v1__event__init(&events[k]);
+		events[k].index = index;
+		events[k].topic = (char *)TOPIC;
+		events[k].payload = (ProtobufCBinaryData){pack_event(index, payloads[k]), payloads[k]};
+		response.n_events++;
+	}
+	pthread_mutex_unlock(&fake->lock);
+	response.events = pointers;
+	response.end = true;
+	fts_events_replay_reply(call, &response);
+}
+
+void fake_lottery_publish(struct fake_lottery *fake, uint64_t index)
+{
+	uint8_t payload[64];
+	struct fts_bytes bytes = {payload, pack_event(index, payload)};
+
+	pthread_mutex_lock(&fake->lock);
+	assert_true(fake->event_count < EVENTS_MAX);
+	fake->events[fake->event_count++] = index;
+	pthread_mutex_unlock(&fake->lock);
+	assert_int_equal(fts_publisher_publish(fake->publisher, index, 0, TOPIC, bytes), FTS_OK);
+}
+
+void fake_lottery_forget(struct fake_lottery *fake, uint64_t index)
+{
+	pthread_mutex_lock(&fake->lock);
+	fake->oldest_event = index;
+	pthread_mutex_unlock(&fake->lock);
+}
+
+static enum fts_status start_publisher(struct fake_lottery *fake, struct fts_error *error)
+{
+	char listen[32];
+
+	snprintf(listen, sizeof(listen), "127.0.0.1:%u", fake->port + 1u);
+	struct fts_publisher_options options = {.listen = listen};
+	return fts_publisher_create(&options, &fake->publisher, error);
+}
+
 void fake_lottery_revive(struct fake_lottery *fake)
 {
 	static const struct fts_lottery_handlers lottery = {
@@ -356,6 +431,7 @@ void fake_lottery_revive(struct fake_lottery *fake)
 	};
 	static const struct fts_cluster_handlers cluster = {.status = on_cluster_status};
 	static const struct fts_health_handlers health = {.survey = on_survey};
+	static const struct fts_events_handlers events = {.replay = on_replay};
 	char listen[32];
 	struct fts_error error = {0};
 
@@ -365,16 +441,20 @@ void fake_lottery_revive(struct fake_lottery *fake)
 	    fts_lottery_register(fake->server, &lottery, fake, &error) != FTS_OK ||
 	    fts_cluster_register(fake->server, &cluster, fake, &error) != FTS_OK ||
 	    fts_health_register(fake->server, &health, fake, &error) != FTS_OK ||
-	    fts_server_start(fake->server, &error) != FTS_OK)
+	    fts_events_register(fake->server, &events, fake, &error) != FTS_OK ||
+	    start_publisher(fake, &error) != FTS_OK || fts_server_start(fake->server, &error) != FTS_OK)
 		fail_msg("the fake lottery does not start: %s", error.detail);
-	fake->port = fts_server_port(fake->server);
 }
 
 struct fake_lottery *fake_lottery_start(void)
 {
+	static uint16_t port;
 	struct fake_lottery *fake = calloc(1, sizeof(*fake));
 
 	assert_non_null(fake);
+	if (port == 0) port = harness_ports_reserve();
+	fake->port = port;
+	fake->oldest_event = 1;
 	pthread_mutex_init(&fake->lock, NULL);
 	fake_lottery_revive(fake);
 	return fake;
@@ -383,7 +463,9 @@ struct fake_lottery *fake_lottery_start(void)
 void fake_lottery_kill(struct fake_lottery *fake)
 {
 	fts_server_destroy(fake->server);
+	fts_publisher_destroy(fake->publisher);
 	fake->server = NULL;
+	fake->publisher = NULL;
 }
 
 void fake_lottery_stop(struct fake_lottery *fake)

@@ -20,7 +20,8 @@ struct fake_bet {
 
 struct fake_lottery;
 
-/* Serving on a free port of 127.0.0.1. Returned (fake_lottery_stop). */
+/* Serving on 127.0.0.1, at a port that stays reserved for this test program; one at a time. Returned
+ * (fake_lottery_stop). */
 struct fake_lottery *fake_lottery_start(void);
 void fake_lottery_stop(struct fake_lottery *fake);
 uint16_t fake_lottery_port(const struct fake_lottery *fake);
@@ -37,6 +38,11 @@ void fake_lottery_fail(struct fake_lottery *fake, uint32_t first, uint32_t count
 void fake_lottery_hold(struct fake_lottery *fake, bool hold);
 uint32_t fake_lottery_held(struct fake_lottery *fake);
 void fake_lottery_release(struct fake_lottery *fake);
+
+/* Publish a DrawEvent of draw "d" under "lottery.draw"; its bets are index. Indexes grow. */
+void fake_lottery_publish(struct fake_lottery *fake, uint64_t index);
+/* Events below index are no longer kept. */
+void fake_lottery_forget(struct fake_lottery *fake, uint64_t index);
 
 /* "n2" does not answer surveys. */
 void fake_lottery_lose_node(struct fake_lottery *fake);

@@ -333,6 +333,60 @@ static void test_export(void **state)
 	fake_lottery_stop(fake);
 }
 
+/* ---- events ---- */
+
+#define EVENT(index)                                                                                                   \
+	"{\"index\":" index                                                                                            \
+	",\"topic\":\"lottery.draw\",\"event\":{\"draw\":\"d\",\"state\":\"OPEN\",\"bets\":\"" index                   \
+	"\",\"agencyClosed\":0,\"root\":\"\",\"number\":0}"
+
+static void test_events_of_the_past(void **state)
+{
+	struct fake_lottery *fake = fake_lottery_start();
+	uint16_t port = fake_lottery_port(fake);
+
+	(void)state;
+	fake_lottery_publish(fake, 5);
+	fake_lottery_publish(fake, 7);
+	fake_lottery_publish(fake, 8);
+	expect(port, "events|lottery.draw|--from|1|--count|2", 0, EVENT("5") "}\n" EVENT("7") "}\n", NULL);
+	expect(port, "events|--from|8|--count|1", 0, EVENT("8") "}\n", NULL);
+	expect(port, "events|--from|0|--timeout|500ms", 5, EVENT("5") "}\n" EVENT("7") "}\n" EVENT("8") "}\n", NULL);
+	fake_lottery_forget(fake, 7);
+	expect(port, "events|--from|5|--count|1", 0, EVENT("7") ",\"lost\":2}\n", "no longer kept");
+	fake_lottery_stop(fake);
+}
+
+/* Without --from: only what happens from now on. Ended by Ctrl-C, which is how it is meant. */
+static void test_events_as_they_happen(void **state)
+{
+	struct fake_lottery *fake = fake_lottery_start();
+	char endpoints[64], directory[HARNESS_PATH_MAX];
+	struct harness_process watching = {0};
+	const char *argv[] = {"fts-cli", "--endpoints", endpoints, "events", NULL};
+	uint64_t index = 10;
+
+	(void)state;
+	snprintf(endpoints, sizeof(endpoints), "127.0.0.1:%u", fake_lottery_port(fake));
+	harness_directory_make(directory);
+	fake_lottery_publish(fake, 9);
+	harness_process_start(&watching, directory, "events", argv);
+	char *out = harness_process_stdout(&watching);
+	for (struct harness_wait w = harness_wait_ms(RUN_MS); strlen(out) == 0;) {
+		assert_true(harness_wait_more(&w));
+		if (index < 60) fake_lottery_publish(fake, index++);
+		free(out);
+		out = harness_process_stdout(&watching);
+	}
+	assert_null(strstr(out, "\"index\":9,"));
+	assert_non_null(strstr(out, "\"topic\":\"lottery.draw\""));
+	free(out);
+	harness_process_signal(&watching, SIGINT);
+	assert_true(harness_process_wait(&watching, RUN_MS));
+	assert_int_equal(watching.exit_code, 0);
+	fake_lottery_stop(fake);
+}
+
 /* ---- import ---- */
 
 struct import_fixture {
@@ -611,6 +665,8 @@ int main(void)
 	    cmocka_unit_test(test_lottery),
 	    cmocka_unit_test(test_winners_wait),
 	    cmocka_unit_test(test_export),
+	    cmocka_unit_test(test_events_of_the_past),
+	    cmocka_unit_test(test_events_as_they_happen),
 	    cmocka_unit_test(test_import_of_a_faulty_file),
 	    cmocka_unit_test(test_import_refused_as_a_whole),
 	    cmocka_unit_test(test_empty_and_header_only),
