@@ -122,7 +122,11 @@ static void on_closed(void *ctx, struct ftsi_conn *conn, const char *reason)
 	pthread_mutex_lock(&channel->mutex);
 	uint64_t now_ns = fts_clock_monotonic_ns();
 	bool was_up = link->state == FTSI_LINK_UP;
-	if (link->state != FTSI_LINK_CLOSING) set_reason(link, reason);
+	if (link->state == FTSI_LINK_GREETING) {
+		snprintf(link->reason, sizeof link->reason, "%shandshake: %s", link->tls != NULL ? "TLS " : "", reason);
+	} else if (link->state == FTSI_LINK_UP) {
+		set_reason(link, reason);
+	}
 	if (was_up && now_ns - link->began_ns >= STABLE_NS) link->failure_count = 0;
 	count_failure(link, now_ns);
 	if (was_up && link->failure_count == 1) link->retry_at_ns = 0;
