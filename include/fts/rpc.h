@@ -128,7 +128,7 @@ FTS_API FTS_MUST_USE enum fts_status fts_channel_open(const struct fts_channel_o
                                                       struct fts_channel **out_channel, struct fts_error *out_error);
 
 /* End every open call with CANCELLED, wait for their callbacks, free the channel (owned; NULL: no-op).
- * Thread: any but a callback's. */
+ * Thread: any but a callback's (there it would wait for itself: it is logged, and the channel stays open). */
 FTS_API void fts_channel_close(struct fts_channel *channel);
 
 /* One call, and wait for it. Generated stubs call this with their types.
@@ -137,7 +137,7 @@ FTS_API void fts_channel_close(struct fts_channel *channel);
  * Errors: whatever the server answers; UNAVAILABLE (no server reachable), DEADLINE_EXCEEDED,
  * RESOURCE_EXHAUSTED (too many open calls, message too large). Retries as docs/wire.md says, inside the
  * time limit; a changing call keeps its client id and sequence, so it is executed once.
- * Thread: any but a callback's. */
+ * Thread: any but a callback's (INVALID_ARGUMENT there). */
 FTS_API FTS_MUST_USE enum fts_status fts_channel_call(struct fts_channel *channel, const struct fts_method *method,
                                                       const ProtobufCMessage *request,
                                                       const struct fts_call_options *options,
@@ -155,7 +155,8 @@ struct fts_call_id {
 
 /* Start a call; done fires exactly once iff this returns OK, and never inside it.
  * request: borrowed (packed before return). out_id: may be NULL.
- * Errors: RESOURCE_EXHAUSTED (max_open_calls, size), INVALID_ARGUMENT. Thread: any. */
+ * Errors: RESOURCE_EXHAUSTED (max_open_calls, size, 48 MiB of unanswered requests, 1,024 unanswered changing
+ * calls), CANCELLED (the channel is being closed), INVALID_ARGUMENT. Thread: any. */
 FTS_API FTS_MUST_USE enum fts_status fts_channel_start(struct fts_channel *channel, const struct fts_method *method,
                                                        const ProtobufCMessage *request,
                                                        const struct fts_call_options *options, fts_done_fn done,
