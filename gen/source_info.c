@@ -39,11 +39,11 @@ void ftsi_source_info_index(struct ftsi_arena *arena, struct ftsi_file *file)
 	const Google__Protobuf__SourceCodeInfo *info = file->descriptor->source_code_info;
 
 	file->location_count = info == NULL ? 0 : info->n_location;
-	file->locations = ftsi_arena_alloc(arena, file->location_count + 1, sizeof(*file->locations));
+	file->locations = ftsi_arena_alloc(arena, file->location_count + 1, sizeof(const Location *));
 	for (size_t i = 0; i < file->location_count; i++)
 		file->locations[i] = info->location[i];
 	if (file->location_count > 1)
-		qsort(file->locations, file->location_count, sizeof(*file->locations), compare_locations);
+		qsort(file->locations, file->location_count, sizeof(const Location *), compare_locations);
 }
 
 struct ftsi_path ftsi_path_child(struct ftsi_arena *arena, struct ftsi_path parent, int32_t field, int32_t index)
@@ -62,7 +62,7 @@ static const Location *find(const struct ftsi_file *file, struct ftsi_path path)
 
 	if (file->location_count > 0)
 		found = (const Location *const *)bsearch(&path, file->locations, file->location_count,
-							 sizeof(*file->locations), compare_path);
+							 sizeof(const Location *), compare_path);
 	return found == NULL ? NULL : *found;
 }
 

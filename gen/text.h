@@ -8,8 +8,8 @@
 
 #include "gen/arena.h"
 
-#define FTSI_COLUMNS 120
-#define FTSI_TAB_COLUMNS 8
+#define FTSI_COLUMNS ((size_t)120)
+#define FTSI_TAB_COLUMNS ((size_t)8)
 
 struct ftsi_text {
 	struct ftsi_arena *arena; /* borrowed until the text is no longer used; holds data */
