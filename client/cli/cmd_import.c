@@ -248,10 +248,11 @@ static enum ftsi_exit report_failure(const struct import *import, const struct f
 	} else if (!interrupted) {
 		ftsi_fail(import->cli, error);
 	}
-	ftsi_note("stopped after %" PRIu64 " rows (%" PRIu64 " stored, %" PRIu64 " already, %" PRIu64
-		  " refused); the same command goes on from there and stores nothing twice",
+	bool goes_on = interrupted || ftsi_exit_of(error->status) != FTSI_EXIT_NO;
+	ftsi_note("stopped after %" PRIu64 " rows (%" PRIu64 " stored, %" PRIu64 " already, %" PRIu64 " refused)%s",
 		  counts->stored + counts->already + counts->refused + import->refused_here, counts->stored,
-		  counts->already, counts->refused + import->refused_here);
+		  counts->already, counts->refused + import->refused_here,
+		  goes_on ? "; the same command goes on from there and stores nothing twice" : "");
 	return interrupted ? FTSI_EXIT_PARTLY : ftsi_exit_of(error->status);
 }
 

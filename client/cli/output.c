@@ -23,6 +23,16 @@ enum ftsi_exit ftsi_exit_of(enum fts_status status)
 	}
 }
 
+/* What a person must know besides the sentence: only where nobody answered is it a question whether it took place. */
+static const char *in_doubt(const struct fts_error *error)
+{
+	bool lost = error->status == FTS_UNAVAILABLE || error->status == FTS_DEADLINE_EXCEEDED ||
+		    error->status == FTS_CANCELLED;
+
+	if (!lost || error->executed == FTS_EXECUTED_NO) return "";
+	return error->executed == FTS_EXECUTED_YES ? ", it took place" : ", it may have taken place";
+}
+
 static void tell(const struct ftsi_cli *cli, const struct fts_error *error)
 {
 	if (cli->json) {
@@ -31,10 +41,7 @@ static void tell(const struct ftsi_cli *cli, const struct fts_error *error)
 		return;
 	}
 	fflush(stdout);
-	fprintf(stderr, "fts-cli: %s (%s%s)\n", error->detail, fts_status_name(error->status),
-		error->executed == FTS_EXECUTED_NO
-		    ? ""
-		    : (error->executed == FTS_EXECUTED_YES ? ", it was executed" : ", executed: UNKNOWN"));
+	fprintf(stderr, "fts-cli: %s (%s%s)\n", error->detail, fts_status_name(error->status), in_doubt(error));
 }
 
 enum ftsi_exit ftsi_fail(const struct ftsi_cli *cli, const struct fts_error *error)
