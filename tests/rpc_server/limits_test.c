@@ -191,9 +191,12 @@ static void slow_message_is_waited_for(void **state)
 /* Calls are written as long as the server takes them, answers are not read. */
 static size_t flood(int fd, uint32_t reply_bytes)
 {
+	static char text[2000]; /* so that few calls fill what the kernel holds */
+	memset(text, 't', sizeof text - 1);
 	uint8_t bytes[8192];
 	size_t call_count = 0, quiet = 0;
-	struct caller_call call = {.id = 1, .method_id = echo_method_id(ECHO_NOW), .reply_bytes = reply_bytes};
+	struct caller_call call = {
+	    .id = 1, .method_id = echo_method_id(ECHO_NOW), .text = text, .reply_bytes = reply_bytes};
 	size_t size = caller_encode(&call, bytes, sizeof bytes), at = 0;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	while (quiet < 100 && call_count < 2000000) {
