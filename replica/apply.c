@@ -69,7 +69,6 @@ enum fts_status fts_apply_publish(struct fts_apply *apply, const char *topic, co
 	size_t topic_size = strlen(topic), size = protobuf_c_message_get_packed_size(event);
 	struct ftsi_pending_event *pending;
 	uint8_t *payload, *topic_copy;
-	enum fts_status status;
 	FTS_ASSERT(topic_size <= FTSI_EVENT_TOPIC_MAX);
 	if (events->entry_count >= EVENT_ENTRY_MAX || size > FTSI_ENTRY_ANSWER_BYTES_MAX - events->entry_bytes)
 		return fts_apply_refuse(apply, FTS_RESOURCE_EXHAUSTED, "too many events in one entry of the log");
@@ -84,8 +83,6 @@ enum fts_status fts_apply_publish(struct fts_apply *apply, const char *topic, co
 	pending->next = NULL;
 	pending->event =
 	    (struct ftsi_event){events->index, events->next_ordinal, {topic_copy, topic_size}, {payload, size}};
-	status = ftsi_event_put(apply->txn, &pending->event);
-	if (status != FTS_OK) return fts_apply_refuse(apply, FTS_INTERNAL, "an event can't be stored");
 	*events->last = pending;
 	events->last = &pending->next;
 	events->next_ordinal++;
@@ -190,7 +187,8 @@ static enum fts_status repeat_answer(struct entry *entry, const struct ftsi_comm
 {
 	struct fts_replica *replica = entry->replica;
 	struct ftsi_answer answer;
-	enum fts_status status = ftsi_session_answer(replica->txn, command->client_id, command->sequence, &answer);
+	enum fts_status status =
+	    ftsi_session_answer(replica->sessions, replica->txn, command->client_id, command->sequence, &answer);
 	if (status != FTS_OK) return halt(replica, status, entry->index, "a kept answer can't be read");
 	if (entry->slot != NULL && answer.payload.size_bytes > FTSI_ENTRY_ANSWER_BYTES_MAX - entry->repeated_bytes) {
 		/* only this node's memory is short: the caller asks again, the log is not concerned */
@@ -275,11 +273,7 @@ static enum fts_status apply_commands(struct entry *entry, struct fts_bytes byte
 
 static enum fts_status keep_events(struct fts_replica *replica)
 {
-	enum fts_status status = FTS_OK;
-	for (const struct ftsi_pending_event *at = *replica->pending.entry; at != NULL && status == FTS_OK;
-	     at = at->next)
-		status = ftsi_event_log_keep(replica->events, replica->txn, at->event.index, at->event.ordinal,
-					     at->event.topic.size_bytes + at->event.payload.size_bytes);
+	enum fts_status status = ftsi_event_log_keep(replica->events, replica->txn, *replica->pending.entry);
 	replica->pending.entry = replica->pending.last;
 	return status;
 }

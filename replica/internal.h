@@ -94,12 +94,6 @@ struct ftsi_read_list {
 	uint32_t count;
 };
 
-/* Events of the commands applied since the last state batch, in order. */
-struct ftsi_pending_event {
-	struct ftsi_pending_event *next;
-	struct ftsi_event event;
-};
-
 struct fts_apply_events {
 	struct fts_replica *replica;
 	struct ftsi_pending_event *first, **last;

@@ -27,6 +27,11 @@ enum fts_status fts_read_wait(struct fts_read *read, const char *topic)
 	return FTS_UNAVAILABLE;
 }
 
+enum fts_status fts_replica_view(struct fts_replica *replica, struct fts_txn **out_view)
+{
+	return fts_store_view(replica->state, out_view);
+}
+
 static void push(struct ftsi_read_list *list, struct ftsi_read_job *job)
 {
 	job->next = NULL;

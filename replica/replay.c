@@ -39,24 +39,43 @@ static enum fts_status add_event(struct replay *replay, const struct ftsi_event 
 	return FTS_OK;
 }
 
-/* Walk from the wanted place; next_* is the first event not given. */
-static enum fts_status walk(struct replay *replay, struct fts_cursor *cursor)
+static bool is_full(const struct replay *replay)
 {
-	struct fts_bytes key, value;
-	struct ftsi_event event;
+	return replay->response->n_events == replay->limit || replay->size_bytes > ANSWER_BYTES_MAX;
+}
+
+/* The events of one record from from_ordinal on; next_* is the first that was not looked at. */
+static enum fts_status walk_record(struct replay *replay, struct ftsi_event_walk *walk, uint32_t from_ordinal)
+{
 	enum fts_status status = FTS_OK;
-	replay->response->end = true;
-	while (status == FTS_OK && fts_cursor_next(cursor, &key, &value)) {
-		if (ftsi_event_decode(key, value, &event) != 0)
-			return fts_read_refuse(replay->read, FTS_DATA_LOSS, "a kept event can't be read");
-		replay->response->next_index = event.index;
-		replay->response->next_ordinal = event.ordinal;
-		if (replay->response->n_events == replay->limit || replay->size_bytes > ANSWER_BYTES_MAX) {
+	int found = ftsi_event_walk_next(walk);
+	for (; found == 1 && status == FTS_OK; found = ftsi_event_walk_next(walk)) {
+		if (walk->event.ordinal < from_ordinal) continue;
+		replay->response->next_ordinal = walk->event.ordinal;
+		if (is_full(replay)) {
 			replay->response->end = false;
 			return FTS_OK;
 		}
-		if (wanted(replay->request, &event)) status = add_event(replay, &event);
+		if (wanted(replay->request, &walk->event)) status = add_event(replay, &walk->event);
 		replay->response->next_ordinal++;
+	}
+	return found >= 0 ? status : fts_read_refuse(replay->read, FTS_DATA_LOSS, "a kept event can't be read");
+}
+
+static enum fts_status walk_all(struct replay *replay, struct fts_cursor *cursor)
+{
+	struct fts_bytes key, value;
+	struct ftsi_event_walk walk;
+	enum fts_status status = FTS_OK;
+	replay->response->end = true;
+	while (status == FTS_OK && replay->response->end && fts_cursor_next(cursor, &key, &value)) {
+		uint32_t from_ordinal = 0;
+		if (ftsi_event_walk_begin(&walk, key, value) != 0)
+			return fts_read_refuse(replay->read, FTS_DATA_LOSS, "a kept event can't be read");
+		if (walk.event.index == replay->response->next_index) from_ordinal = replay->response->next_ordinal;
+		replay->response->next_index = walk.event.index;
+		replay->response->next_ordinal = from_ordinal;
+		status = walk_record(replay, &walk, from_ordinal);
 	}
 	return status == FTS_OK ? fts_cursor_status(cursor) : status;
 }
@@ -85,8 +104,8 @@ static enum fts_status replay_read(struct fts_read *read, const ProtobufCMessage
 	replay.response->oldest_index = oldest;
 	replay.response->next_index = from;
 	replay.response->next_ordinal = ordinal;
-	status = ftsi_event_scan(read->view, from, ordinal, &cursor);
-	if (status == FTS_OK) status = walk(&replay, cursor);
+	status = ftsi_event_scan(read->view, from, &cursor);
+	if (status == FTS_OK) status = walk_all(&replay, cursor);
 	fts_cursor_close(cursor);
 	return status;
 }

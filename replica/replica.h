@@ -143,6 +143,10 @@ typedef void (*fts_propose_fn)(void *ctx, enum fts_status status, struct fts_byt
 FTS_MUST_USE enum fts_status fts_replica_propose(struct fts_replica *replica, const struct fts_method *method,
                                                  const ProtobufCMessage *request, fts_propose_fn done, void *ctx);
 
+/* What is applied and written now, for work of a service's own threads: not linearizable. Returned (fts_txn_abort),
+ * before the replica is destroyed. Errors: RESOURCE_EXHAUSTED. Thread: any but the loop. */
+FTS_MUST_USE enum fts_status fts_replica_view(struct fts_replica *replica, struct fts_txn **out_view);
+
 /* Finish what is in the log, refuse the rest, end the loop. Blocks. Then destroy. */
 void fts_replica_stop(struct fts_replica *replica);
 void fts_replica_destroy(struct fts_replica *replica); /* NULL: no-op */

@@ -1,4 +1,4 @@
-/* Why this file exists: see replica/session.h. */
+/* Why this file exists: see replica/session.h, which has the table of the byte format. */
 #include "replica/session.h"
 
 #include <stdlib.h>
@@ -10,31 +10,25 @@
 #include "replica/tables.h"
 #include "store/key.h"
 
-enum {
-	NONE = UINT32_MAX,
-	BUCKET_COUNT = 32768,
-	WORD_COUNT = FTSI_SESSION_WINDOW / 64,
-	HEAD_BYTES = 12,
-	KEY_BYTES = 18
-};
+enum { NONE = UINT32_MAX, BUCKET_COUNT = 32768, HEAD_BYTES = 20, KEY_BYTES = 14, PAYLOAD_TAG = 0x12 };
 
 struct client {
 	uint64_t client_id;
 	uint64_t floor, highest;
 	uint64_t index; /* of its last executed command, with ordinal and time */
 	int64_t time_ms;
+	uint64_t *places; /* sequence of the answer in each; owned */
+	uint32_t place_count, place_capacity;
 	uint32_t ordinal;
-	uint32_t answer_count;
 	uint32_t older, newer; /* by last executed command; newer also chains the free ones */
 	uint32_t next;         /* in its bucket */
-	uint64_t kept[WORD_COUNT];
 };
 
 struct ftsi_sessions {
 	uint32_t buckets[BUCKET_COUNT];
 	uint32_t oldest, newest, free;
 	uint32_t used_count; /* clients ever taken out of the array */
-	uint32_t client_count, answer_count;
+	uint32_t client_count, place_count;
 	struct client clients[FTSI_SESSION_CLIENT_MAX + 1]; /* untouched ones are not resident */
 };
 
@@ -49,6 +43,9 @@ struct ftsi_sessions *ftsi_sessions_create(void)
 
 void ftsi_sessions_destroy(struct ftsi_sessions *sessions)
 {
+	if (sessions == NULL) return;
+	for (uint32_t at = 0; at < sessions->used_count; at++)
+		free(sessions->clients[at].places);
 	free(sessions);
 }
 
@@ -57,12 +54,12 @@ uint32_t ftsi_sessions_client_count(const struct ftsi_sessions *sessions)
 	return sessions->client_count;
 }
 
-uint32_t ftsi_sessions_answer_count(const struct ftsi_sessions *sessions)
+uint32_t ftsi_sessions_place_count(const struct ftsi_sessions *sessions)
 {
-	return sessions->answer_count;
+	return sessions->place_count;
 }
 
-/* ---- The index ---- */
+/* ---- The index of clients ---- */
 
 static uint32_t bucket_of(uint64_t client_id)
 {
@@ -114,37 +111,56 @@ static uint32_t add_client(struct ftsi_sessions *sessions, uint64_t client_id)
 	sessions->clients[at] = (struct client){.client_id = client_id, .next = *bucket};
 	*bucket = at;
 	sessions->client_count++;
+	link_newest(sessions, at);
 	return at;
 }
 
 static void remove_client(struct ftsi_sessions *sessions, uint32_t at)
 {
-	uint32_t *link = &sessions->buckets[bucket_of(sessions->clients[at].client_id)];
+	struct client *client = &sessions->clients[at];
+	uint32_t *link = &sessions->buckets[bucket_of(client->client_id)];
 	while (*link != at)
 		link = &sessions->clients[*link].next;
-	*link = sessions->clients[at].next;
+	*link = client->next;
 	unlink_age(sessions, at);
-	sessions->clients[at].newer = sessions->free;
+	sessions->place_count -= client->place_count;
+	free(client->places);
+	client->places = NULL;
+	client->newer = sessions->free;
 	sessions->free = at;
 	sessions->client_count--;
 }
 
-static bool is_kept(const struct client *client, uint64_t sequence)
+/* ---- The places of one client ---- */
+
+static uint32_t place_of(const struct client *client, uint64_t sequence)
 {
-	uint64_t slot = sequence % FTSI_SESSION_WINDOW;
-	return sequence >= client->floor && sequence <= client->highest &&
-	       (client->kept[slot / 64] >> (slot % 64) & 1) != 0;
+	for (uint32_t place = 0; place < client->place_count; place++)
+		if (client->places[place] == sequence) return place;
+	return NONE;
 }
 
-static void set_kept(struct ftsi_sessions *sessions, struct client *client, uint64_t sequence, bool kept)
+static bool add_place(struct ftsi_sessions *sessions, struct client *client)
 {
-	uint64_t slot = sequence % FTSI_SESSION_WINDOW, bit = (uint64_t)1 << (slot % 64);
-	if (kept)
-		client->kept[slot / 64] |= bit;
-	else
-		client->kept[slot / 64] &= ~bit;
-	client->answer_count += kept ? 1u : -1u;
-	sessions->answer_count += kept ? 1u : -1u;
+	if (client->place_count == client->place_capacity) {
+		uint32_t wanted = client->place_capacity == 0 ? 1 : client->place_capacity * 2;
+		uint64_t *grown = realloc(client->places, wanted * sizeof *grown);
+		if (grown == NULL) return false;
+		client->places = grown;
+		client->place_capacity = wanted;
+	}
+	client->places[client->place_count++] = 0;
+	sessions->place_count++;
+	return true;
+}
+
+/* The first place whose answer is not needed any more, or a new one. NONE: no memory. */
+static uint32_t free_place(struct ftsi_sessions *sessions, struct client *client)
+{
+	for (uint32_t place = 0; place < client->place_count; place++)
+		if (client->places[place] < client->floor) return place;
+	FTS_ASSERT(client->place_count < FTSI_SESSION_WINDOW);
+	return add_place(sessions, client) ? client->place_count - 1 : NONE;
 }
 
 enum ftsi_session_verdict ftsi_session_check(const struct ftsi_sessions *sessions, uint64_t client_id,
@@ -153,47 +169,31 @@ enum ftsi_session_verdict ftsi_session_check(const struct ftsi_sessions *session
 	uint32_t at = find(sessions, client_id);
 	if (at == NONE) return FTSI_SESSION_NEW;
 	if (sequence < sessions->clients[at].floor) return FTSI_SESSION_TOO_OLD;
-	return is_kept(&sessions->clients[at], sequence) ? FTSI_SESSION_ANSWERED : FTSI_SESSION_NEW;
+	return place_of(&sessions->clients[at], sequence) == NONE ? FTSI_SESSION_NEW : FTSI_SESSION_ANSWERED;
 }
 
 /* ---- Answers in the store ---- */
 
-static struct fts_bytes answer_key(struct fts_key *key, uint64_t client_id, uint64_t sequence)
+static struct fts_bytes answer_key(struct fts_key *key, uint64_t client_id, uint32_t place)
 {
 	fts_key_begin(key, FTSI_TABLE_ANSWER);
 	fts_key_u64(key, client_id);
-	fts_key_u64(key, sequence);
+	fts_key_u32(key, place);
 	return fts_key_bytes(key);
-}
-
-/* Delete the answers of client in [client->floor, to). */
-static enum fts_status drop_below(struct ftsi_sessions *sessions, struct fts_txn *txn, struct client *client,
-				  uint64_t to)
-{
-	struct fts_key key;
-	uint64_t end = client->floor + FTSI_SESSION_WINDOW < to ? client->floor + FTSI_SESSION_WINDOW : to;
-	enum fts_status status = FTS_OK;
-	for (uint64_t sequence = client->floor; status == FTS_OK && sequence < end && client->answer_count > 0;
-	     sequence++) {
-		if (!is_kept(client, sequence)) continue;
-		status = fts_txn_delete(txn, answer_key(&key, client->client_id, sequence));
-		set_kept(sessions, client, sequence, false);
-	}
-	client->floor = to > client->floor ? to : client->floor;
-	return status;
 }
 
 static enum fts_status evict_oldest(struct ftsi_sessions *sessions, struct fts_txn *txn)
 {
-	uint32_t at = sessions->oldest;
-	struct client *client = &sessions->clients[at];
-	enum fts_status status = drop_below(sessions, txn, client, client->highest + 1);
-	FTS_ASSERT(status != FTS_OK || client->answer_count == 0);
-	remove_client(sessions, at);
+	const struct client *client = &sessions->clients[sessions->oldest];
+	struct fts_key key;
+	enum fts_status status = FTS_OK;
+	for (uint32_t place = 0; place < client->place_count && status == FTS_OK; place++)
+		status = fts_txn_delete(txn, answer_key(&key, client->client_id, place));
+	remove_client(sessions, sessions->oldest);
 	return status;
 }
 
-static enum fts_status put_answer(struct fts_txn *txn, const struct client *client,
+static enum fts_status put_answer(struct fts_txn *txn, const struct client *client, uint32_t place,
 				  const struct ftsi_session_record *record)
 {
 	struct fts_key key;
@@ -204,20 +204,21 @@ static enum fts_status put_answer(struct fts_txn *txn, const struct client *clie
 	answer.index = record->index;
 	answer.time_ms = record->time_ms;
 	if (record->status != FTS_OK) answer.detail = (char *)record->detail;
-	ftsi_put_u64(head, client->floor);
-	ftsi_put_u32(head + 8, record->ordinal);
+	ftsi_put_u64(head, record->sequence);
+	ftsi_put_u64(head + 8, client->floor);
+	ftsi_put_u32(head + 16, record->ordinal);
 	FTS_ASSERT(fts__replica__v1__answer__get_packed_size(&answer) <= sizeof head - HEAD_BYTES - 8);
 	size = HEAD_BYTES + fts__replica__v1__answer__pack(&answer, head + HEAD_BYTES);
 	/* The payload goes behind the message it is a field of: fields come in any order, and so it is not copied
 	 * into place first. */
 	if (record->payload.size_bytes > 0) {
 		uint64_t left = record->payload.size_bytes;
-		head[size++] = 0x12; /* field 2, length */
+		head[size++] = PAYLOAD_TAG;
 		for (; left >= 0x80; left >>= 7)
 			head[size++] = (uint8_t)(left | 0x80);
 		head[size++] = (uint8_t)left;
 	}
-	return fts_txn_put2(txn, answer_key(&key, record->client_id, record->sequence), (struct fts_bytes){head, size},
+	return fts_txn_put2(txn, answer_key(&key, record->client_id, place), (struct fts_bytes){head, size},
 			    record->payload);
 }
 
@@ -225,35 +226,38 @@ static enum fts_status make_room(struct ftsi_sessions *sessions, struct fts_txn 
 {
 	enum fts_status status = FTS_OK;
 	while (status == FTS_OK && (sessions->client_count > FTSI_SESSION_CLIENT_MAX ||
-				    (sessions->answer_count > FTSI_SESSION_ANSWER_MAX && sessions->client_count > 1)))
+				    (sessions->place_count > FTSI_SESSION_PLACE_MAX && sessions->client_count > 1)))
 		status = evict_oldest(sessions, txn);
 	return status;
+}
+
+static void raise_floor(struct client *client, const struct ftsi_session_record *record)
+{
+	uint64_t lowest = record->lowest_unanswered < record->sequence ? record->lowest_unanswered : record->sequence;
+	if (record->sequence > client->highest) client->highest = record->sequence;
+	if (client->highest >= FTSI_SESSION_WINDOW && lowest < client->highest - (FTSI_SESSION_WINDOW - 1))
+		lowest = client->highest - (FTSI_SESSION_WINDOW - 1);
+	if (lowest > client->floor) client->floor = lowest;
 }
 
 enum fts_status ftsi_session_keep(struct ftsi_sessions *sessions, struct fts_txn *txn,
 				  const struct ftsi_session_record *record)
 {
-	uint64_t sequence = record->sequence;
-	uint64_t lowest = record->lowest_unanswered < sequence ? record->lowest_unanswered : sequence;
-	uint32_t at = find(sessions, record->client_id);
+	uint32_t place, at = find(sessions, record->client_id);
 	struct client *client;
 	enum fts_status status;
-	if (at == NONE)
-		at = add_client(sessions, record->client_id);
-	else
-		unlink_age(sessions, at);
+	if (at == NONE) at = add_client(sessions, record->client_id);
+	unlink_age(sessions, at);
 	link_newest(sessions, at);
 	client = &sessions->clients[at];
-	FTS_ASSERT(sequence >= client->floor && !is_kept(client, sequence));
-	if (sequence > client->highest) client->highest = sequence;
-	if (client->highest >= FTSI_SESSION_WINDOW && lowest < client->highest - (FTSI_SESSION_WINDOW - 1))
-		lowest = client->highest - (FTSI_SESSION_WINDOW - 1);
-	if ((status = drop_below(sessions, txn, client, lowest)) != FTS_OK) return status;
+	FTS_ASSERT(record->sequence >= client->floor);
+	raise_floor(client, record);
+	if ((place = free_place(sessions, client)) == NONE) return FTS_RESOURCE_EXHAUSTED;
+	client->places[place] = record->sequence;
 	client->index = record->index;
 	client->ordinal = record->ordinal;
 	client->time_ms = record->time_ms;
-	set_kept(sessions, client, sequence, true);
-	if ((status = put_answer(txn, client, record)) != FTS_OK) return status;
+	if ((status = put_answer(txn, client, place, record)) != FTS_OK) return status;
 	return make_room(sessions, txn);
 }
 
@@ -270,11 +274,13 @@ enum fts_status ftsi_sessions_expire(struct ftsi_sessions *sessions, struct fts_
 static enum fts_status decode_answer(struct fts_bytes bytes, struct ftsi_answer *answer)
 {
 	Fts__Replica__V1__Answer *message = fts__replica__v1__answer__unpack(NULL, bytes.size_bytes, bytes.data);
+	size_t detail_size;
 	if (message == NULL) return FTS_DATA_LOSS;
+	detail_size = strnlen(message->detail, sizeof answer->detail - 1);
+	memcpy(answer->detail, message->detail, detail_size);
+	answer->detail[detail_size] = 0;
 	answer->status = fts_status_from_wire((int32_t)message->code);
 	answer->index = message->index;
-	strncpy(answer->detail, message->detail, sizeof answer->detail - 1);
-	answer->detail[sizeof answer->detail - 1] = 0;
 	/* put_answer writes the payload last */
 	answer->payload =
 	    (struct fts_bytes){bytes.data + bytes.size_bytes - message->payload.len, message->payload.len};
@@ -282,14 +288,17 @@ static enum fts_status decode_answer(struct fts_bytes bytes, struct ftsi_answer 
 	return FTS_OK;
 }
 
-enum fts_status ftsi_session_answer(struct fts_txn *txn, uint64_t client_id, uint64_t sequence,
-				    struct ftsi_answer *out_answer)
+enum fts_status ftsi_session_answer(const struct ftsi_sessions *sessions, struct fts_txn *txn, uint64_t client_id,
+				    uint64_t sequence, struct ftsi_answer *out_answer)
 {
 	struct fts_key key;
 	struct fts_value value;
-	enum fts_status status = fts_txn_get(txn, answer_key(&key, client_id, sequence), &value);
+	uint32_t at = find(sessions, client_id);
+	enum fts_status status;
+	FTS_ASSERT(at != NONE);
+	status = fts_txn_get(txn, answer_key(&key, client_id, place_of(&sessions->clients[at], sequence)), &value);
 	if (status != FTS_OK) return status == FTS_NOT_FOUND ? FTS_DATA_LOSS : status;
-	if (value.size_bytes < HEAD_BYTES)
+	if (value.size_bytes < HEAD_BYTES || ftsi_get_u64(value.data) != sequence)
 		status = FTS_DATA_LOSS;
 	else
 		status = decode_answer((struct fts_bytes){value.data + HEAD_BYTES, value.size_bytes - HEAD_BYTES},
@@ -303,33 +312,37 @@ enum fts_status ftsi_session_answer(struct fts_txn *txn, uint64_t client_id, uin
 
 /* ---- Building the index at start ---- */
 
+static enum fts_status load_place(struct ftsi_sessions *sessions, uint64_t client_id, uint32_t place,
+				  struct client **out_client)
+{
+	uint32_t at = find(sessions, client_id);
+	if (at == NONE && sessions->client_count == FTSI_SESSION_CLIENT_MAX) return FTS_DATA_LOSS;
+	if (at == NONE) at = add_client(sessions, client_id);
+	*out_client = &sessions->clients[at];
+	if (place != (*out_client)->place_count || place >= FTSI_SESSION_WINDOW) return FTS_DATA_LOSS; /* a gap */
+	return add_place(sessions, *out_client) ? FTS_OK : FTS_RESOURCE_EXHAUSTED;
+}
+
 static enum fts_status load_answer(struct ftsi_sessions *sessions, struct fts_bytes key, struct fts_bytes value)
 {
 	uint64_t client_id, sequence, floor;
-	uint32_t ordinal, at;
+	uint32_t place, ordinal;
 	struct client *client;
 	struct fts_bytes rest = {key.data + 2, key.size_bytes - 2};
 	Fts__Replica__V1__Answer *answer;
+	enum fts_status status;
 	if (key.size_bytes != KEY_BYTES || value.size_bytes < HEAD_BYTES || fts_key_read_u64(&rest, &client_id) != 0 ||
-	    fts_key_read_u64(&rest, &sequence) != 0)
+	    fts_key_read_u32(&rest, &place) != 0)
 		return FTS_DATA_LOSS;
+	if ((status = load_place(sessions, client_id, place, &client)) != FTS_OK) return status;
 	answer = fts__replica__v1__answer__unpack(NULL, value.size_bytes - HEAD_BYTES, value.data + HEAD_BYTES);
 	if (answer == NULL) return FTS_DATA_LOSS;
-	floor = ftsi_get_u64(value.data);
-	ordinal = ftsi_get_u32(value.data + 8);
-	at = find(sessions, client_id);
-	if (at == NONE && sessions->client_count == FTSI_SESSION_CLIENT_MAX) {
-		fts__replica__v1__answer__free_unpacked(answer, NULL);
-		return FTS_DATA_LOSS;
-	}
-	if (at == NONE) {
-		at = add_client(sessions, client_id);
-		link_newest(sessions, at);
-	}
-	client = &sessions->clients[at];
+	sequence = ftsi_get_u64(value.data);
+	floor = ftsi_get_u64(value.data + 8);
+	ordinal = ftsi_get_u32(value.data + 16);
+	client->places[place] = sequence;
 	client->floor = floor > client->floor ? floor : client->floor;
 	client->highest = sequence > client->highest ? sequence : client->highest;
-	set_kept(sessions, client, sequence, true);
 	if (answer->index > client->index || (answer->index == client->index && ordinal >= client->ordinal)) {
 		client->index = answer->index;
 		client->ordinal = ordinal;

@@ -2,15 +2,19 @@
  * same batch as its effect; a retry gets that answer instead of a second effect.
  * Source: Ongaro (2014), section 6.3.
  *
- * | key (store/key.h)                        | value                                                       |
- * | table FTSI_TABLE_ANSWER, u64 client,     | floor 8, ordinal 4 (big endian), fts.replica.v1.Answer      |
- * | u64 sequence                             |                                                             |
+ * | key (store/key.h)                    | value                                                                    |
+ * | table FTSI_TABLE_ANSWER, u64 client, | sequence 8, floor 8, ordinal 4 (big endian), fts.replica.v1.Answer       |
+ * | u32 place                            |                                                                          |
+ *
+ * A client's answers lie in as many places as it ever had calls open at once: a new answer overwrites one that is
+ * no longer needed, so that nothing has to be deleted while a client goes on.
  *
  * Invariants:
  *  - Everything here follows from the log alone, so that all nodes decide alike: time is the log's, clients are
  *    ordered by their last executed command, and a restart builds the same index from the answers kept.
- *  - Kept answers of a client lie in [floor, floor + FTSI_SESSION_WINDOW); a sequence below floor is refused.
- *  - At most FTSI_SESSION_CLIENT_MAX clients and FTSI_SESSION_ANSWER_MAX answers: the longest idle client goes
+ *  - Answers needed lie in [floor, floor + FTSI_SESSION_WINDOW); a sequence below floor is refused. The places of a
+ *    client have no gap, and a new answer takes the first whose sequence is below floor.
+ *  - At most FTSI_SESSION_CLIENT_MAX clients and FTSI_SESSION_PLACE_MAX places: the longest idle client goes
  *    first. A client idle for an hour of log time goes too.
  * Thread: loop. */
 #ifndef FTS_REPLICA_SESSION_H
@@ -21,7 +25,7 @@
 enum {
 	FTSI_SESSION_WINDOW = 1024,
 	FTSI_SESSION_CLIENT_MAX = 16384,
-	FTSI_SESSION_ANSWER_MAX = 262144,
+	FTSI_SESSION_PLACE_MAX = 262144,
 	FTSI_SESSION_IDLE_MS = 3600 * 1000,
 	FTSI_SESSION_EXPIRE_MAX = 16 /* clients given up for idleness at one entry, so that none takes long */
 };
@@ -50,7 +54,7 @@ struct ftsi_session_record {
 	const char *detail;       /* borrowed; of a refusal */
 };
 
-/* Keep the answer to a command that was NEW, drop what its lowest_unanswered allows, make room. */
+/* Keep the answer to a command that was NEW, forget what its lowest_unanswered allows, make room. */
 FTS_MUST_USE enum fts_status ftsi_session_keep(struct ftsi_sessions *sessions, struct fts_txn *txn,
 					       const struct ftsi_session_record *record);
 /* Give up clients that are idle for an hour at time_ms. Once an entry. */
@@ -63,11 +67,11 @@ struct ftsi_answer {
 	char detail[FTS_DETAIL_MAX];
 	struct fts_value value; /* holds payload: to be released */
 };
-/* The kept answer. */
-FTS_MUST_USE enum fts_status ftsi_session_answer(struct fts_txn *txn, uint64_t client_id, uint64_t sequence,
-						 struct ftsi_answer *out_answer);
+/* The kept answer of a command that is ANSWERED. */
+FTS_MUST_USE enum fts_status ftsi_session_answer(const struct ftsi_sessions *sessions, struct fts_txn *txn,
+						 uint64_t client_id, uint64_t sequence, struct ftsi_answer *out_answer);
 
 uint32_t ftsi_sessions_client_count(const struct ftsi_sessions *sessions);
-uint32_t ftsi_sessions_answer_count(const struct ftsi_sessions *sessions);
+uint32_t ftsi_sessions_place_count(const struct ftsi_sessions *sessions);
 
 #endif
