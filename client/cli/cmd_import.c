@@ -32,8 +32,8 @@ struct import {
 	int fd;
 	bool regular; /* a file: reading it never waits */
 	uint64_t size_bytes;
-	uint64_t read_bytes;
-	uint64_t row_count; /* data rows so far */
+	uint64_t taken_bytes; /* of the rows so far */
+	uint64_t row_count;   /* data rows so far */
 	uint64_t refused_here;
 	uint64_t noted_ns; /* when the last note on waiting was written */
 	bool first_row_seen;
@@ -131,6 +131,7 @@ static enum fts_status take_row(struct import *import, const struct ftsi_csv_row
 		if (is_header(row)) return FTS_OK;
 	}
 	import->row_count++;
+	import->taken_bytes += row->raw_size_bytes + 2;
 	if (row->reason) {
 		refuse_here(import, row, row->reason);
 		return FTS_OK;
@@ -176,7 +177,6 @@ static enum fts_status fill(struct import *import, struct fts_error *out_error)
 		return fts_error_set(out_error, FTS_DATA_LOSS, "%s can't be read: %s", import->path, strerror(errno));
 	if (got == 0) ftsi_csv_end(import->csv);
 	ftsi_csv_filled(import->csv, (size_t)got);
-	import->read_bytes += (size_t)got;
 	return FTS_OK;
 }
 
@@ -184,9 +184,10 @@ static void show_progress(struct import *import)
 {
 	struct fts_lottery_import_counts counts = fts_lottery_importer_counts(import->importer);
 	uint64_t refused = counts.refused + import->refused_here;
+	uint64_t judged = counts.stored + counts.already + refused;
+	uint64_t judged_bytes = import->row_count ? import->taken_bytes * judged / import->row_count : 0;
 
-	ftsi_progress_show(&import->progress, import->read_bytes, import->size_bytes,
-			   counts.stored + counts.already + refused, refused);
+	ftsi_progress_show(&import->progress, judged_bytes, import->size_bytes, judged, refused);
 }
 
 static enum fts_status read_all(struct import *import, struct fts_error *out_error)

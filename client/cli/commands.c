@@ -63,7 +63,7 @@ const struct ftsi_command ftsi_commands[] = {
 	 .positionals = {"DRAW"},
 	 .run = ftsi_run_lottery_bet},
 	{"lottery import", "Stores an agency's bets from a CSV file (first,last,document,birthdate,number). Started again after any "
-	 "interruption it goes on and stores nothing twice.",
+	 "interruption it goes on and stores nothing twice. FILE.csv may be - for standard input, with --import-id.",
 	 "lottery import christmas --agency 1 agency-1.csv --errors refused.csv",
 	 .flags = {AGENCY,
 	           {.name = "batch", .value_name = "ROWS", .kind = FTSI_NUMBER, .min = 1, .max = 4096, .default_text = "200", .purpose = "bets sent in one call"},

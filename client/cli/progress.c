@@ -35,6 +35,8 @@ void ftsi_progress_show(struct ftsi_progress *progress, uint64_t done_bytes, uin
 	char bar[BAR_COLUMNS + 1];
 	unsigned percent = total_bytes ? (unsigned)(done_bytes * 100 / total_bytes) : 0;
 
+	percent = percent < 100 ? percent : 100; /* the file may have grown, and line ends are counted as two bytes */
+
 	if (!progress->terminal || now_ns - progress->drawn_ns < REDRAW_NS) return;
 	for (unsigned i = 0; i < BAR_COLUMNS; i++)
 		bar[i] = i * 100 < percent * BAR_COLUMNS ? '#' : '.';
