@@ -6,7 +6,8 @@
  * - Nothing is allocated for a message: both directions have buffers that belong to the connection, grow to what
  *   one message needs and shrink again.
  * - What is appended inside on_message leaves when all that was received is parsed; what is appended elsewhere
- *   leaves at once, or with the next write when one is in flight. No timer gathers anything.
+ *   leaves at once, unless a write is in flight or has just been made: then together with what gathers until one of
+ *   nng's threads gets to it. No timer gathers anything.
  * - Reading stops while more than backlog_high_bytes wait to be written.
  * - on_closed fires exactly once for each started connection, is the last callback, and never fires inside
  *   ftsi_conn_close or ftsi_conn_send.

@@ -33,6 +33,7 @@ struct ftsi_conn {
 	atomic_bool closed;
 	_Atomic(const char *) close_reason;
 	atomic_size_t backlog_bytes;
+	atomic_uint_fast64_t departed_ns; /* the end of the last write outside the reader */
 	atomic_uint_fast64_t received_bytes;
 	atomic_uint_fast64_t sent_bytes;
 	/* For the watch over half-sent messages: written by the reader, read by ftsi_conn_check. */

@@ -5,9 +5,16 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 
 #define OUT_FIRST_BYTES 4096u
 #define OUT_KEEP_BYTES 65536u
+#define BURST_NS 20000u
+
+/* A message alone leaves at once, by the thread that appends it: that is the least latency. One that follows within
+ * BURST_NS is likely one of many, as when a batch of commands is answered: a write for each would cost more than all
+ * else together. So the write is left to one of nng's threads, and by the time that runs there are many. */
+enum departure { DEPARTS_WITH_OTHERS, DEPARTS_NOW, DEPARTS_SOON };
 
 bool ftsi_conn_backlog_is_high(const struct ftsi_conn *conn)
 {
@@ -187,16 +194,23 @@ static void send_on(struct ftsi_conn *conn)
 	if (landed == LANDED_RESUME) call_back(conn);
 }
 
-/* Both roles are here: give the send role back, and read. */
+static void send_and_note(struct ftsi_conn *conn)
+{
+	send_on(conn);
+	atomic_store_explicit(&conn->departed_ns, fts_clock_monotonic_ns(), memory_order_relaxed);
+}
+
+/* Nothing flies, and this is one of nng's threads: send what has gathered, and read on if that has waited. */
 static void resume(struct ftsi_conn *conn)
 {
 	pthread_mutex_lock(&conn->out_mutex);
+	bool was_paused = conn->paused;
 	conn->paused = false;
 	conn->sending = false;
 	bool go = take_off(conn);
 	pthread_mutex_unlock(&conn->out_mutex);
-	if (go) send_on(conn);
-	ftsi_conn_read(conn);
+	if (go) send_and_note(conn);
+	if (was_paused) ftsi_conn_read(conn);
 }
 
 void ftsi_conn_on_sent(void *arg)
@@ -219,20 +233,40 @@ void ftsi_conn_flush(struct ftsi_conn *conn)
 	if (go) send_on(conn);
 }
 
+/* How what was just appended leaves. Called with out_mutex held. */
+static enum departure departure_of(struct ftsi_conn *conn, uint64_t now_ns)
+{
+	if (ftsi_conn_reading_here(conn) || conn->sending || ftsi_conn_is_closed(conn)) return DEPARTS_WITH_OTHERS;
+	if (now_ns >= atomic_load_explicit(&conn->departed_ns, memory_order_relaxed) + BURST_NS) {
+		take_off(conn);
+		return DEPARTS_NOW;
+	}
+	conn->sending = true; /* the send role goes to a callback, and gathers until that runs */
+	return DEPARTS_SOON;
+}
+
+static void depart(struct ftsi_conn *conn, enum departure departure)
+{
+	if (departure == DEPARTS_SOON) call_back(conn);
+	if (departure != DEPARTS_NOW) return;
+	send_and_note(conn);
+}
+
 enum fts_status ftsi_conn_send(struct ftsi_conn *conn, const struct ftsi_outgoing *outgoing, size_t *out_size_bytes)
 {
-	bool go = false;
+	enum departure departure = DEPARTS_WITH_OTHERS;
 	enum fts_status st = FTS_UNAVAILABLE;
+	uint64_t now_ns = ftsi_conn_reading_here(conn) ? 0 : fts_clock_monotonic_ns();
 	pthread_mutex_lock(&conn->out_mutex);
 	if (!ftsi_conn_is_closed(conn)) {
 		st = append(conn, outgoing, out_size_bytes);
 		conn->out_used = true;
 		backlog_note(conn);
-		go = !ftsi_conn_reading_here(conn) && take_off(conn);
+		if (st == FTS_OK) departure = departure_of(conn, now_ns);
 	}
 	bool too_much = ftsi_conn_backlog_bytes(conn) > conn->options.backlog_max_bytes;
 	pthread_mutex_unlock(&conn->out_mutex);
-	if (go) send_on(conn);
+	depart(conn, departure);
 	if (too_much) ftsi_conn_close(conn, "peer reads too slowly");
 	return st;
 }

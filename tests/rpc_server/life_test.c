@@ -149,6 +149,7 @@ static void connections_are_limited(void **state)
 	close(fds[0]);
 	struct ftsi_server_statistics statistics;
 	do {
+		usleep(1000);
 		ftsi_server_statistics(echo.server, &statistics);
 	} while (statistics.connections > 2);
 	fds[0] = caller_open(echo.port);

@@ -254,6 +254,7 @@ static void worker_queue_is_limited(void **state)
 		assert_true(caller_send(fd, &call));
 	struct fts_server_work work;
 	do {
+		usleep(1000);
 		fts_server_work(echo.server, &work);
 	} while (work.open_count < 4096);
 	echo_wait_blocked(&echo, 4);
