@@ -38,13 +38,17 @@ static void tell_status(struct fts_replica *replica, bool worked)
 	struct fts_replica_status *status = &replica->status;
 	bool serving = atomic_load(&replica->serving);
 	bool was_ready;
+	uint64_t applied_index = atomic_load(&replica->applied_index);
+	/* Entries that change nothing, as barriers, leave no mark in DIR/state: raft alone knows of them. */
+	if (replica->txn == NULL && raft_last_applied(&replica->raft) > applied_index)
+		applied_index = raft_last_applied(&replica->raft);
 	if (worked) replica->progress++;
 	pthread_mutex_lock(&replica->status_lock);
 	was_ready = status->ready;
 	status->leader = serving;
 	status->term = replica->raft.current_term;
 	status->commit_index = replica->raft.commit_index;
-	status->applied_index = atomic_load(&replica->applied_index);
+	status->applied_index = applied_index;
 	status->progress = replica->progress;
 	status->ready = serving;
 	(void)snprintf(status->leader_name, sizeof status->leader_name, "%s", serving ? replica->name : "");

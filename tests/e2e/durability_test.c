@@ -116,6 +116,36 @@ static void two_signals(void **state)
 	harness_node_fini(&node);
 }
 
+/* Who waits for winners is told to go elsewhere; the end does not wait for the draw. */
+static void waiters_do_not_keep_it(void **state)
+{
+	struct harness_node node;
+	struct harness_process waiter = {0};
+	(void)state;
+	harness_node_init(&node);
+	harness_node_start(&node);
+	open_draw(&node);
+	const char *argv[] = {"fts-cli", "--endpoints", node.endpoint, "lottery", "winners",
+			      "d",       "--agency",    "1",           NULL};
+	harness_process_start(&waiter, node.root, "waiter", argv);
+	for (struct harness_wait wait = harness_wait_ms(10000);;) {
+		char *text = cli_read(&node, "--json", "call", "fts.health.v1.Health/Check", "-d", "{}", NULL);
+		bool waits = strstr(text, "\"queue\":1") != NULL || strstr(text, "\"queue\": 1") != NULL;
+		free(text);
+		if (waits) break;
+		if (!harness_wait_more(&wait)) fail_msg("nobody waits for the winners");
+	}
+	uint64_t start_ns = harness_now_ns();
+	assert_int_equal(harness_node_stop(&node), 0);
+	assert_true(harness_now_ns() - start_ns < 5000000000u);
+	harness_node_start(&node);
+	agencies_close(&node, "d", 1);
+	assert_true(harness_process_wait(&waiter, 30000)); /* it went on asking, and has its answer */
+	assert_int_equal(waiter.exit_code, 0);
+	assert_int_equal(harness_node_stop(&node), 0);
+	harness_node_fini(&node);
+}
+
 /* ---- A full disk ---- */
 
 /* A tmpfs at path, seen by this process and its children only. False: not allowed here. */
@@ -198,11 +228,9 @@ static void a_full_disk_refuses_writes_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(sigterm_under_load),
-	    cmocka_unit_test(kills_under_load),
-	    cmocka_unit_test(a_stopped_process_goes_on),
-	    cmocka_unit_test(two_signals),
-	    cmocka_unit_test(a_full_disk_refuses_writes_only),
+	    cmocka_unit_test(sigterm_under_load),        cmocka_unit_test(kills_under_load),
+	    cmocka_unit_test(a_stopped_process_goes_on), cmocka_unit_test(two_signals),
+	    cmocka_unit_test(waiters_do_not_keep_it),    cmocka_unit_test(a_full_disk_refuses_writes_only),
 	};
 	alarm(LIMIT_S);
 	return cmocka_run_group_tests(tests, NULL, NULL);
