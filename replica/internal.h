@@ -109,7 +109,6 @@ struct ftsi_inflight {
 	struct raft_apply request;
 	uint64_t index, term;
 	struct ftsi_slot *first;
-	uint64_t size_bytes;
 };
 
 struct ftsi_readers {

@@ -1,5 +1,6 @@
 /* Why this file exists: libraft's view of disk, time and network (struct raft_io), over the stores of this replica
- * instead of its stock disk log (docs/replica.md tells why).
+ * instead of its stock disk log, which was seen to corrupt itself for good, to stall the loop for 31 ms a segment, and
+ * to go on in silence after failed writes.
  *
  * Invariants: appends and truncations reach the disk in the order libraft asked for them; a callback never fires
  * inside the call it belongs to; an error of the disk ends the process, so libraft never sees one.

@@ -4,11 +4,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/assert.h"
 #include "fts/replica/v1/log.pb-c.h"
 #include "replica/bytes.h"
+#include "replica/checksum.h"
 #include "store/key.h"
 
 enum { TABLE_META = 1, TABLE_ENTRY = 2, HARD_BYTES = 16, MARK_BYTES = 24, ENTRY_HEADER_BYTES = 17, IDENTITY_MAX = 512 };
@@ -96,8 +96,8 @@ static enum fts_status put_hard(struct fts_txn *txn, uint64_t term, uint64_t vot
 
 static uint64_t checksum_of(uint64_t index, const struct raft_entry *entry)
 {
-	XXH64_hash_t seed = index ^ (entry->term << 20) ^ ((uint64_t)entry->type << 60);
-	return XXH3_64bits_withSeed(entry->buf.base, entry->buf.len, seed);
+	uint64_t seed = index ^ (entry->term << 20) ^ ((uint64_t)entry->type << 60);
+	return ftsi_checksum((struct fts_bytes){entry->buf.base, entry->buf.len}, seed);
 }
 
 static enum fts_status put_entry(struct fts_txn *txn, uint64_t index, const struct raft_entry *entry)

@@ -5,7 +5,7 @@
  * | table 1, text "hard"    | term 8, voted for 8                                       (all big endian)       |
  * | table 1, text "mark"    | index 8, term 8, configuration index 8, encoded configuration                    |
  * | table 1, text "identity"| fts.replica.v1.NodeIdentity; written in the batch that bootstraps                |
- * | table 2, u64 index      | term 8, type 1, checksum 8 (XXH3 of index, term, type, data), data               |
+ * | table 2, u64 index      | term 8, type 1, checksum 8 (of index, term, type, data), data                     |
  *
  * Invariants: entries have no gap from the first to the last, and the first is not behind mark + 1. A batch is
  * whole or not there. What does not fit together is DATA_LOSS, never repaired in silence. */

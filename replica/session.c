@@ -10,7 +10,8 @@
 #include "replica/tables.h"
 #include "store/key.h"
 
-enum { NONE = UINT32_MAX, BUCKET_COUNT = 32768, HEAD_BYTES = 20, KEY_BYTES = 14, PAYLOAD_TAG = 0x12 };
+#define NONE UINT32_MAX
+enum { BUCKET_COUNT = 32768, HEAD_BYTES = 20, KEY_BYTES = 14, PAYLOAD_TAG = 0x12 };
 
 struct client {
 	uint64_t client_id;

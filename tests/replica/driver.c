@@ -134,6 +134,7 @@ enum fts_status add_start(struct fts_replica *replica, const struct add *add, st
 {
 	Fts__Test__Counter__V1__AddRequest request = FTS__TEST__COUNTER__V1__ADD_REQUEST__INIT;
 	struct fts_error error = {0};
+	enum fts_status status;
 	size_t size;
 	memset(result, 0, sizeof *result);
 	request.name = (char *)add->name;
@@ -154,11 +155,12 @@ enum fts_status add_start(struct fts_replica *replica, const struct add *add, st
 						     .sequence = add->sequence,
 						     .lowest_unanswered = add->lowest_unanswered,
 						     .payload = {result->payload, size}};
-	result->status = ftsi_propose_post(replica, &result->slot, &error);
-	if (result->status == FTS_OK) return FTS_OK;
+	status = ftsi_propose_post(replica, &result->slot, &error);
+	if (status == FTS_OK) return FTS_OK; /* result is the loop's until add_wait */
 	free(result->payload);
+	result->status = status;
 	(void)snprintf(result->detail, sizeof result->detail, "%s", error.detail);
-	return error.status;
+	return status;
 }
 
 void add_wait(struct add_result *result)

@@ -171,13 +171,17 @@ static void refuses_when_full(void **state)
 	struct fts_replica *replica = driver_ready(&options);
 	struct add_result *results = calloc(COUNT, sizeof *results);
 	struct add large = {.name = "a", .delta = 1, .ballast_bytes = BALLAST};
+	bool *started = calloc(COUNT, sizeof *started);
 	int refused = 0, stored = 0;
 	int64_t value = -1;
 	(void)state;
-	for (int i = 0; i < COUNT; i++)
-		refused += add_start(replica, &large, &results[i]) == FTS_RESOURCE_EXHAUSTED;
 	for (int i = 0; i < COUNT; i++) {
-		if (results[i].status == FTS_RESOURCE_EXHAUSTED) continue;
+		enum fts_status status = add_start(replica, &large, &results[i]);
+		started[i] = status == FTS_OK;
+		refused += status == FTS_RESOURCE_EXHAUSTED;
+	}
+	for (int i = 0; i < COUNT; i++) {
+		if (!started[i]) continue;
 		add_wait(&results[i]);
 		stored += results[i].status == FTS_OK;
 	}
@@ -185,6 +189,7 @@ static void refuses_when_full(void **state)
 	assert_int_equal(stored + refused, COUNT);
 	assert_int_equal(get_call(replica, "a", 0, 5000, &value), FTS_OK);
 	assert_int_equal(value, stored);
+	free(started);
 	free(results);
 	driver_stop(replica);
 	remove_dir(dir);
