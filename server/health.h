@@ -6,19 +6,23 @@
 #ifndef FTS_SERVER_HEALTH_H
 #define FTS_SERVER_HEALTH_H
 
+#include <stdatomic.h>
+
 #include <fts/health/v1/health.pb-c.h>
 
 #include "replica/replica.h"
+#include "rpc/survey.h"
 
 #define FTSI_HEALTH_REASONS_MAX 2
 
 struct ftsi_health {
-	const char *name;            /* borrowed */
-	struct fts_server *server;   /* borrowed */
-	struct fts_replica *replica; /* borrowed */
-	const char *respondents;     /* "HOST:PORT,..." to survey: borrowed */
-	const char *const *names;    /* of them, in that order: borrowed */
-	struct fts_tls tls;          /* borrowed */
+	const char *name;              /* of this node: borrowed */
+	struct fts_server *server;     /* borrowed */
+	struct fts_replica *replica;   /* borrowed */
+	struct fts_surveyor *surveyor; /* of all nodes: borrowed */
+	const char *const *names;      /* of all nodes: borrowed */
+	size_t name_count;
+	atomic_uint watching_count; /* calls of this service that are open now: they are no work */
 };
 
 /* A report with the memory its parts lie in. Don't copy it: message points into it. */
@@ -32,5 +36,7 @@ struct ftsi_health_report {
 FTS_MUST_USE enum fts_status ftsi_health_serve(struct ftsi_health *health, struct fts_error *out_error);
 /* How it is now. out_report: the caller's. Thread: any. */
 void ftsi_health_look(struct ftsi_health *health, struct ftsi_health_report *out_report);
+/* Answer a survey (fts_respond_fn); ctx: a struct ftsi_health whose server and replica live. */
+size_t ftsi_health_respond(void *ctx, struct fts_bytes question, uint8_t *out);
 
 #endif

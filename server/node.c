@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "lottery/service.h"
 #include "rpc/publisher.h"
+#include "rpc/survey.h"
 #include "server/cluster.h"
 #include "server/health.h"
 #include "server/lottery_text.h"
@@ -23,6 +24,8 @@ struct ftsi_node {
 	struct fts_lottery *lottery;
 	struct fts_replica *replica;
 	struct fts_server *server;
+	struct fts_respondent *respondent;
+	struct fts_surveyor *surveyor;
 	struct fts_channel *channel;
 	struct ftsi_text_gateway *text;
 	int text_fd; /* its listener until it runs; -1: none */
@@ -56,17 +59,35 @@ static const char *path_or_null(const char *path)
 	return path[0] != '\0' ? path : NULL;
 }
 
+static const char *health_address(const struct ftsi_node *node, char *out)
+{
+	return ftsi_address_print(&node->listen, (uint16_t)(node->listen.port + 2), out);
+}
+
 /* Take what can be taken before DIR is touched: a port in use is told while nothing has happened yet. Clients of the
  * text protocol who come before the node is ready wait in the kernel's queue. */
 static enum fts_status take_ports(struct ftsi_node *node, struct fts_error *out_error)
 {
 	int probe_fd;
+	char address[FTSI_ADDRESS_MAX];
 	const char *text = node->settings->lottery_text;
 	enum fts_status status = ftsi_listener_open(node->settings->listen, "--listen", &probe_fd, out_error);
 	if (status != FTS_OK) return status;
 	close(probe_fd); /* the server listens once it has something to serve */
+	status = ftsi_listener_open(health_address(node, address), "--listen (health)", &probe_fd, out_error);
+	if (status != FTS_OK) return status;
+	close(probe_fd);
 	if (text[0] == '\0' || strcmp(text, FTSI_LOTTERY_TEXT_OFF) == 0) return FTS_OK;
 	return ftsi_listener_open(text, "--lottery-text", &node->text_fd, out_error);
+}
+
+/* Where this node calls itself: what it listens on, unless that is "everywhere". */
+static const char *own_endpoint(const struct ftsi_node *node, char *out)
+{
+	struct ftsi_endpoint self = node->listen;
+	if (ftsi_address_is_wildcard(&self))
+		snprintf(self.host, sizeof(self.host), "%s", self.ipv6 ? "::1" : "127.0.0.1");
+	return ftsi_address_print(&self, self.port, out);
 }
 
 static enum fts_status start_publisher(struct ftsi_node *node, struct fts_error *out_error)
@@ -96,6 +117,21 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 	return status;
 }
 
+/* It answers once server and replica are there: a survey asks about them. */
+static enum fts_status start_health(struct ftsi_node *node, struct fts_error *out_error)
+{
+	char address[FTSI_ADDRESS_MAX], self[FTSI_ADDRESS_MAX];
+	struct fts_respondent_options respondent = {
+	    .listen = health_address(node, address),
+	    .tls = node->tls,
+	    .respond = ftsi_health_respond,
+	    .ctx = &node->health,
+	};
+	struct fts_surveyor_options surveyor = {.endpoints = own_endpoint(node, self), .tls = node->tls};
+	enum fts_status status = fts_respondent_create(&respondent, &node->respondent, out_error);
+	return status == FTS_OK ? fts_surveyor_create(&surveyor, &node->surveyor, out_error) : status;
+}
+
 static enum fts_status start_server(struct ftsi_node *node, struct fts_error *out_error)
 {
 	struct fts_server_options options = {
@@ -106,6 +142,8 @@ static enum fts_status start_server(struct ftsi_node *node, struct fts_error *ou
 	    (struct ftsi_cluster){node->settings->name, node->settings->listen, node->server, node->replica};
 	node->health.server = node->server;
 	node->health.replica = node->replica;
+	if ((status = start_health(node, out_error)) != FTS_OK) return status;
+	node->health.surveyor = node->surveyor;
 	if ((status = fts_replica_serve(node->replica, node->server, out_error)) != FTS_OK ||
 	    (status = ftsi_cluster_serve(&node->cluster, out_error)) != FTS_OK ||
 	    (status = ftsi_health_serve(&node->health, out_error)) != FTS_OK)
@@ -130,6 +168,8 @@ enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_
 		goto out;
 	}
 	node->health.name = settings->name;
+	node->health.names = &node->health.name;
+	node->health.name_count = 1;
 	if ((status = take_ports(node, out_error)) != FTS_OK || (status = start_publisher(node, out_error)) != FTS_OK ||
 	    (status = start_replica(node, out_error)) != FTS_OK || (status = start_server(node, out_error)) != FTS_OK)
 		goto out;
@@ -146,15 +186,6 @@ out:
 enum fts_status ftsi_node_wait_ready(struct ftsi_node *node, uint32_t timeout_ms)
 {
 	return fts_replica_wait_ready(node->replica, timeout_ms);
-}
-
-/* Where this node calls itself: what it listens on, unless that is "everywhere". */
-static const char *own_endpoint(const struct ftsi_node *node, char *out)
-{
-	struct ftsi_endpoint self = node->listen;
-	if (ftsi_address_is_wildcard(&self))
-		snprintf(self.host, sizeof(self.host), "%s", self.ipv6 ? "::1" : "127.0.0.1");
-	return ftsi_address_print(&self, self.port, out);
 }
 
 enum fts_status ftsi_node_open_gateways(struct ftsi_node *node, struct fts_error *out_error)
@@ -192,7 +223,9 @@ void ftsi_node_destroy(struct ftsi_node *node)
 {
 	if (node == NULL) return;
 	if (node->text_fd >= 0) close(node->text_fd);
+	fts_respondent_destroy(node->respondent); /* before what it looks at */
 	fts_server_destroy(node->server);
+	fts_surveyor_destroy(node->surveyor); /* after the server's workers, which ask by it */
 	fts_replica_destroy(node->replica);
 	fts_lottery_destroy(node->lottery);
 	fts_publisher_destroy(node->publisher);
