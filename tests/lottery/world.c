@@ -192,7 +192,7 @@ static struct fts_bytes pack(struct world *world, const struct fts_machine_metho
 }
 
 enum fts_status world_apply(struct world *world, const struct fts_method *method, const ProtobufCMessage *request,
-			    const void *out_response)
+			    void *out_response)
 {
 	const struct fts_machine *machine = NULL;
 	const struct fts_machine_method *code = method_of(world, method, &machine);
@@ -218,7 +218,7 @@ enum fts_status world_apply(struct world *world, const struct fts_method *method
 		assert_int_equal(world->event_count, event_count); /* nothing refused is told */
 	assert_true(status != FTS_INTERNAL && status != FTS_DATA_LOSS);
 	memcpy(world->detail, apply.detail, sizeof world->detail);
-	if (out_response != NULL) memcpy((void *)(uintptr_t)out_response, &response, sizeof response);
+	if (out_response != NULL) memcpy(out_response, &response, sizeof response);
 	return status;
 }
 
@@ -228,7 +228,7 @@ void world_commit(struct world *world)
 }
 
 enum fts_status world_read(struct world *world, const struct fts_method *method, const ProtobufCMessage *request,
-			   const void *out_response)
+			   void *out_response)
 {
 	const struct fts_machine *machine = NULL;
 	const struct fts_machine_method *code = method_of(world, method, &machine);
@@ -240,7 +240,7 @@ enum fts_status world_read(struct world *world, const struct fts_method *method,
 	fts_txn_abort(read.view);
 	world->waits = read.wait_topic != NULL;
 	memcpy(world->detail, read.detail, sizeof world->detail);
-	if (out_response != NULL) memcpy((void *)(uintptr_t)out_response, &response, sizeof response);
+	if (out_response != NULL) memcpy(out_response, &response, sizeof response);
 	return status;
 }
 

@@ -49,12 +49,12 @@ void world_restart(struct world *world, bool forget_key);
 
 /* Apply one command (prepared first, as a caller's). *out_response: in the arena, until the next command. */
 enum fts_status world_apply(struct world *world, const struct fts_method *method, const ProtobufCMessage *request,
-			    const void *out_response);
+			    void *out_response);
 /* Write what was applied. Reads see it afterwards. */
 void world_commit(struct world *world);
 /* Read from what is committed. */
 enum fts_status world_read(struct world *world, const struct fts_method *method, const ProtobufCMessage *request,
-			   const void *out_response);
+			   void *out_response);
 /* One on_turn on what is committed. */
 void world_turn(struct world *world, bool leader);
 /* Apply what was proposed, in order, and forget it. */
