@@ -238,7 +238,6 @@ void ftsi_propose_lost(struct fts_replica *replica);
 void ftsi_propose_check_disk(struct fts_replica *replica, uint64_t now_ns);
 
 /* ---- read.c, readers.c ---- */
-int ftsi_readers_start(struct fts_replica *replica);
 void ftsi_readers_stop(struct fts_replica *replica);
 void ftsi_readers_give(struct fts_replica *replica, struct ftsi_read_job *job);
 /* Run job now, on this thread, and finish or park it. */

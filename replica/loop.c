@@ -261,12 +261,12 @@ static int start_raft(struct fts_replica *replica)
 
 int ftsi_loop_start(struct fts_replica *replica)
 {
-	if (make_handles(replica) != 0 ||
-	    ftsi_worker_start(&replica->append_worker, &replica->mailbox, "fts-append") != 0 ||
-	    ftsi_worker_start(&replica->snapshot_worker, &replica->mailbox, "fts-snapshot") != 0) {
-		ftsi_loop_fail(replica, FTS_RESOURCE_EXHAUSTED, "no memory or threads for the replica");
+	if (make_handles(replica) != 0) {
+		ftsi_loop_fail(replica, FTS_RESOURCE_EXHAUSTED, "no memory for the replica");
 		return -1;
 	}
+	ftsi_worker_start(&replica->append_worker, &replica->mailbox, "fts-append");
+	ftsi_worker_start(&replica->snapshot_worker, &replica->mailbox, "fts-snapshot");
 	if (start_raft(replica) != 0) return -1;
 	replica->raft_running = true;
 	atomic_store(&replica->sole, is_sole_voter(replica));

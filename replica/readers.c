@@ -1,5 +1,5 @@
 /* Why this file exists: a few threads that run reads, so that a long one delays neither the loop nor other callers.
- * All but the first are made when a read finds none idle: an idle node has few threads. */
+ * Each is made when a read finds none idle: an idle node has few threads. */
 #include "replica/internal.h"
 
 static struct ftsi_read_job *next_job(struct ftsi_readers *readers)
@@ -28,23 +28,16 @@ static void *run(void *data)
 	return NULL;
 }
 
-/* Called with lock held. */
-static int start_one(struct fts_replica *replica)
+/* True when somebody will take one more read. Called with lock held. */
+static bool have_reader(struct fts_replica *replica)
 {
 	struct ftsi_readers *readers = &replica->readers;
 	pthread_t *thread = &readers->threads[readers->started_count];
-	if (pthread_create(thread, NULL, run, replica) != 0) return -1;
+	if (readers->idle_count > readers->waiting.count || readers->started_count == FTSI_READER_COUNT) return true;
+	if (readers->stopping || pthread_create(thread, NULL, run, replica) != 0) return readers->started_count > 0;
 	pthread_setname_np(*thread, "fts-reader");
 	readers->started_count++;
-	return 0;
-}
-
-int ftsi_readers_start(struct fts_replica *replica)
-{
-	pthread_mutex_lock(&replica->readers.lock);
-	int result = start_one(replica);
-	pthread_mutex_unlock(&replica->readers.lock);
-	return result;
+	return true;
 }
 
 void ftsi_readers_give(struct fts_replica *replica, struct ftsi_read_job *job)
@@ -52,14 +45,15 @@ void ftsi_readers_give(struct fts_replica *replica, struct ftsi_read_job *job)
 	struct ftsi_readers *readers = &replica->readers;
 	job->next = NULL;
 	pthread_mutex_lock(&readers->lock);
-	*readers->waiting.last = job;
-	readers->waiting.last = &job->next;
-	readers->waiting.count++;
-	if (!readers->stopping && readers->idle_count < readers->waiting.count &&
-	    readers->started_count < FTSI_READER_COUNT)
-		(void)start_one(replica); /* without it the first one does the work */
-	pthread_cond_signal(&readers->wake);
+	bool taken = have_reader(replica);
+	if (taken) {
+		*readers->waiting.last = job;
+		readers->waiting.last = &job->next;
+		readers->waiting.count++;
+		pthread_cond_signal(&readers->wake);
+	}
 	pthread_mutex_unlock(&readers->lock);
+	if (!taken) ftsi_read_run(replica, job); /* slow for who gave it, and still right */
 }
 
 void ftsi_readers_stop(struct fts_replica *replica)

@@ -166,7 +166,7 @@ static enum fts_status start_threads(struct fts_replica *replica, struct fts_err
 		if (out_error != NULL) *out_error = replica->failure;
 		return replica->failure.status;
 	}
-	if (ftsi_readers_start(replica) != 0 || pthread_create(&replica->thread, NULL, run_loop, replica) != 0)
+	if (pthread_create(&replica->thread, NULL, run_loop, replica) != 0)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no threads for the replica");
 	replica->thread_running = true;
 	pthread_setname_np(replica->thread, "fts-replica");

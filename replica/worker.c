@@ -25,20 +25,33 @@ static struct ftsi_job *next_job(struct ftsi_worker *worker)
 	return job;
 }
 
+static void run_job(struct ftsi_worker *worker, struct ftsi_job *job)
+{
+	bool posted;
+	job->status = job->work(job);
+	job->post.run = end_job;
+	posted = ftsi_mailbox_post(worker->mailbox, &job->post);
+	FTS_ASSERT(posted); /* the mailbox is closed only after the workers are idle */
+}
+
 static void *run(void *data)
 {
 	struct ftsi_worker *worker = data;
-	for (struct ftsi_job *job = next_job(worker); job != NULL; job = next_job(worker)) {
-		bool posted;
-		job->status = job->work(job);
-		job->post.run = end_job;
-		posted = ftsi_mailbox_post(worker->mailbox, &job->post);
-		FTS_ASSERT(posted); /* the mailbox is closed only after the workers are idle */
-	}
+	for (struct ftsi_job *job = next_job(worker); job != NULL; job = next_job(worker))
+		run_job(worker, job);
 	return NULL;
 }
 
-int ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox, const char *name)
+/* True when there is a thread to do jobs. */
+static bool have_thread(struct ftsi_worker *worker)
+{
+	if (worker->running) return true;
+	worker->running = pthread_create(&worker->thread, NULL, run, worker) == 0;
+	if (worker->running) pthread_setname_np(worker->thread, worker->name);
+	return worker->running;
+}
+
+void ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox, const char *name)
 {
 	pthread_mutex_init(&worker->lock, NULL);
 	pthread_cond_init(&worker->wake, NULL);
@@ -47,10 +60,9 @@ int ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox, 
 	worker->stopping = false;
 	worker->open_count = 0;
 	worker->mailbox = mailbox;
-	worker->started = pthread_create(&worker->thread, NULL, run, worker) == 0;
-	if (!worker->started) return -1;
-	pthread_setname_np(worker->thread, name);
-	return 0;
+	worker->name = name;
+	worker->running = false;
+	worker->started = true;
 }
 
 void ftsi_worker_submit(struct ftsi_worker *worker, struct ftsi_job *job)
@@ -58,6 +70,10 @@ void ftsi_worker_submit(struct ftsi_worker *worker, struct ftsi_job *job)
 	job->next = NULL;
 	job->worker = worker;
 	worker->open_count++;
+	if (!have_thread(worker)) {
+		run_job(worker, job); /* slow for the loop, and still right */
+		return;
+	}
 	pthread_mutex_lock(&worker->lock);
 	*worker->last = job;
 	worker->last = &job->next;
@@ -72,7 +88,7 @@ void ftsi_worker_stop(struct ftsi_worker *worker)
 	worker->stopping = true;
 	pthread_cond_signal(&worker->wake);
 	pthread_mutex_unlock(&worker->lock);
-	pthread_join(worker->thread, NULL);
+	if (worker->running) pthread_join(worker->thread, NULL);
 	pthread_cond_destroy(&worker->wake);
 	pthread_mutex_destroy(&worker->lock);
 	worker->started = false;

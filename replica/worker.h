@@ -27,12 +27,14 @@ struct ftsi_worker {
 	struct ftsi_job *first, **last; /* guarded by lock */
 	bool stopping;                  /* guarded by lock */
 	bool started;
+	bool running; /* has its thread, from the first job on; loop only */
+	const char *name;
 	uint32_t open_count; /* jobs given whose done has not run yet; loop only */
 	struct ftsi_mailbox *mailbox;
 };
 
-/* mailbox: borrowed until stop. name: at most 15 bytes, of the thread. 0 on success. */
-int ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox, const char *name);
+/* mailbox: borrowed until stop. name: static, at most 15 bytes, of the thread, which is made for the first job. */
+void ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox, const char *name);
 /* job: owned until its done runs. Thread: loop. */
 void ftsi_worker_submit(struct ftsi_worker *worker, struct ftsi_job *job);
 /* Finish what was given, join. Thread: any but the worker's and while nobody submits. Never started: no-op. */
