@@ -210,9 +210,10 @@ static void a_full_disk_refuses_writes_only(void **state)
 	fill_disk(file, disk, 8u * 1024 * 1024);
 	wait_for_bet(&node, false);
 	cli_do(&node, "lottery", "status", "d", NULL);
-	char *health = cli_read(&node, "--json", "health", NULL);
-	assert_non_null(strstr(health, "DEGRADED"));
-	free(health);
+	struct cli_result health = cli_run(&node, "--json", "health", NULL);
+	assert_int_equal(health.exit_code, 1); /* unhealthy */
+	assert_non_null(strstr(health.out, "DEGRADED"));
+	cli_free(&health);
 	harness_node_kill(&node); /* it can be started with a full disk, and still reads */
 	harness_node_start(&node);
 	cli_do(&node, "lottery", "status", "d", NULL);
