@@ -5,6 +5,7 @@
  * to take without loss (docs/performance); below that rate nothing ever waits. */
 #include "rpc/publisher.h"
 
+#include <nng/nng.h>
 #include <nng/protocol/pubsub0/pub.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -11,6 +11,7 @@
  * - A second of silence is checked by a Replay, so that a lost last event isn't missed for ever.
  * - Everything runs on the subscription's thread; nng's callbacks only wake it. */
 #include <errno.h>
+#include <nng/nng.h>
 #include <nng/protocol/pubsub0/sub.h>
 #include <pthread.h>
 #include <stdatomic.h>
