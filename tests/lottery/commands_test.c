@@ -1,5 +1,6 @@
 /* Why this file exists: commands and reads over a store: exactly once, imports, what is refused and how it is said,
  * what a node does of itself, winners kept and scanned. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -527,6 +528,58 @@ static void winners_need_no_memory_to_be_right(void **state)
 	ftsi_winners_destroy(small);
 }
 
+struct asker {
+	pthread_t thread;
+	struct world *world;
+	struct ftsi_winners *winners;
+	size_t found;
+};
+
+static void *ask(void *data)
+{
+	struct asker *asker = data;
+	struct fts_arena *arena = fts_arena_acquire(asker->world->pool, 4 << 20);
+	struct fts_txn *view = NULL;
+	struct ftsi_draw draw;
+	for (int i = 0; i < 40; i++) {
+		struct ftsi_winners_query query = {.agency = 1, .bytes_max = 1 << 20};
+		fts_arena_reset(arena);
+		if (fts_store_view(asker->world->store, &view) == FTS_OK &&
+		    ftsi_draw_load(view, i % 2 == 0 ? "d" : "e", &draw) == FTS_OK &&
+		    ftsi_winners_find(asker->winners, view, &draw, &query, arena) == FTS_OK)
+			asker->found += query.document_count;
+		fts_txn_abort(view);
+		view = NULL;
+	}
+	fts_arena_release(arena);
+	return NULL;
+}
+
+/* Many ask at once for draws that nobody has looked at, with memory for one of them only. */
+static void many_may_ask_at_once(void **state)
+{
+	struct world *world = *state;
+	struct ftsi_winners *small = ftsi_winners_create(128 * 1024);
+	struct asker askers[8];
+	for (int d = 0; d < 2; d++) {
+		const char *name = d == 0 ? "d" : "e";
+		assert_int_equal(world_draw_open(world, name, 1, 7574), FTS_OK);
+		for (int i = 0; i < 1000; i++)
+			assert_int_equal(world_bet(world, name, 1, GOOD, NULL), FTS_OK);
+		assert_int_equal(world_agency_close(world, name, 1, ""), FTS_OK);
+	}
+	world_commit(world);
+	for (size_t i = 0; i < 8; i++) {
+		askers[i] = (struct asker){.world = world, .winners = small};
+		assert_int_equal(pthread_create(&askers[i].thread, NULL, ask, &askers[i]), 0);
+	}
+	for (size_t i = 0; i < 8; i++) {
+		assert_int_equal(pthread_join(askers[i].thread, NULL), 0);
+		assert_int_equal(askers[i].found, 40 * 1000);
+	}
+	ftsi_winners_destroy(small);
+}
+
 /* ---- The key ---- */
 
 static void a_key_that_others_may_read_is_refused(void **state)
@@ -572,6 +625,7 @@ int main(void)
 	    CASE(an_export_has_pages_that_meet),
 	    CASE(winners_come_in_pages),
 	    CASE(winners_need_no_memory_to_be_right),
+	    CASE(many_may_ask_at_once),
 	    CASE(a_key_that_others_may_read_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
