@@ -64,6 +64,8 @@ static void start(struct change *change, struct fts_apply *apply, void *ctx)
 	change->step.record_count = 0;
 	change->step.event_count = 0;
 	change->step.watched_changed = false;
+	change->draw.id = 0;
+	change->draw.state = FTS__LOTTERY__V1__DRAW_STATE__DRAW_UNKNOWN;
 	change->commitments_loaded = false;
 	change->was_watched = false;
 }
@@ -211,7 +213,7 @@ struct fts_bytes ftsi_prepare_open(const ProtobufCMessage *message, struct fts_a
 		ftsi_secret_make(lottery->key, request.draw, secret);
 		ftsi_secret_hash(secret, hash);
 		sodium_memzero(secret, sizeof secret);
-		commitment.node = (char *)(uintptr_t)lottery->node; /* only packed */
+		commitment.node = (char *)lottery->node; /* only packed */
 		commitment.hash = (ProtobufCBinaryData){sizeof hash, hash};
 		request.commitment = &commitment;
 	}

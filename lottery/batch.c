@@ -32,7 +32,7 @@ static enum fts_status add_fault(Fts__Lottery__V1__RowVerdict *verdict, const ch
 	char *copy = fts_arena_copy(arena, reason, strlen(reason));
 	if (fault == NULL || copy == NULL) return FTS_RESOURCE_EXHAUSTED;
 	fts__lottery__v1__field_fault__init(fault);
-	fault->field = (char *)(uintptr_t)field; /* protobuf-c has no const strings; packing only reads */
+	fault->field = (char *)field; /* protobuf-c has no const strings; packing only reads */
 	fault->reason = copy;
 	verdict->faults[verdict->n_faults++] = fault;
 	return FTS_OK;

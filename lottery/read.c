@@ -55,7 +55,7 @@ enum fts_status ftsi_lottery_read_winners(struct fts_read *read, const ProtobufC
 {
 	const Fts__Lottery__V1__WinnersRequest *request = (const void *)message;
 	struct fts_lottery *lottery = ctx;
-	struct ftsi_draw draw;
+	struct ftsi_draw draw = {0};
 	struct fts_error error;
 	enum fts_status status = find(read, request->draw, &draw);
 	if (status != FTS_OK) return status;
@@ -77,7 +77,7 @@ enum fts_status ftsi_lottery_read_status(struct fts_read *read, const ProtobufCM
 					 void *ctx)
 {
 	const Fts__Lottery__V1__StatusRequest *request = (const void *)message;
-	struct ftsi_draw draw;
+	struct ftsi_draw draw = {0};
 	enum fts_status status = find(read, request->draw, &draw);
 	(void)ctx;
 	if (status != FTS_OK) return status;
@@ -88,7 +88,7 @@ enum fts_status ftsi_lottery_read_status(struct fts_read *read, const ProtobufCM
 static enum fts_status add_summary(struct fts_read *read, struct fts_bytes name,
 				   Fts__Lottery__V1__ListResponse *response)
 {
-	struct ftsi_draw draw;
+	struct ftsi_draw draw = {0};
 	char *copy = fts_arena_copy(read->arena, name.data, name.size_bytes);
 	Fts__Lottery__V1__DrawSummary *summary = fts_arena_alloc(read->arena, sizeof *summary);
 	enum fts_status status;
@@ -237,7 +237,7 @@ enum fts_status ftsi_lottery_read_export(struct fts_read *read, const ProtobufCM
 {
 	const Fts__Lottery__V1__ExportRequest *request = (const void *)message;
 	Fts__Lottery__V1__ExportResponse *response = (void *)out;
-	struct ftsi_draw draw;
+	struct ftsi_draw draw = {0};
 	enum fts_status status = find(read, request->draw, &draw);
 	(void)ctx;
 	if (status != FTS_OK) return status;

@@ -72,7 +72,7 @@ enum fts_status fts_lottery_create(const struct fts_lottery_options *options, st
 
 const struct fts_machine *const *fts_lottery_machines(const struct fts_lottery *lottery, size_t *out_count)
 {
-	*out_count = sizeof lottery->machine_list / sizeof *lottery->machine_list;
+	*out_count = FTSI_MACHINE_COUNT;
 	return lottery->machine_list;
 }
 

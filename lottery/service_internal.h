@@ -16,14 +16,14 @@
 #include "lottery/transition.h"
 #include "lottery/winners.h"
 
-enum { FTSI_WARM_COUNT_MAX = 8, FTSI_METHOD_COUNT = 8, FTSI_LOG_METHOD_COUNT = 3 };
+enum { FTSI_WARM_COUNT_MAX = 8, FTSI_MACHINE_COUNT = 2, FTSI_METHOD_COUNT = 8, FTSI_LOG_METHOD_COUNT = 3 };
 
 struct fts_lottery {
 	/* Read-only once created. */
 	char node[FTSI_NODE_NAME_MAX + 1];
 	uint8_t key[FTSI_HASH_BYTES];
-	struct fts_machine machines[2];
-	const struct fts_machine *machine_list[2];
+	struct fts_machine machines[FTSI_MACHINE_COUNT];
+	const struct fts_machine *machine_list[FTSI_MACHINE_COUNT];
 	struct fts_machine_method methods[FTSI_METHOD_COUNT];
 	struct fts_machine_method log_methods[FTSI_LOG_METHOD_COUNT];
 	struct ftsi_winners *winners;

@@ -33,7 +33,7 @@ void ftsi_warm_written(struct fts_lottery *lottery)
 static bool warm(struct fts_lottery *lottery, struct fts_replica *replica, const char *name)
 {
 	struct fts_txn *view = NULL;
-	struct ftsi_draw draw;
+	struct ftsi_draw draw = {0};
 	bool done = true;
 	enum fts_status status = fts_replica_view(replica, &view);
 	if (status == FTS_OK) status = ftsi_draw_load(view, name, &draw);

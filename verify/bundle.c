@@ -83,7 +83,7 @@ static bool known_only(const json_t *json, const char *const *names, char *fault
 {
 	const char *key;
 	json_t *value;
-	json_object_foreach((json_t *)(uintptr_t)json, key, value)
+	json_object_foreach((json_t *)json, key, value)
 	{
 		size_t i = 0;
 		(void)value;
