@@ -92,6 +92,13 @@ static enum fts_status replay_read(struct fts_read *read, const ProtobufCMessage
 	uint32_t ordinal = replay.request->from_ordinal;
 	struct fts_cursor *cursor = NULL;
 	enum fts_status status;
+	if (from == 0) {
+		/* Asked where the log stands now: everything up to here is the past for who begins to listen. */
+		replay.response->oldest_index = oldest;
+		replay.response->next_index = atomic_load(&replica->applied_index) + 1;
+		replay.response->end = true;
+		return FTS_OK;
+	}
 	replay.limit = replay.request->limit == 0 ? LIMIT_DEFAULT : replay.request->limit;
 	replay.limit = replay.limit > LIMIT_MAX ? LIMIT_MAX : replay.limit;
 	replay.response->events = fts_arena_alloc(read->arena, replay.limit * sizeof *replay.response->events);

@@ -128,7 +128,7 @@ static uint64_t count_lost(struct fts_subscription *subscription, uint64_t oldes
 
 /* ---- Replay ---- */
 
-static enum fts_status ask(struct fts_subscription *subscription, struct position from,
+static enum fts_status ask(struct fts_subscription *subscription, struct position from, uint32_t limit,
 			   Fts__Rpc__V1__ReplayResponse **out_response, struct fts_error *out_error)
 {
 	Fts__Rpc__V1__ReplayRequest request = FTS__RPC__V1__REPLAY_REQUEST__INIT;
@@ -137,7 +137,7 @@ static enum fts_status ask(struct fts_subscription *subscription, struct positio
 	request.topic = subscription->topic;
 	request.from_index = from.index;
 	request.from_ordinal = from.ordinal;
-	request.limit = REPLAY_COUNT;
+	request.limit = limit;
 	return fts_events_replay(subscription->channel, &request, &options, out_response, out_error);
 }
 
@@ -149,10 +149,10 @@ static enum fts_status find_end(struct fts_subscription *subscription, struct ft
 
 	while (!end && !finished(subscription)) {
 		Fts__Rpc__V1__ReplayResponse *response = NULL;
-		enum fts_status status = ask(subscription, at, &response, out_error);
+		enum fts_status status = ask(subscription, at, REPLAY_COUNT, &response, out_error);
 		if (status != FTS_OK) return status;
 		struct position next = {response->next_index, response->next_ordinal};
-		end = response->n_events == 0 || !before(at, next);
+		end = response->end || !before(at, next);
 		at = before(at, next) ? next : at;
 		fts__rpc__v1__replay_response__free_unpacked(response, NULL);
 	}
@@ -178,7 +178,7 @@ static enum fts_status catch_up(struct fts_subscription *subscription, struct ft
 	while (!end && !finished(subscription)) {
 		Fts__Rpc__V1__ReplayResponse *response = NULL;
 		struct position from = subscription->next;
-		enum fts_status status = ask(subscription, from, &response, out_error);
+		enum fts_status status = ask(subscription, from, REPLAY_COUNT, &response, out_error);
 		if (status != FTS_OK) return status;
 		deliver_replay(subscription, response);
 		end = response->end || !before(from, subscription->next);
@@ -318,7 +318,7 @@ static enum fts_status connect_to(struct fts_subscription *subscription, const c
 	Fts__Rpc__V1__ReplayResponse *probe = NULL;
 	enum fts_status status = fts_channel_open(&options, &subscription->channel, out_error);
 
-	if (status == FTS_OK) status = ask(subscription, (struct position){0, 0}, &probe, out_error);
+	if (status == FTS_OK) status = ask(subscription, (struct position){0, 0}, 1, &probe, out_error);
 	if (probe) fts__rpc__v1__replay_response__free_unpacked(probe, NULL);
 	if (status == FTS_OK) status = open_socket(subscription, endpoint, out_error);
 	if (status == FTS_OK) status = wait_for_pipe(subscription, endpoint, out_error);

@@ -110,6 +110,14 @@ static void events_are_replayed(void **state)
 		assert_int_equal(add(fixture, 1, &value, &error), FTS_OK);
 	request.topic = (char *)"test.";
 	request.limit = 7;
+	/* From 0 there are no events, only where the log stands: behind everything that was answered. */
+	Fts__Rpc__V1__ReplayResponse *now = NULL;
+	assert_int_equal(fts_events_replay(fixture->channel, &request, NULL, &now, &error), FTS_OK);
+	assert_int_equal(now->n_events, 0);
+	assert_true(now->end);
+	assert_true(now->next_index > COUNT);
+	fts__rpc__v1__replay_response__free_unpacked(now, NULL);
+	request.from_index = 1;
 	while (!end) {
 		Fts__Rpc__V1__ReplayResponse *response = NULL;
 		assert_int_equal(fts_events_replay(fixture->channel, &request, NULL, &response, &error), FTS_OK);
