@@ -1,0 +1,483 @@
+/* Why this file exists: whatever happens between a publisher and a subscriber, the subscriber sees every event once and
+ * in order, or is told what it can't have. The judge is the fake log: what was seen must be what stands there. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <nng/nng.h>
+#include <nng/protocol/pubsub0/sub.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <fts/rpc/v1/events.pb-c.h>
+
+#include "base/clock.h"
+#include "tests/harness/ports.h"
+#include "tests/rpc_edge/fake_node.h"
+
+#define PATIENCE_S 30
+#define TOPIC_A "test.a"
+#define TOPIC_B "test.b"
+#define TOPIC_OTHER "other"
+
+/* What a subscription saw. */
+struct seen {
+	struct fake_log *log;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t values[FAKE_EVENT_MAX]; /* guarded by lock, as all below */
+	size_t count;
+	uint64_t lost_count;
+	uint64_t call_count;
+	size_t stop_at; /* the callback returns false once it has seen so many; 0: never */
+};
+
+static bool on_event(void *ctx, const struct fts_event *event, uint64_t lost_count)
+{
+	struct seen *seen = ctx;
+
+	pthread_mutex_lock(&seen->lock);
+	seen->call_count++;
+	seen->lost_count += lost_count;
+	if (event && seen->count < FAKE_EVENT_MAX) {
+		seen->values[seen->count] = UINT64_MAX;
+		if (event->payload.size_bytes == 8) memcpy(&seen->values[seen->count], event->payload.data, 8);
+		seen->count++;
+	}
+	bool more = !seen->stop_at || seen->count < seen->stop_at;
+	pthread_cond_broadcast(&seen->changed);
+	pthread_mutex_unlock(&seen->lock);
+	return more;
+}
+
+static struct seen *new_seen(struct fake_log *log)
+{
+	struct seen *seen = calloc(1, sizeof *seen);
+
+	assert_non_null(seen);
+	seen->log = log;
+	pthread_mutex_init(&seen->lock, NULL);
+	pthread_cond_init(&seen->changed, NULL);
+	return seen;
+}
+
+static void free_seen(struct seen *seen)
+{
+	pthread_cond_destroy(&seen->changed);
+	pthread_mutex_destroy(&seen->lock);
+	free(seen);
+}
+
+/* Wait until count events were seen (or, 0, something was told as lost). */
+static void wait_seen(struct seen *seen, size_t count)
+{
+	struct timespec until;
+	int error = 0;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE_S;
+	pthread_mutex_lock(&seen->lock);
+	while ((count ? seen->count < count : seen->lost_count == 0) && error == 0)
+		error = pthread_cond_timedwait(&seen->changed, &seen->lock, &until);
+	size_t got = seen->count;
+	pthread_mutex_unlock(&seen->lock);
+	if (error != 0) fail_msg("%zu events seen of %zu", got, count);
+}
+
+/* Seen are exactly the log's events from the first'th on whose topic begins with prefix. */
+static void check_seen(struct seen *seen, size_t first, const char *prefix)
+{
+	size_t at = 0;
+
+	for (size_t i = first; i < seen->log->event_count; i++) {
+		if (strncmp(seen->log->events[i].topic, prefix, strlen(prefix)) != 0) continue;
+		if (at >= seen->count || seen->values[at] != i)
+			fail_msg("event %zu of the log: seen as number %zu is %lld", i, at,
+				 at < seen->count ? (long long)seen->values[at] : -1LL);
+		at++;
+	}
+	assert_int_equal(at, seen->count);
+}
+
+struct fixture {
+	struct fake_log log;
+	struct fake_node nodes[2];
+	struct fake_node *list[2];
+	struct seen *seen;
+	struct fts_subscription *subscription;
+	char endpoints[64];
+};
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof *fixture);
+
+	fake_log_init(&fixture->log);
+	for (size_t i = 0; i < 2; i++) {
+		fake_node_start(&fixture->nodes[i], &fixture->log, harness_ports_reserve(), NULL, 0);
+		fixture->list[i] = &fixture->nodes[i];
+	}
+	(void)snprintf(fixture->endpoints, sizeof fixture->endpoints, "127.0.0.1:%u,127.0.0.1:%u",
+		       (unsigned)fixture->nodes[0].port, (unsigned)fixture->nodes[1].port);
+	fixture->seen = new_seen(&fixture->log);
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fts_subscription_close(fixture->subscription);
+	fake_node_stop(&fixture->nodes[0]);
+	fake_node_stop(&fixture->nodes[1]);
+	free_seen(fixture->seen);
+	fake_log_fini(&fixture->log);
+	free(fixture);
+	return 0;
+}
+
+static void subscribe(struct fixture *fixture, const char *topic, uint64_t from_index)
+{
+	struct fts_subscribe_options options = {
+	    .endpoints = fixture->endpoints, .topic = topic, .from_index = from_index};
+	struct fts_error error = {.detail = ""};
+
+	if (fts_subscribe(&options, PATIENCE_S * 1000, on_event, fixture->seen, &fixture->subscription, &error) !=
+	    FTS_OK)
+		fail_msg("%s", error.detail);
+}
+
+/* Entries first..last of 1 to 3 events each, of all topics; every drop_every-th entry is published by nobody. */
+static void publish_entries(struct fixture *fixture, uint64_t first, uint64_t last, uint64_t drop_every)
+{
+	static const char *const topics[] = {TOPIC_A, TOPIC_A, TOPIC_B, TOPIC_OTHER, TOPIC_A};
+
+	for (uint64_t index = first; index <= last; index++)
+		for (uint32_t ordinal = 0; ordinal < 1 + index % 3; ordinal++) {
+			bool dropped = drop_every && index % drop_every == 0;
+			fake_publish(&fixture->log, fixture->list, dropped ? 0 : 2, index, ordinal,
+				     topics[(index + ordinal) % 5]);
+		}
+}
+
+static size_t count_wanted(struct fixture *fixture, size_t first, const char *prefix)
+{
+	size_t count = 0;
+
+	for (size_t i = first; i < fixture->log.event_count; i++)
+		count += strncmp(fixture->log.events[i].topic, prefix, strlen(prefix)) == 0;
+	return count;
+}
+
+/* ---- The cases ---- */
+
+static void from_now_on(void **state)
+{
+	struct fixture *fixture = *state;
+
+	publish_entries(fixture, 1, 100, 0);
+	size_t past = fixture->log.event_count;
+	subscribe(fixture, "test.", 0);
+	publish_entries(fixture, 101, 5000, 0);
+	wait_seen(fixture->seen, count_wanted(fixture, past, "test."));
+	check_seen(fixture->seen, past, "test.");
+}
+
+static void all_that_is_kept_then_live(void **state)
+{
+	struct fixture *fixture = *state;
+
+	publish_entries(fixture, 1, 3000, 0);
+	subscribe(fixture, NULL, 1);
+	publish_entries(fixture, 3001, 6000, 0);
+	wait_seen(fixture->seen, fixture->log.event_count);
+	check_seen(fixture->seen, 0, "");
+	assert_int_equal(fixture->seen->lost_count, 0);
+}
+
+static void from_a_place(void **state)
+{
+	struct fixture *fixture = *state;
+	size_t first = 0;
+
+	publish_entries(fixture, 1, 500, 0);
+	while (fixture->log.events[first].index < 300)
+		first++;
+	subscribe(fixture, TOPIC_B, 300);
+	wait_seen(fixture->seen, count_wanted(fixture, first, TOPIC_B));
+	check_seen(fixture->seen, first, TOPIC_B);
+}
+
+static void gaps_are_filled_in_order(void **state)
+{
+	struct fixture *fixture = *state;
+
+	subscribe(fixture, "test.", 0);
+	publish_entries(fixture, 1, 5000, 7);
+	wait_seen(fixture->seen, count_wanted(fixture, 0, "test."));
+	check_seen(fixture->seen, 0, "test.");
+}
+
+/* Nothing follows that would show the gap: silence does. */
+static void a_lost_last_event_comes(void **state)
+{
+	struct fixture *fixture = *state;
+
+	subscribe(fixture, NULL, 0);
+	fake_publish(&fixture->log, fixture->list, 2, 1, 0, TOPIC_A);
+	fake_publish(&fixture->log, NULL, 0, 2, 0, TOPIC_A);
+	wait_seen(fixture->seen, 2);
+	check_seen(fixture->seen, 0, "");
+}
+
+/* One entry fills several messages, and the log is lost in the middle of it. */
+static void an_entry_is_cut(void **state)
+{
+	struct fixture *fixture = *state;
+
+	subscribe(fixture, NULL, 0);
+	for (uint32_t ordinal = 0; ordinal < 400; ordinal++)
+		fake_publish(&fixture->log, fixture->list, ordinal > 100 && ordinal < 300 ? 0 : 2, 9, ordinal, TOPIC_A);
+	fake_publish(&fixture->log, fixture->list, 2, 10, 0, TOPIC_A);
+	wait_seen(fixture->seen, 401);
+	check_seen(fixture->seen, 0, "");
+}
+
+static void a_node_dies(void **state)
+{
+	struct fixture *fixture = *state;
+
+	subscribe(fixture, "test.", 0);
+	publish_entries(fixture, 1, 1000, 0);
+	wait_seen(fixture->seen, 10);
+	fake_node_stop(&fixture->nodes[0]);
+	publish_entries(fixture, 1001, 3000, 0);
+	wait_seen(fixture->seen, count_wanted(fixture, 0, "test."));
+	check_seen(fixture->seen, 0, "test.");
+}
+
+/* The second node goes too; the first comes back. */
+static void nodes_die_in_turn(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t index = 1;
+
+	subscribe(fixture, NULL, 0);
+	for (size_t turn = 0; turn < 6; turn++, index += 200) {
+		struct fake_node *node = &fixture->nodes[turn % 2];
+		publish_entries(fixture, index, index + 99, 0);
+		fake_node_stop(node);
+		publish_entries(fixture, index + 100, index + 199, 0);
+		fake_node_start(node, &fixture->log, node->port, NULL, 0);
+	}
+	wait_seen(fixture->seen, fixture->log.event_count);
+	check_seen(fixture->seen, 0, "");
+}
+
+static void what_is_too_old_is_told(void **state)
+{
+	struct fixture *fixture = *state;
+	size_t first = 0;
+
+	publish_entries(fixture, 1, 500, 0);
+	while (fixture->log.events[first].index < 400)
+		first++;
+	fake_log_forget_before(&fixture->log, 400);
+	subscribe(fixture, NULL, 300);
+	wait_seen(fixture->seen, fixture->log.event_count - first);
+	check_seen(fixture->seen, first, "");
+	assert_int_equal(fixture->seen->lost_count, 100);
+}
+
+/* Everything after the last seen is gone and nothing newer exists: told without an event. */
+static void loss_without_an_event(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fake_publish(&fixture->log, NULL, 0, 1, 0, TOPIC_A);
+	fake_log_forget_before(&fixture->log, 50);
+	subscribe(fixture, NULL, 10);
+	wait_seen(fixture->seen, 0);
+	assert_int_equal(fixture->seen->lost_count, 40);
+	assert_int_equal(fixture->seen->count, 0);
+}
+
+static void a_full_queue_shows(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fake_node_stop(&fixture->nodes[0]);
+	fake_node_start(&fixture->nodes[0], &fixture->log, fixture->nodes[0].port, NULL, 4096);
+	subscribe(fixture, NULL, 0);
+	publish_entries(fixture, 1, 20000, 0);
+	wait_seen(fixture->seen, fixture->log.event_count);
+	check_seen(fixture->seen, 0, "");
+}
+
+static void the_callback_ends_it(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->seen->stop_at = 10;
+	subscribe(fixture, NULL, 1);
+	publish_entries(fixture, 1, 1000, 0);
+	wait_seen(fixture->seen, 10);
+	fts_subscription_close(fixture->subscription);
+	fixture->subscription = NULL;
+	assert_int_equal(fixture->seen->call_count, 10);
+}
+
+static void refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fts_error error = {.detail = ""};
+	struct fts_subscribe_options options = {.endpoints = "nowhere"};
+
+	assert_int_equal(fts_subscribe(&options, 1000, on_event, fixture->seen, &fixture->subscription, &error),
+			 FTS_INVALID_ARGUMENT);
+	fake_node_stop(&fixture->nodes[0]);
+	fake_node_stop(&fixture->nodes[1]);
+	options.endpoints = fixture->endpoints;
+	uint64_t start_ns = fts_clock_monotonic_ns();
+	assert_int_equal(fts_subscribe(&options, 300, on_event, fixture->seen, &fixture->subscription, &error),
+			 FTS_UNAVAILABLE);
+	assert_true(fts_clock_monotonic_ns() - start_ns < UINT64_C(10000000000));
+	assert_true(strlen(error.detail) > 0);
+}
+
+/* ---- The publisher alone, against nng's own SUB ---- */
+
+static nng_socket stock_subscriber(const struct fake_node *node, const char *topic)
+{
+	nng_socket socket;
+	char url[64];
+
+	(void)snprintf(url, sizeof url, "tcp://127.0.0.1:%u", (unsigned)node->port + 1);
+	assert_int_equal(nng_sub0_open(&socket), 0);
+	assert_int_equal(nng_socket_set_int(socket, NNG_OPT_RECVBUF, 8192), 0);
+	assert_int_equal(nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, PATIENCE_S * 1000), 0);
+	assert_int_equal(nng_socket_set(socket, NNG_OPT_SUB_SUBSCRIBE, topic, strlen(topic)), 0);
+	assert_int_equal(nng_dial(socket, url, NULL, 0), 0);
+	return socket;
+}
+
+static Fts__Rpc__V1__EventBatch *receive_batch(nng_socket socket, const char *topic)
+{
+	nng_msg *message = NULL;
+
+	assert_int_equal(nng_recvmsg(socket, &message, 0), 0);
+	size_t topic_bytes = strlen(topic) + 1;
+	assert_true(nng_msg_len(message) > topic_bytes);
+	assert_memory_equal(nng_msg_body(message), topic, topic_bytes);
+	Fts__Rpc__V1__EventBatch *batch = fts__rpc__v1__event_batch__unpack(
+	    NULL, nng_msg_len(message) - topic_bytes, (uint8_t *)nng_msg_body(message) + topic_bytes);
+	nng_msg_free(message);
+	assert_non_null(batch);
+	return batch;
+}
+
+/* A pipe exists at the publisher only some time after dialing: publish until something comes. */
+static uint64_t wait_for_first(struct fixture *fixture, nng_socket socket)
+{
+	uint64_t index = 1;
+	nng_msg *message = NULL;
+
+	assert_int_equal(nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, 20), 0);
+	do
+		fake_publish(&fixture->log, fixture->list, 1, index++, 0, TOPIC_A);
+	while (nng_recvmsg(socket, &message, 0) != 0 && index < 1000);
+	nng_msg_free(message);
+	while (nng_recvmsg(socket, &message, 0) == 0)
+		nng_msg_free(message);
+	assert_int_equal(nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, PATIENCE_S * 1000), 0);
+	return index;
+}
+
+/* A burst of 300,000 events: in messages of up to 32, none lost on the way to a subscriber that reads. */
+static void a_burst_to_a_stock_subscriber(void **state)
+{
+	enum { COUNT = 300000 };
+	struct fixture *fixture = *state;
+
+	fake_node_stop(&fixture->nodes[0]);
+	fake_node_start(&fixture->nodes[0], &fixture->log, fixture->nodes[0].port, NULL, 64 * 1024 * 1024);
+	nng_socket socket = stock_subscriber(&fixture->nodes[0], TOPIC_A);
+	uint64_t index = wait_for_first(fixture, socket), previous = index - 1, message = 0, gaps = 0;
+	size_t batches = 0;
+
+	for (uint64_t i = 0; i < COUNT; i++)
+		fake_publish(&fixture->log, fixture->list, 1, index + i, 0, TOPIC_A);
+	while (previous < index + COUNT - 1) {
+		Fts__Rpc__V1__EventBatch *batch = receive_batch(socket, TOPIC_A);
+		assert_in_range(batch->n_events, 1, 32);
+		gaps += batch->previous_index != previous || (message && batch->message != message + 1);
+		message = batch->message;
+		previous = batch->events[batch->n_events - 1]->index;
+		batches++;
+		fts__rpc__v1__event_batch__free_unpacked(batch, NULL);
+	}
+	assert_true(batches >= COUNT / 32 && batches < COUNT);
+	assert_int_equal(gaps, 0);
+	nng_close(socket);
+}
+
+static void refuses_what_it_cannot_send(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fts_publisher *publisher = fixture->nodes[0].publisher;
+	uint8_t *large = calloc(1, FTS_EVENT_PAYLOAD_MAX_BYTES + 1);
+	char name[FTS_PUBLISHER_TOPIC_MAX_BYTES + 2];
+
+	assert_int_equal(fts_publisher_publish(publisher, 1, 0, "", (struct fts_bytes){large, 1}),
+			 FTS_INVALID_ARGUMENT);
+	assert_int_equal(
+	    fts_publisher_publish(publisher, 1, 0, TOPIC_A, (struct fts_bytes){large, FTS_EVENT_PAYLOAD_MAX_BYTES + 1}),
+	    FTS_INVALID_ARGUMENT);
+	memset(name, 'x', sizeof name - 1);
+	name[sizeof name - 1] = 0;
+	assert_int_equal(fts_publisher_publish(publisher, 1, 0, name, (struct fts_bytes){large, 1}),
+			 FTS_INVALID_ARGUMENT);
+	for (int i = 0; i < FTS_PUBLISHER_TOPIC_MAX; i++) {
+		(void)snprintf(name, sizeof name, "topic.%d", i);
+		assert_int_equal(fts_publisher_publish(publisher, 1, 0, name, (struct fts_bytes){large, 1}), FTS_OK);
+	}
+	assert_int_equal(fts_publisher_publish(publisher, 1, 0, "one.more", (struct fts_bytes){large, 1}),
+			 FTS_RESOURCE_EXHAUSTED);
+	free(large);
+	struct fts_publisher *second = NULL;
+	char listen[32];
+	(void)snprintf(listen, sizeof listen, "127.0.0.1:%u", (unsigned)fixture->nodes[0].port + 1);
+	struct fts_error error = {.detail = ""};
+	assert_int_equal(fts_publisher_create(&(struct fts_publisher_options){.listen = listen}, &second, &error),
+			 FTS_UNAVAILABLE);
+	assert_non_null(strstr(error.detail, listen));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    CASE(from_now_on),
+	    CASE(all_that_is_kept_then_live),
+	    CASE(from_a_place),
+	    CASE(gaps_are_filled_in_order),
+	    CASE(a_lost_last_event_comes),
+	    CASE(an_entry_is_cut),
+	    CASE(a_node_dies),
+	    CASE(nodes_die_in_turn),
+	    CASE(what_is_too_old_is_told),
+	    CASE(loss_without_an_event),
+	    CASE(a_full_queue_shows),
+	    CASE(the_callback_ends_it),
+	    CASE(refused),
+	    CASE(a_burst_to_a_stock_subscriber),
+	    CASE(refuses_what_it_cannot_send),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
