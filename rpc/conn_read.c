@@ -33,8 +33,7 @@ static size_t held_bytes(const struct ftsi_conn *conn)
 
 static bool parse_hello(struct ftsi_conn *conn)
 {
-	enum ftsi_role peer = conn->options.role == FTSI_ROLE_SERVER ? FTSI_ROLE_CALLER : FTSI_ROLE_SERVER;
-	if (!ftsi_hello_is(peer, conn->in.data + conn->in.begin)) {
+	if (!ftsi_hello_is(ftsi_role_peer(conn->options.role), conn->in.data + conn->in.begin)) {
 		ftsi_conn_close(conn, "peer speaks another protocol");
 		return false;
 	}

@@ -22,9 +22,9 @@
 #define QUEUE_DEFAULT_BYTES (8u * 1024 * 1024)
 #define BATCH_COUNT_MAX 32
 #define BATCH_SOFT_BYTES (16u * 1024)
-#define PIPE_QUEUE_COUNT 1024 /* messages nng holds for one subscriber */
-#define BURST_COUNT 512.0
-#define PIPE_MESSAGES_PER_MS 200.0      /* over all pipes together */
+#define PIPE_QUEUE_COUNT 4096 /* messages nng holds for one subscriber */
+#define BURST_COUNT 1024.0
+#define PIPE_MESSAGES_PER_MS 150.0      /* over all pipes together */
 #define NOTHING_RECEIVED_MAX_BYTES 1024 /* PUB receives nothing; whoever sends more is cut off */
 #define LAST_SENDING_NS 1000000000u
 
@@ -108,22 +108,20 @@ enum fts_status fts_publisher_publish(struct fts_publisher *publisher, uint64_t 
 				      const char *topic_name, struct fts_bytes payload)
 {
 	size_t length = strlen(topic_name);
-	bool valid =
-	    length > 0 && length <= FTS_PUBLISHER_TOPIC_MAX_BYTES && payload.size_bytes <= FTS_EVENT_PAYLOAD_MAX_BYTES;
-	enum fts_status status = FTS_INVALID_ARGUMENT;
+	bool named = length > 0 && length <= FTS_PUBLISHER_TOPIC_MAX_BYTES;
+	enum fts_status status = named ? FTS_RESOURCE_EXHAUSTED : FTS_INVALID_ARGUMENT;
 
 	pthread_mutex_lock(&publisher->lock);
-	struct topic *topic = valid ? find_topic(publisher, topic_name) : NULL;
+	struct topic *topic = named ? find_topic(publisher, topic_name) : NULL;
 	if (topic) {
 		struct record record = {.position = {index, ordinal},
 					.previous = topic->last,
 					.topic = (uint32_t)(topic - publisher->topics),
 					.size_bytes = (uint32_t)payload.size_bytes,
 					.dropped_count = publisher->dropped_count};
-		status = append(publisher, &record, payload);
+		bool fits = payload.size_bytes <= FTS_EVENT_PAYLOAD_MAX_BYTES;
+		status = fits ? append(publisher, &record, payload) : FTS_INVALID_ARGUMENT;
 		topic->last = record.position;
-	} else if (valid) {
-		status = FTS_RESOURCE_EXHAUSTED;
 	}
 	publisher->dropped_count = status == FTS_OK ? 0 : publisher->dropped_count + 1;
 	pthread_mutex_unlock(&publisher->lock);

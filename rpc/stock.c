@@ -1,12 +1,8 @@
 /* Why this file exists: see stock.h. */
 #include "rpc/stock.h"
 
-#include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "rpc/endpoint.h"
 #include "rpc/tls.h"
@@ -104,31 +100,4 @@ enum fts_status ftsi_stock_dial(nng_socket socket, const char *endpoint, uint16_
 void ftsi_stock_tls_free(void *tls)
 {
 	if (tls) nng_tls_config_free(tls);
-}
-
-int ftsi_wake_create(void)
-{
-	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-}
-
-void ftsi_wake_send(int wake_fd)
-{
-	uint64_t one = 1;
-
-	/* Fails only when it is readable anyway. */
-	(void)!write(wake_fd, &one, sizeof one);
-}
-
-void ftsi_wake_clear(int wake_fd)
-{
-	uint64_t count;
-
-	(void)!read(wake_fd, &count, sizeof count);
-}
-
-void ftsi_wake_wait(int wake_fd, int receive_fd, uint32_t timeout_ms)
-{
-	struct pollfd fds[] = {{.fd = wake_fd, .events = POLLIN}, {.fd = receive_fd, .events = POLLIN}};
-
-	(void)poll(fds, receive_fd < 0 ? 1 : 2, timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms);
 }

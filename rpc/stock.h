@@ -30,11 +30,4 @@ FTS_MUST_USE enum fts_status ftsi_stock_dial(nng_socket socket, const char *endp
 /* What ftsi_stock_listen and ftsi_stock_dial returned; NULL: no-op. */
 void ftsi_stock_tls_free(void *tls);
 
-/* Written into a result so that poll() can wait for nng: an eventfd. -1: none to be had. */
-int ftsi_wake_create(void);
-void ftsi_wake_send(int wake_fd);
-void ftsi_wake_clear(int wake_fd);
-/* Wait until receive_fd or wake_fd can be read, or timeout_ms have passed. */
-void ftsi_wake_wait(int wake_fd, int receive_fd, uint32_t timeout_ms);
-
 #endif

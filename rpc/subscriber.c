@@ -1,33 +1,29 @@
-/* Why this file exists: fts_subscribe (include/fts/events.h): a SUB socket for what happens now, and Events/Replay of
+/* Why this file exists: fts_subscribe (include/fts/events.h): a node's PUB for what happens now, and Events/Replay of
  * the same node for what was missed, made into one sequence without holes.
  *
  * Invariants
  * - `next` is the first place in the log not yet delivered; everything wanted before it was delivered, or told lost.
  *   It only grows, so nothing is delivered twice, whichever node it comes from.
  * - Live events are delivered only while messages are known to be complete: the node's message counter runs without a
- *   gap since a Replay to the end. After connecting and at each gap there is a Replay first. The socket takes all
- *   topics (PUB sends them all anyway, SUB filters): the counter counts all.
+ *   gap since a Replay to the end. After connecting and at each gap there is a Replay first. All topics are
+ *   taken (PUB sends them all anyway, SUB filters): the counter counts all.
  * - Replay is asked of the node that is listened to: another might not have applied yet what this one published.
  * - A second of silence is checked by a Replay, so that a lost last event isn't missed for ever.
- * - Everything runs on the subscription's thread; nng's callbacks only wake it. */
+ * - Everything runs on the subscription's thread. */
 #include <errno.h>
-#include <nng/nng.h>
-#include <nng/protocol/pubsub0/sub.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <fts/events.h>
 #include <fts/rpc/v1/events.fts.h>
 
 #include "base/clock.h"
 #include "rpc/endpoint.h"
-#include "rpc/stock.h"
+#include "rpc/inbox.h"
 
-#define RECEIVE_QUEUE_COUNT 4096
 #define SILENCE_MS 1000
 #define CONNECT_MS 2000
 #define REPLAY_MS 2000
@@ -50,17 +46,12 @@ struct fts_subscription {
 	fts_event_fn on_event;
 	void *ctx;
 	pthread_t thread;
-	int wake_fd;
 	atomic_bool stop;
 	bool ended;           /* the callback wants no more */
 	struct position next; /* index 0: not known yet (from now on) */
 	bool all_kept_wanted; /* from_index 1 and nothing delivered yet: what is gone is no loss */
-	/* the connection, of the thread alone but for pipe_* */
-	nng_socket socket;
-	bool open;
-	void *tls;
-	int receive_fd;
-	atomic_bool pipe_up, pipe_lost;
+	/* the connection, of the thread alone */
+	struct ftsi_inbox *inbox;
 	struct fts_channel *channel;
 	uint64_t expected_message; /* 0: unknown */
 	/* the start, guarded by lock */
@@ -128,6 +119,17 @@ static uint64_t count_lost(struct fts_subscription *subscription, uint64_t oldes
 
 /* ---- Replay ---- */
 
+static void report_start(struct fts_subscription *subscription, enum phase phase, const struct fts_error *error)
+{
+	pthread_mutex_lock(&subscription->lock);
+	if (subscription->phase == WAITING) {
+		subscription->phase = phase;
+		pthread_cond_signal(&subscription->changed);
+	}
+	if (error) subscription->start_error = *error;
+	pthread_mutex_unlock(&subscription->lock);
+}
+
 static enum fts_status ask(struct fts_subscription *subscription, struct position from, uint32_t limit,
 			   Fts__Rpc__V1__ReplayResponse **out_response, struct fts_error *out_error)
 {
@@ -180,6 +182,7 @@ static enum fts_status catch_up(struct fts_subscription *subscription, struct ft
 		struct position from = subscription->next;
 		enum fts_status status = ask(subscription, from, REPLAY_COUNT, &response, out_error);
 		if (status != FTS_OK) return status;
+		report_start(subscription, READY, NULL);
 		deliver_replay(subscription, response);
 		end = response->end || !before(from, subscription->next);
 		fts__rpc__v1__replay_response__free_unpacked(response, NULL);
@@ -204,16 +207,16 @@ static enum fts_status deliver_batch(struct fts_subscription *subscription, cons
 }
 
 /* Whatever can't be read is a gap: the next batch shows it. */
-static enum fts_status deliver_message(struct fts_subscription *subscription, nng_msg *message)
+static enum fts_status deliver_message(struct fts_subscription *subscription, struct fts_bytes message)
 {
-	const uint8_t *body = nng_msg_body(message);
-	size_t size_bytes = nng_msg_len(message);
-	const uint8_t *zero = size_bytes ? memchr(body, 0, size_bytes) : NULL;
-	size_t topic_bytes = zero ? (size_t)(zero - body) + 1 : size_bytes;
+	const uint8_t *zero = message.size_bytes ? memchr(message.data, 0, message.size_bytes) : NULL;
+	size_t topic_bytes = zero ? (size_t)(zero - message.data) + 1 : message.size_bytes;
 	Fts__Rpc__V1__EventBatch *batch = NULL;
 	enum fts_status status = FTS_OK;
 
-	if (zero) batch = fts__rpc__v1__event_batch__unpack(NULL, size_bytes - topic_bytes, body + topic_bytes);
+	if (zero)
+		batch = fts__rpc__v1__event_batch__unpack(NULL, message.size_bytes - topic_bytes,
+							  message.data + topic_bytes);
 	if (batch) status = deliver_batch(subscription, batch);
 	if (batch) fts__rpc__v1__event_batch__free_unpacked(batch, NULL);
 	return status;
@@ -223,40 +226,23 @@ static enum fts_status deliver_message(struct fts_subscription *subscription, nn
 static enum fts_status receive_all(struct fts_subscription *subscription, bool *out_heard)
 {
 	enum fts_status status = FTS_OK;
-	nng_msg *message = NULL;
+	struct fts_bytes message;
 
-	while (status == FTS_OK && !finished(subscription) &&
-	       nng_recvmsg(subscription->socket, &message, NNG_FLAG_NONBLOCK) == 0) {
+	while (status == FTS_OK && !finished(subscription) && ftsi_inbox_next(subscription->inbox, &message)) {
 		*out_heard = true;
 		status = deliver_message(subscription, message);
-		nng_msg_free(message);
 	}
 	return status;
 }
 
 /* ---- The connection ---- */
 
-static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *ctx)
-{
-	struct fts_subscription *subscription = ctx;
-
-	(void)pipe;
-	atomic_store(event == NNG_PIPE_EV_ADD_POST ? &subscription->pipe_up : &subscription->pipe_lost, true);
-	ftsi_wake_send(subscription->wake_fd);
-}
-
 static void disconnect(struct fts_subscription *subscription)
 {
-	if (subscription->open) nng_close(subscription->socket);
-	subscription->open = false;
-	ftsi_stock_tls_free(subscription->tls);
-	subscription->tls = NULL;
+	ftsi_inbox_close(subscription->inbox);
 	fts_channel_close(subscription->channel);
 	subscription->channel = NULL;
-	subscription->receive_fd = -1;
 	subscription->expected_message = 0;
-	atomic_store(&subscription->pipe_up, false);
-	atomic_store(&subscription->pipe_lost, false);
 }
 
 static struct fts_tls tls_of(const struct fts_subscription *subscription)
@@ -264,67 +250,16 @@ static struct fts_tls tls_of(const struct fts_subscription *subscription)
 	return (struct fts_tls){subscription->ca_file, subscription->cert_file, subscription->key_file};
 }
 
-static enum fts_status open_socket(struct fts_subscription *subscription, const char *endpoint,
-				   struct fts_error *out_error)
-{
-	struct fts_tls tls = tls_of(subscription);
-	nng_dialer dialer;
-
-	if (nng_sub0_open(&subscription->socket) != 0)
-		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no socket for events");
-	subscription->open = true;
-	if (nng_socket_set_int(subscription->socket, NNG_OPT_RECVBUF, RECEIVE_QUEUE_COUNT) != 0 ||
-	    nng_socket_set(subscription->socket, NNG_OPT_SUB_SUBSCRIBE, "", 0) != 0 ||
-	    nng_socket_get_int(subscription->socket, NNG_OPT_RECVFD, &subscription->receive_fd) != 0 ||
-	    nng_pipe_notify(subscription->socket, NNG_PIPE_EV_ADD_POST, on_pipe, subscription) != 0 ||
-	    nng_pipe_notify(subscription->socket, NNG_PIPE_EV_REM_POST, on_pipe, subscription) != 0)
-		return fts_error_set(out_error, FTS_INTERNAL, "nng refuses its own options");
-	return ftsi_stock_dial(subscription->socket, endpoint, FTSI_EVENTS_PORT_OFFSET, &tls, FTS_MESSAGE_MAX, &dialer,
-			       &subscription->tls, out_error);
-}
-
-static enum fts_status wait_for_pipe(struct fts_subscription *subscription, const char *endpoint,
-				     struct fts_error *out_error)
-{
-	uint64_t deadline_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), CONNECT_MS);
-
-	while (!atomic_load(&subscription->pipe_up) && !finished(subscription)) {
-		uint32_t left_ms = fts_clock_left_ms(fts_clock_monotonic_ns(), deadline_ns);
-		if (left_ms == 0)
-			return fts_error_set(out_error, FTS_UNAVAILABLE, "no events from %s (its port + %d)", endpoint,
-					     FTSI_EVENTS_PORT_OFFSET);
-		ftsi_wake_wait(subscription->wake_fd, -1, left_ms);
-		ftsi_wake_clear(subscription->wake_fd);
-	}
-	return FTS_OK;
-}
-
-static void report_start(struct fts_subscription *subscription, enum phase phase, const struct fts_error *error)
-{
-	pthread_mutex_lock(&subscription->lock);
-	if (subscription->phase == WAITING) {
-		subscription->phase = phase;
-		pthread_cond_signal(&subscription->changed);
-	}
-	if (error) subscription->start_error = *error;
-	pthread_mutex_unlock(&subscription->lock);
-}
-
-/* Calls first: a node that is gone refuses them at once, where a SUB socket would wait. */
 static enum fts_status connect_to(struct fts_subscription *subscription, const char *endpoint,
 				  struct fts_error *out_error)
 {
-	struct fts_channel_options options = {.endpoints = endpoint, .tls = tls_of(subscription)};
-	Fts__Rpc__V1__ReplayResponse *probe = NULL;
+	struct fts_tls tls = tls_of(subscription);
+	struct fts_channel_options options = {.endpoints = endpoint, .tls = tls};
 	enum fts_status status = fts_channel_open(&options, &subscription->channel, out_error);
 
-	if (status == FTS_OK) status = ask(subscription, (struct position){0, 0}, 1, &probe, out_error);
-	if (probe) fts__rpc__v1__replay_response__free_unpacked(probe, NULL);
-	if (status == FTS_OK) status = open_socket(subscription, endpoint, out_error);
-	if (status == FTS_OK) status = wait_for_pipe(subscription, endpoint, out_error);
+	if (status == FTS_OK) status = ftsi_inbox_open(subscription->inbox, endpoint, &tls, CONNECT_MS, out_error);
 	if (status == FTS_OK && subscription->next.index == 0) status = find_end(subscription, out_error);
 	if (status != FTS_OK || finished(subscription)) return status;
-	report_start(subscription, READY, NULL);
 	return catch_up(subscription, out_error);
 }
 
@@ -343,10 +278,9 @@ static void connect_next(struct fts_subscription *subscription, uint32_t *backof
 	disconnect(subscription);
 	subscription->current = (subscription->current + 1) % subscription->endpoints.count;
 	if (subscription->current == 0 && !finished(subscription)) {
-		ftsi_wake_wait(subscription->wake_fd, -1, *backoff_ms);
+		(void)ftsi_inbox_wait(subscription->inbox, *backoff_ms);
 		*backoff_ms = *backoff_ms * 2 < BACKOFF_MAX_MS ? *backoff_ms * 2 : BACKOFF_MAX_MS;
 	}
-	ftsi_wake_clear(subscription->wake_fd);
 }
 
 /* One turn while connected. Not OK: this node is of no use any more. */
@@ -354,11 +288,9 @@ static enum fts_status listen_once(struct fts_subscription *subscription)
 {
 	bool heard = false;
 
-	ftsi_wake_wait(subscription->wake_fd, subscription->receive_fd, SILENCE_MS);
-	ftsi_wake_clear(subscription->wake_fd);
+	if (!ftsi_inbox_wait(subscription->inbox, SILENCE_MS)) return FTS_UNAVAILABLE;
 	enum fts_status status = receive_all(subscription, &heard);
 	if (status != FTS_OK || finished(subscription)) return status;
-	if (atomic_load(&subscription->pipe_lost)) return FTS_UNAVAILABLE;
 	return heard ? FTS_OK : catch_up(subscription, NULL);
 }
 
@@ -400,15 +332,15 @@ static enum fts_status fill(struct fts_subscription *subscription, const struct 
 	subscription->key_file = copy_or_null(options->tls.key_file, &ok);
 	subscription->next = (struct position){options->from_index, 0};
 	subscription->all_kept_wanted = options->from_index == 1;
-	subscription->wake_fd = ftsi_wake_create();
-	if (!ok || subscription->wake_fd < 0)
-		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory or file for a subscription");
+	subscription->inbox = ftsi_inbox_create();
+	if (!ok || !subscription->inbox)
+		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for a subscription");
 	return ftsi_endpoint_list_parse(options->endpoints, &subscription->endpoints, out_error);
 }
 
 static void free_subscription(struct fts_subscription *subscription)
 {
-	if (subscription->wake_fd >= 0) (void)close(subscription->wake_fd);
+	ftsi_inbox_destroy(subscription->inbox);
 	pthread_cond_destroy(&subscription->changed);
 	pthread_mutex_destroy(&subscription->lock);
 	free(subscription->topic);
@@ -424,7 +356,6 @@ static struct fts_subscription *new_subscription(void)
 	pthread_condattr_t monotonic;
 
 	if (!subscription) return NULL;
-	subscription->wake_fd = subscription->receive_fd = -1;
 	pthread_mutex_init(&subscription->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -484,7 +415,7 @@ void fts_subscription_close(struct fts_subscription *subscription)
 {
 	if (!subscription) return;
 	atomic_store(&subscription->stop, true);
-	ftsi_wake_send(subscription->wake_fd);
+	ftsi_inbox_wake(subscription->inbox);
 	pthread_join(subscription->thread, NULL);
 	free_subscription(subscription);
 }

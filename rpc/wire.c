@@ -13,9 +13,22 @@ _Static_assert(fts_rpc_v1_ReplyHeader_size + LENGTH_MAX_BYTES <= FTSI_HEADER_MAX
 
 void ftsi_hello_write(enum ftsi_role role, uint8_t *out)
 {
-	static const uint8_t caller[FTSI_HELLO_BYTES] = {0x00, 0x53, 0x50, 0x00, 0x00, 0x30, 0x00, 0x00};
-	memcpy(out, caller, FTSI_HELLO_BYTES);
-	if (role == FTSI_ROLE_SERVER) out[5] = 0x31;
+	static const uint8_t hello[FTSI_HELLO_BYTES] = {0x00, 0x53, 0x50, 0x00, 0x00, 0x00, 0x00, 0x00};
+	static const uint8_t protocols[] = {[FTSI_ROLE_CALLER] = 0x30,
+					    [FTSI_ROLE_SERVER] = 0x31,
+					    [FTSI_ROLE_SUBSCRIBER] = 0x21,
+					    [FTSI_ROLE_PUBLISHER] = 0x20};
+	memcpy(out, hello, FTSI_HELLO_BYTES);
+	out[5] = protocols[role];
+}
+
+enum ftsi_role ftsi_role_peer(enum ftsi_role role)
+{
+	static const enum ftsi_role peers[] = {[FTSI_ROLE_CALLER] = FTSI_ROLE_SERVER,
+					       [FTSI_ROLE_SERVER] = FTSI_ROLE_CALLER,
+					       [FTSI_ROLE_SUBSCRIBER] = FTSI_ROLE_PUBLISHER,
+					       [FTSI_ROLE_PUBLISHER] = FTSI_ROLE_SUBSCRIBER};
+	return peers[role];
 }
 
 bool ftsi_hello_is(enum ftsi_role role, const uint8_t *bytes)

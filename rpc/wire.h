@@ -1,7 +1,8 @@
 /* Why this file exists: the bytes of calls and replies, with no I/O, so that server, client, tests and fuzzers
  * share one reader and one writer of the format.
  *
- *   connection   8 bytes  hello, sent by both at once: 00 53 50 00 00 30 00 00 (caller), .. 31 .. (server)
+ *   connection   8 bytes  hello, sent by both at once: 00 53 50 00 00 30 00 00 (caller), .. 31 .. (server);
+ *                         of events .. 21 .. (subscriber), .. 20 .. (publisher)
  *   message      8 bytes  length of what follows, big endian
  *                4n bytes words of devices the call came through, top bit clear (usually none)
  *                4 bytes  request id, big endian, top bit set
@@ -28,10 +29,12 @@
 #define FTSI_CACHED_HEADER_MAX_BYTES 128u
 #define FTSI_HEADER_SLOT_COUNT 4u
 
-enum ftsi_role { FTSI_ROLE_CALLER, FTSI_ROLE_SERVER };
+enum ftsi_role { FTSI_ROLE_CALLER, FTSI_ROLE_SERVER, FTSI_ROLE_SUBSCRIBER, FTSI_ROLE_PUBLISHER };
 
 /* What a side of this role sends first. out: 8 bytes, caller's. */
 void ftsi_hello_write(enum ftsi_role role, uint8_t *out);
+/* The other side's role. */
+enum ftsi_role ftsi_role_peer(enum ftsi_role role);
 /* True when these 8 bytes (borrowed) are what a side of this role sends. */
 bool ftsi_hello_is(enum ftsi_role role, const uint8_t *bytes);
 

@@ -105,8 +105,7 @@ static void check_seen(struct seen *seen, size_t first, const char *prefix)
 
 struct fixture {
 	struct fake_log log;
-	struct fake_node nodes[2];
-	struct fake_node *list[2];
+	struct fake_node nodes[FAKE_NODE_COUNT];
 	struct seen *seen;
 	struct fts_subscription *subscription;
 	char endpoints[64];
@@ -119,7 +118,6 @@ static int set_up(void **state)
 	fake_log_init(&fixture->log);
 	for (size_t i = 0; i < 2; i++) {
 		fake_node_start(&fixture->nodes[i], &fixture->log, harness_ports_reserve(), NULL, 0);
-		fixture->list[i] = &fixture->nodes[i];
 	}
 	(void)snprintf(fixture->endpoints, sizeof fixture->endpoints, "127.0.0.1:%u,127.0.0.1:%u",
 		       (unsigned)fixture->nodes[0].port, (unsigned)fixture->nodes[1].port);
@@ -152,7 +150,7 @@ static void subscribe(struct fixture *fixture, const char *topic, uint64_t from_
 		fail_msg("%s", error.detail);
 }
 
-/* Entries first..last of 1 to 3 events each, of all topics; every drop_every-th entry is published by nobody. */
+/* Entries first..last of 1 to 3 events each, of all topics; every drop_every-th entry is dropped on the way. */
 static void publish_entries(struct fixture *fixture, uint64_t first, uint64_t last, uint64_t drop_every)
 {
 	static const char *const topics[] = {TOPIC_A, TOPIC_A, TOPIC_B, TOPIC_OTHER, TOPIC_A};
@@ -160,7 +158,7 @@ static void publish_entries(struct fixture *fixture, uint64_t first, uint64_t la
 	for (uint64_t index = first; index <= last; index++)
 		for (uint32_t ordinal = 0; ordinal < 1 + index % 3; ordinal++) {
 			bool dropped = drop_every && index % drop_every == 0;
-			fake_publish(&fixture->log, fixture->list, dropped ? 0 : 2, index, ordinal,
+			fake_publish(&fixture->log, fixture->nodes, dropped, index, ordinal,
 				     topics[(index + ordinal) % 5]);
 		}
 }
@@ -229,8 +227,8 @@ static void a_lost_last_event_comes(void **state)
 	struct fixture *fixture = *state;
 
 	subscribe(fixture, NULL, 0);
-	fake_publish(&fixture->log, fixture->list, 2, 1, 0, TOPIC_A);
-	fake_publish(&fixture->log, NULL, 0, 2, 0, TOPIC_A);
+	fake_publish(&fixture->log, fixture->nodes, false, 1, 0, TOPIC_A);
+	fake_publish(&fixture->log, fixture->nodes, true, 2, 0, TOPIC_A);
 	wait_seen(fixture->seen, 2);
 	check_seen(fixture->seen, 0, "");
 }
@@ -242,8 +240,8 @@ static void an_entry_is_cut(void **state)
 
 	subscribe(fixture, NULL, 0);
 	for (uint32_t ordinal = 0; ordinal < 400; ordinal++)
-		fake_publish(&fixture->log, fixture->list, ordinal > 100 && ordinal < 300 ? 0 : 2, 9, ordinal, TOPIC_A);
-	fake_publish(&fixture->log, fixture->list, 2, 10, 0, TOPIC_A);
+		fake_publish(&fixture->log, fixture->nodes, ordinal > 100 && ordinal < 300, 9, ordinal, TOPIC_A);
+	fake_publish(&fixture->log, fixture->nodes, false, 10, 0, TOPIC_A);
 	wait_seen(fixture->seen, 401);
 	check_seen(fixture->seen, 0, "");
 }
@@ -299,7 +297,7 @@ static void loss_without_an_event(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fake_publish(&fixture->log, NULL, 0, 1, 0, TOPIC_A);
+	fake_publish(&fixture->log, fixture->nodes, true, 1, 0, TOPIC_A);
 	fake_log_forget_before(&fixture->log, 50);
 	subscribe(fixture, NULL, 10);
 	wait_seen(fixture->seen, 0);
@@ -389,7 +387,7 @@ static uint64_t wait_for_first(struct fixture *fixture, nng_socket socket)
 
 	assert_int_equal(nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, 20), 0);
 	do
-		fake_publish(&fixture->log, fixture->list, 1, index++, 0, TOPIC_A);
+		fake_publish(&fixture->log, fixture->nodes, false, index++, 0, TOPIC_A);
 	while (nng_recvmsg(socket, &message, 0) != 0 && index < 1000);
 	nng_msg_free(message);
 	while (nng_recvmsg(socket, &message, 0) == 0)
@@ -398,10 +396,10 @@ static uint64_t wait_for_first(struct fixture *fixture, nng_socket socket)
 	return index;
 }
 
-/* A burst of 300,000 events: in messages of up to 32, none lost on the way to a subscriber that reads. */
+/* A burst: in messages of up to 32, and none is lost as long as nng can hold what the subscriber has not read. */
 static void a_burst_to_a_stock_subscriber(void **state)
 {
-	enum { COUNT = 300000 };
+	enum { COUNT = 100000 };
 	struct fixture *fixture = *state;
 
 	fake_node_stop(&fixture->nodes[0]);
@@ -411,7 +409,7 @@ static void a_burst_to_a_stock_subscriber(void **state)
 	size_t batches = 0;
 
 	for (uint64_t i = 0; i < COUNT; i++)
-		fake_publish(&fixture->log, fixture->list, 1, index + i, 0, TOPIC_A);
+		fake_publish(&fixture->log, fixture->nodes, false, index + i, 0, TOPIC_A);
 	while (previous < index + COUNT - 1) {
 		Fts__Rpc__V1__EventBatch *batch = receive_batch(socket, TOPIC_A);
 		assert_in_range(batch->n_events, 1, 32);
@@ -421,7 +419,7 @@ static void a_burst_to_a_stock_subscriber(void **state)
 		batches++;
 		fts__rpc__v1__event_batch__free_unpacked(batch, NULL);
 	}
-	assert_true(batches >= COUNT / 32 && batches < COUNT);
+	assert_in_range(batches, COUNT / 32, COUNT / 2);
 	assert_int_equal(gaps, 0);
 	nng_close(socket);
 }
@@ -442,7 +440,7 @@ static void refuses_what_it_cannot_send(void **state)
 	name[sizeof name - 1] = 0;
 	assert_int_equal(fts_publisher_publish(publisher, 1, 0, name, (struct fts_bytes){large, 1}),
 			 FTS_INVALID_ARGUMENT);
-	for (int i = 0; i < FTS_PUBLISHER_TOPIC_MAX; i++) {
+	for (int i = 1; i < FTS_PUBLISHER_TOPIC_MAX; i++) { /* TOPIC_A is one, too */
 		(void)snprintf(name, sizeof name, "topic.%d", i);
 		assert_int_equal(fts_publisher_publish(publisher, 1, 0, name, (struct fts_bytes){large, 1}), FTS_OK);
 	}

@@ -131,16 +131,16 @@ void fake_node_stop(struct fake_node *node)
 	node->server = NULL;
 }
 
-void fake_publish(struct fake_log *log, struct fake_node *const *nodes, size_t node_count, uint64_t index,
-		  uint32_t ordinal, const char *topic)
+void fake_publish(struct fake_log *log, struct fake_node *nodes, bool dropped, uint64_t index, uint32_t ordinal,
+		  const char *topic)
 {
 	pthread_mutex_lock(&log->lock);
 	FTS_ASSERT(log->event_count < FAKE_EVENT_MAX);
 	uint64_t value = log->event_count;
 	log->events[log->event_count++] = (struct fake_event){index, ordinal, topic, value};
 	pthread_mutex_unlock(&log->lock);
-	for (size_t i = 0; i < node_count; i++)
-		if (nodes[i]->publisher)
-			(void)fts_publisher_publish(nodes[i]->publisher, index, ordinal, topic,
-						    (struct fts_bytes){(const uint8_t *)&value, sizeof value});
+	/* A payload above the limit is dropped as one that finds the queue full. */
+	struct fts_bytes payload = {(const uint8_t *)&value, dropped ? FTS_EVENT_PAYLOAD_MAX_BYTES + 1 : sizeof value};
+	for (size_t i = 0; i < FAKE_NODE_COUNT; i++)
+		if (nodes[i].publisher) (void)fts_publisher_publish(nodes[i].publisher, index, ordinal, topic, payload);
 }

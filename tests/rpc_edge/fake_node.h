@@ -8,6 +8,7 @@
 #include "rpc/publisher.h"
 
 #define FAKE_EVENT_MAX 400000
+#define FAKE_NODE_COUNT 2
 
 struct fake_event {
 	uint64_t index;
@@ -43,8 +44,8 @@ void fake_node_start(struct fake_node *node, struct fake_log *log, uint16_t port
 		     size_t queue_max_bytes);
 void fake_node_stop(struct fake_node *node); /* any number of times */
 
-/* Append an event to the log; each of node_count nodes (borrowed; none: lost on the way to everybody) publishes it. */
-void fake_publish(struct fake_log *log, struct fake_node *const *nodes, size_t node_count, uint64_t index,
-		  uint32_t ordinal, const char *topic);
+/* Append an event to the log; both nodes (borrowed) publish it, or drop it on the way. */
+void fake_publish(struct fake_log *log, struct fake_node *nodes, bool dropped, uint64_t index, uint32_t ordinal,
+		  const char *topic);
 
 #endif
