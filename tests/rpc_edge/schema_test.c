@@ -282,7 +282,7 @@ static enum fts_status build_chain(size_t count)
 	Fts__Rpc__V1__FieldSchema *fields = calloc(count, sizeof *fields);
 	Fts__Rpc__V1__MessageSchema **list = calloc(count, sizeof *list);
 	Fts__Rpc__V1__FieldSchema **field_list = calloc(count, sizeof *field_list);
-	char(*names)[16] = calloc(count, sizeof *names);
+	char(*names)[32] = calloc(count, sizeof *names);
 	Fts__Rpc__V1__DescribeResponse response = FTS__RPC__V1__DESCRIBE_RESPONSE__INIT;
 	struct fts_schema *schema = NULL;
 
