@@ -120,11 +120,13 @@ static nng_stream *dial_families(struct ftsi_inbox *inbox, const struct ftsi_end
 	nng_stream *stream = NULL;
 	int error = 0;
 
-	for (int family = endpoint->ipv6 ? 6 : 4; family <= 6 && !stream; family += 2) {
+	bool literal = strspn(endpoint->host, "0123456789.") == strlen(endpoint->host);
+	int last = literal ? 4 : 6;
+	for (int family = endpoint->ipv6 ? 6 : 4; family <= last && !stream && port <= UINT16_MAX; family += 2) {
 		uint32_t left_ms = fts_clock_left_ms(fts_clock_monotonic_ns(), deadline_ns);
 		(void)snprintf(url, sizeof url, endpoint->ipv6 ? "%s%d://[%s]:%u" : "%s%d://%s:%u", scheme, family,
 			       endpoint->host, (unsigned)port);
-		stream = port <= UINT16_MAX ? dial(inbox, url, left_ms ? left_ms : 1, &error) : NULL;
+		stream = dial(inbox, url, left_ms ? left_ms : 1, &error);
 	}
 	if (!stream)
 		(void)fts_error_set(out_error, FTS_UNAVAILABLE, "no events from %s (its port + %d): %s", endpoint->text,

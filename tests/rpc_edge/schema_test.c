@@ -324,8 +324,8 @@ static void printed(void **state)
 {
 	(void)state;
 	static const char *const parts[] = {
-	    "// Two lines\n// of words.\nservice edge.v1.Edge {\n  // Gives back what it got.\n"
-	    "  rpc Echo(edge.v1.All) returns (edge.v1.All) {\n    option (fts.rpc.v1.mutates) = true;\n",
+	    "// Two lines\n// of words.\nservice edge.v1.Edge {\n  // Gives back what it got.\n",
+	    "\n  rpc Echo(edge.v1.All) returns (edge.v1.All) {\n    option (fts.rpc.v1.mutates) = true;\n",
 	    "    option (fts.rpc.v1.role) = \"operator\";\n",
 	    "message edge.v1.All {\n  int32 an_int32 = 1;\n",
 	    "  repeated edge.v1.Leaf leaves = 21;\n",

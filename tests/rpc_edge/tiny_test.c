@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,8 @@ struct fixture {
 	struct fts_server *server;
 	uint16_t port;
 	struct fts_tiny tiny;
-	struct fts_call *held; /* of Check, which is never answered in time */
-	uint64_t client_id, sequence, trace_id;
+	_Atomic(struct fts_call *) held; /* of Check, which is never answered in time */
+	atomic_uint_fast64_t client_id, sequence, trace_id;
 	uint8_t buffer[64 * 1024];
 };
 
@@ -73,7 +74,8 @@ static int tear_down(void **state)
 	struct fixture *fixture = *state;
 
 	fts_tiny_close(&fixture->tiny);
-	if (fixture->held) fts_call_fail(fixture->held, FTS_CANCELLED, "the test is over");
+	struct fts_call *held = atomic_load(&fixture->held);
+	if (held) fts_call_fail(held, FTS_CANCELLED, "the test is over");
 	fts_server_destroy(fixture->server);
 	free(fixture);
 	return 0;
