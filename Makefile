@@ -24,6 +24,7 @@ run: all
 test: all
 	@tests/run
 
+asan tsan: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/leaks.supp:print_suppressions=0
 asan tsan: dependencies
 	@cmake --preset $@ > /dev/null && cmake --build --preset $@ -j $(JOBS) && ctest --test-dir build-$@ -j $(JOBS) --output-on-failure
 
