@@ -22,7 +22,7 @@ struct ftsi_event_log {
 	uint32_t first, record_count;
 	uint32_t event_count;
 	uint64_t size_bytes;
-	atomic_uint_fast64_t oldest_index;
+	atomic_uint_fast64_t oldest_index, gone_before;
 	uint8_t *record; /* where the next one is built: grows, is kept */
 	size_t record_capacity_bytes;
 	struct kept ring[RING_SIZE]; /* untouched ones are not resident */
@@ -50,6 +50,11 @@ uint64_t ftsi_event_log_oldest(const struct ftsi_event_log *log)
 	return atomic_load_explicit(&log->oldest_index, memory_order_acquire);
 }
 
+uint64_t ftsi_event_log_gone_before(const struct ftsi_event_log *log)
+{
+	return atomic_load_explicit(&log->gone_before, memory_order_acquire);
+}
+
 static struct fts_bytes record_key(struct fts_key *key, uint64_t index)
 {
 	fts_key_begin(key, FTSI_TABLE_EVENT);
@@ -69,7 +74,11 @@ static void push(struct ftsi_event_log *log, const struct kept *kept)
 static void tell_oldest(struct ftsi_event_log *log)
 {
 	uint64_t index = log->record_count == 0 ? 0 : log->ring[log->first].index;
+	/* Nothing goes below the limits, and what went is not remembered over a restart: a log less than half full has
+	 * lost nothing, of a fuller one it is not known. */
+	bool may_have_dropped = log->event_count > FTSI_EVENT_MAX / 2 || log->size_bytes > FTSI_EVENT_BYTES_MAX / 2;
 	atomic_store_explicit(&log->oldest_index, index, memory_order_release);
+	atomic_store_explicit(&log->gone_before, may_have_dropped ? index : 0, memory_order_release);
 }
 
 /* ---- Keeping ---- */

@@ -44,6 +44,8 @@ uint32_t ftsi_event_log_count(const struct ftsi_event_log *log);
 /* The index of the oldest event kept, 0: none: where a scan may begin without walking over what was deleted.
  * Thread: any. */
 uint64_t ftsi_event_log_oldest(const struct ftsi_event_log *log);
+/* Events before this index may be gone; 0: all that ever were are kept. Thread: any. */
+uint64_t ftsi_event_log_gone_before(const struct ftsi_event_log *log);
 
 /* Scan the records of view from index on. Returned (fts_cursor_close). Thread: any. */
 FTS_MUST_USE enum fts_status ftsi_event_scan(struct fts_txn *view, uint64_t index, struct fts_cursor **out_cursor);

@@ -94,7 +94,7 @@ static enum fts_status replay_read(struct fts_read *read, const ProtobufCMessage
 	enum fts_status status;
 	if (from == 0) {
 		/* Asked where the log stands now: everything up to here is the past for who begins to listen. */
-		replay.response->oldest_index = oldest;
+		replay.response->oldest_index = ftsi_event_log_gone_before(replica->events);
 		replay.response->next_index = atomic_load(&replica->applied_index) + 1;
 		replay.response->end = true;
 		return FTS_OK;
@@ -108,7 +108,7 @@ static enum fts_status replay_read(struct fts_read *read, const ProtobufCMessage
 		from = oldest;
 		ordinal = 0;
 	}
-	replay.response->oldest_index = oldest;
+	replay.response->oldest_index = ftsi_event_log_gone_before(replica->events);
 	replay.response->next_index = from;
 	replay.response->next_ordinal = ordinal;
 	status = ftsi_event_scan(read->view, from, &cursor);

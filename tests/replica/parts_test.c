@@ -257,10 +257,12 @@ static void events_are_bounded(void **state)
 	}
 	assert_int_equal(ftsi_event_log_count(log), FTSI_EVENT_MAX);
 	assert_int_equal(ftsi_event_log_oldest(log), ENTRIES - FTSI_EVENT_MAX / PER_ENTRY + 1);
+	assert_int_equal(ftsi_event_log_gone_before(log), ftsi_event_log_oldest(log));
 	assert_int_equal(fts_store_view(fixture->store, &txn), FTS_OK);
 	assert_int_equal(ftsi_event_log_load(loaded, txn), FTS_OK);
 	assert_int_equal(ftsi_event_log_count(loaded), FTSI_EVENT_MAX);
 	assert_int_equal(ftsi_event_log_oldest(loaded), ftsi_event_log_oldest(log));
+	assert_int_equal(ftsi_event_log_gone_before(loaded), ftsi_event_log_gone_before(log));
 	assert_int_equal(ftsi_event_scan(txn, 0, &cursor), FTS_OK);
 	while (fts_cursor_next(cursor, &key, &value)) {
 		struct ftsi_event_walk walk;

@@ -116,6 +116,7 @@ static void events_are_replayed(void **state)
 	assert_int_equal(now->n_events, 0);
 	assert_true(now->end);
 	assert_true(now->next_index > COUNT);
+	assert_int_equal(now->oldest_index, 0); /* nothing is gone */
 	fts__rpc__v1__replay_response__free_unpacked(now, NULL);
 	request.from_index = 1;
 	while (!end) {
