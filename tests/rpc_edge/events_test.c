@@ -16,6 +16,7 @@
 #include <fts/rpc/v1/events.pb-c.h>
 
 #include "base/clock.h"
+#include "tests/harness/directory.h"
 #include "tests/harness/ports.h"
 #include "tests/rpc_edge/fake_node.h"
 
@@ -348,6 +349,47 @@ static void refused(void **state)
 	assert_true(strlen(error.detail) > 0);
 }
 
+/* Both ends show certificates of one CA; who shows none, or speaks plainly, hears nothing. */
+static void over_tls(void **state)
+{
+	static const char script[] =
+	    "set -e; cd %s; exec >log 2>&1; umask 077; printf subjectAltName=DNS:localhost >ext\n"
+	    "openssl ecparam -name prime256v1 -genkey -noout -out ca.key\n"
+	    "openssl req -x509 -new -key ca.key -subj /CN=ca -days 2 -out ca.pem\n"
+	    "openssl ecparam -name prime256v1 -genkey -noout -out node.key\n"
+	    "openssl req -new -key node.key -subj /CN=node -out node.csr\n"
+	    "openssl x509 -req -in node.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out "
+	    "node.pem\n";
+	struct fixture *fixture = *state;
+	char directory[HARNESS_PATH_MAX], command[sizeof script + HARNESS_PATH_MAX];
+	char ca[HARNESS_PATH_MAX + 16], cert[HARNESS_PATH_MAX + 16], key[HARNESS_PATH_MAX + 16];
+
+	harness_directory_make(directory);
+	(void)snprintf(command, sizeof command, script, directory);
+	assert_int_equal(system(command), 0);
+	(void)snprintf(ca, sizeof ca, "%s/ca.pem", directory);
+	(void)snprintf(cert, sizeof cert, "%s/node.pem", directory);
+	(void)snprintf(key, sizeof key, "%s/node.key", directory);
+	struct fts_tls tls = {ca, cert, key};
+	struct fts_subscribe_options options = {.endpoints = fixture->endpoints, .tls = tls};
+	(void)snprintf(fixture->endpoints, sizeof fixture->endpoints, "localhost:%u", (unsigned)fixture->nodes[0].port);
+	struct fts_error error = {.detail = ""};
+	fake_node_stop(&fixture->nodes[0]);
+	fake_node_stop(&fixture->nodes[1]);
+	fake_node_start(&fixture->nodes[0], &fixture->log, fixture->nodes[0].port, &tls, 0);
+	if (fts_subscribe(&options, PATIENCE_S * 1000, on_event, fixture->seen, &fixture->subscription, &error) !=
+	    FTS_OK)
+		fail_msg("%s", error.detail);
+	publish_entries(fixture, 1, 2000, 7);
+	wait_seen(fixture->seen, fixture->log.event_count);
+	check_seen(fixture->seen, 0, "");
+	struct fts_subscription *plain = NULL;
+	options.tls = (struct fts_tls){.ca_file = NULL};
+	assert_int_equal(fts_subscribe(&options, 500, on_event, fixture->seen, &plain, &error), FTS_UNAVAILABLE);
+	options.tls.ca_file = ca;
+	assert_int_equal(fts_subscribe(&options, 500, on_event, fixture->seen, &plain, &error), FTS_UNAVAILABLE);
+}
+
 /* ---- The publisher alone, against nng's own SUB ---- */
 
 static nng_socket stock_subscriber(const struct fake_node *node, const char *topic)
@@ -474,6 +516,7 @@ int main(void)
 	    CASE(a_full_queue_shows),
 	    CASE(the_callback_ends_it),
 	    CASE(refused),
+	    CASE(over_tls),
 	    CASE(a_burst_to_a_stock_subscriber),
 	    CASE(refuses_what_it_cannot_send),
 	};
