@@ -12,8 +12,8 @@
 
 #include <fts/events.h>
 
-#define FTS_PUBLISHER_TOPIC_MAX 256       /* different topics */
-#define FTS_PUBLISHER_TOPIC_MAX_BYTES 128 /* of one topic's name */
+#define FTS_PUBLISHER_TOPIC_MAX 256              /* different topics */
+#define FTS_PUBLISHER_TOPIC_MAX_BYTES 128        /* of one topic's name */
 #define FTS_EVENT_PAYLOAD_MAX_BYTES (64u * 1024) /* larger ones come by Replay alone */
 
 struct fts_publisher;
