@@ -80,7 +80,11 @@ static void repeats_are_counted(void **state)
 	(void)state;
 	static struct capture capture;
 	capture_begin(&capture);
+	/* The burst has to lie within one second: it begins with one. */
 	uint64_t begin_ns = fts_clock_monotonic_ns();
+	while (fts_clock_monotonic_ns() / 1000000000u == begin_ns / 1000000000u)
+		usleep(1000);
+	begin_ns = fts_clock_monotonic_ns();
 	for (int i = 0; i < 100; i++)
 		FTS_LOG_INFO("test.repeat", "i=%d", i);
 	bool one_second = fts_clock_monotonic_ns() / 1000000000u == begin_ns / 1000000000u;
@@ -88,7 +92,7 @@ static void repeats_are_counted(void **state)
 		usleep(1000);
 	FTS_LOG_INFO("test.after", "a=%d", 1);
 	capture_end(&capture);
-	if (!one_second) skip();
+	assert_true(one_second);
 	assert_int_equal(line_count(capture.text), 20 + 2);
 	assert_non_null(strstr(capture.text, "event=test.repeat suppressed=80\n"));
 }

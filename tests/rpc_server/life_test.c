@@ -148,10 +148,12 @@ static void connections_are_limited(void **state)
 		caller_expect_echo(fds[i], "in");
 	close(fds[0]);
 	struct ftsi_server_statistics statistics;
-	do {
+	ftsi_server_statistics(echo.server, &statistics);
+	for (int i = 0; i < CALLER_PATIENCE_MS && statistics.connections > 2; i++) {
 		usleep(1000);
 		ftsi_server_statistics(echo.server, &statistics);
-	} while (statistics.connections > 2);
+	}
+	assert_int_equal(statistics.connections, 2);
 	fds[0] = caller_open(echo.port);
 	caller_expect_echo(fds[0], "room again");
 	for (size_t i = 0; i < 3; i++)

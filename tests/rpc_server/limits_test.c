@@ -252,11 +252,12 @@ static void worker_queue_is_limited(void **state)
 	struct caller_call call = {.method_id = echo_method_id(ECHO_BLOCKING), .timeout_ms = 60000};
 	for (call.id = 1; call.id <= 4096; call.id++)
 		assert_true(caller_send(fd, &call));
-	struct fts_server_work work;
-	do {
+	struct fts_server_work work = {.open_count = 0};
+	for (int i = 0; i < CALLER_PATIENCE_MS && work.open_count < 4096; i++) {
 		usleep(1000);
 		fts_server_work(echo.server, &work);
-	} while (work.open_count < 4096);
+	}
+	assert_int_equal(work.open_count, 4096);
 	echo_wait_blocked(&echo, 4);
 	struct caller_reply reply = {.header = {.code = 0}};
 	for (call.id = 1; call.id <= 5; call.id++)
