@@ -40,7 +40,17 @@ struct chain {
 static void on_done(void *ctx, enum fts_status status, const Fts__Lottery__V1__StoreBatchResponse *response,
                     const struct fts_error *error);
 
-static void chain_next(struct chain *chain)
+static void on_read(void *ctx, enum fts_status status, const Fts__Lottery__V1__StatusResponse *response,
+                    const struct fts_error *error);
+
+static enum fts_status start_read(struct chain *chain)
+{
+	Fts__Lottery__V1__StatusRequest request = FTS__LOTTERY__V1__STATUS_REQUEST__INIT;
+	request.draw = (char *)chain->agency->draw;
+	return fts_lottery_status_start(chain->agency->channel, &request, NULL, on_read, chain, NULL);
+}
+
+static enum fts_status start_batch(struct chain *chain)
 {
 	struct agency *agency = chain->agency;
 	Fts__Lottery__V1__StoreBatchRequest request = FTS__LOTTERY__V1__STORE_BATCH_REQUEST__INIT;
@@ -50,26 +60,45 @@ static void chain_next(struct chain *chain)
 	request.bets = chain->rows;
 	for (uint32_t row = 0; row < agency->options->batch; row++)
 		chain->bets[row].number = (uint32_t)(chain->seed++ * 7919 % 10000);
+	return fts_lottery_store_batch_start(agency->channel, &request, NULL, on_done, chain, NULL);
+}
+
+static void chain_next(struct chain *chain)
+{
+	struct agency *agency = chain->agency;
 	chain->sent_ns = measure_now_ns();
 	if (chain->sent_ns < agency->end_ns &&
-	    fts_lottery_store_batch_start(agency->channel, &request, NULL, on_done, chain, NULL) == FTS_OK)
+	    (agency->options->reads ? start_read(chain) : start_batch(chain)) == FTS_OK)
 		return;
 	atomic_fetch_sub(&agency->running, 1);
+}
+
+static void chain_done(struct chain *chain, bool ok)
+{
+	struct agency *agency = chain->agency;
+	pthread_mutex_lock(&agency->lock);
+	if (ok)
+		measure_add(&agency->measure, measure_now_ns() - chain->sent_ns);
+	else
+		agency->measure.error_count++;
+	pthread_mutex_unlock(&agency->lock);
+	chain_next(chain);
+}
+
+static void on_read(void *ctx, enum fts_status status, const Fts__Lottery__V1__StatusResponse *response,
+                    const struct fts_error *error)
+{
+	(void)response;
+	(void)error;
+	chain_done(ctx, status == FTS_OK);
 }
 
 static void on_done(void *ctx, enum fts_status status, const Fts__Lottery__V1__StoreBatchResponse *response,
                     const struct fts_error *error)
 {
 	struct chain *chain = ctx;
-	struct agency *agency = chain->agency;
 	(void)error;
-	pthread_mutex_lock(&agency->lock);
-	if (status == FTS_OK && response->stored == agency->options->batch)
-		measure_add(&agency->measure, measure_now_ns() - chain->sent_ns);
-	else
-		agency->measure.error_count++;
-	pthread_mutex_unlock(&agency->lock);
-	chain_next(chain);
+	chain_done(chain, status == FTS_OK && response->stored == chain->agency->options->batch);
 }
 
 static bool chain_init(struct chain *chain, struct agency *agency, uint64_t seed)
@@ -177,7 +206,7 @@ static bool run(const struct bench_options *options, const char *endpoint, struc
 		measure_merge(out_measure, &agencies[i].measure);
 		if (ok) close_agency(&agencies[i]);
 	}
-	for (int twice = 0; ok && twice < 2; twice++) ask_winners(&agencies[0]);
+	for (int twice = 0; ok && !options->reads && twice < 2; twice++) ask_winners(&agencies[0]);
 	for (uint32_t i = 0; agencies != NULL && i < options->clients; i++) fts_channel_close(agencies[i].channel);
 	for (uint32_t i = 0; chains != NULL && i < options->outstanding; i++) chain_fini(&chains[i]);
 	free(chains);
@@ -195,7 +224,7 @@ int bench_lottery(const struct bench_options *options)
 	bool ok = run(options, endpoint, &measure);
 	double cpu_s = measure_cpu_s(node.pid) - cpu_before_s;
 	bench_node_stop(&node);
-	measure.op_count *= options->batch; /* bets */
+	if (!options->reads) measure.op_count *= options->batch; /* bets */
 	if (ok) measure_print(&measure, "fts", options->seconds, cpu_s, options->json);
 	return ok && measure.error_count == 0 ? 0 : 1;
 }

@@ -13,6 +13,7 @@ static const char help[] =
     "  --outstanding N   calls in flight, over all connections (default: 64)\n"
     "  --seconds S       how long (default: 5)\n"
     "  --batch N         lottery: bets a call (default: 100)\n"
+    "  --reads           lottery: ask for the draw's status, linearizably, instead of storing bets\n"
     "  --endpoints H:P   measure this server instead of starting one\n"
     "  --tls-dir DIR     rpc: mutual TLS with DIR/ca.pem, DIR/cert.pem, DIR/key.pem\n"
     "  --json            one JSON object instead of a line for people\n\n"
@@ -36,7 +37,7 @@ void bench_options_parse(struct bench_options *options, int argc, char **argv, i
 	    {"clients", required_argument, NULL, 'c'}, {"outstanding", required_argument, NULL, 'o'},
 	    {"seconds", required_argument, NULL, 's'}, {"batch", required_argument, NULL, 'b'},
 	    {"endpoints", required_argument, NULL, 'e'}, {"tls-dir", required_argument, NULL, 't'},
-	    {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	    {"reads", no_argument, NULL, 'r'}, {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	optind = first;
 	for (int flag; (flag = getopt_long(argc, argv, "", flags, NULL)) != -1;) {
 		switch (flag) {
@@ -46,6 +47,7 @@ void bench_options_parse(struct bench_options *options, int argc, char **argv, i
 		case 'b': options->batch = parse_count("batch", optarg, 4096); break;
 		case 'e': options->endpoints = optarg; break;
 		case 't': options->tls_dir = optarg; break;
+		case 'r': options->reads = true; break;
 		case 'j': options->json = true; break;
 		case 'h': fputs(help, stdout); exit(0);
 		default: fputs("fts-bench: see fts-bench --help\n", stderr); exit(2);

@@ -14,6 +14,7 @@ struct bench_options {
 	uint32_t outstanding; /* calls in flight, all clients together */
 	uint32_t seconds;
 	uint32_t batch;       /* bets a batch */
+	bool reads;           /* linearizable reads instead of changes */
 	bool json;
 	const char *endpoints;   /* NULL: start a server of its own */
 	const char *tls_dir;     /* holds ca.pem, cert.pem, key.pem; NULL: no TLS */
