@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -70,9 +71,25 @@ const char *harness_source_root(void)
 	return FTS_HARNESS_SOURCE;
 }
 
+/* What the test has, and more: an array of borrowed texts (free()). */
+static char **environment_with(const char *const *more)
+{
+	size_t own_count = 0, more_count = 0;
+	while (environ[own_count] != NULL)
+		own_count++;
+	while (more != NULL && more[more_count] != NULL)
+		more_count++;
+	char **all = calloc(own_count + more_count + 1, sizeof(*all));
+	if (all == NULL) abort();
+	for (size_t i = 0; i < more_count; i++) /* first: the first of a name counts */
+		all[i] = (char *)(uintptr_t)more[i];
+	memcpy(all + more_count, environ, own_count * sizeof(*all));
+	return all;
+}
+
 /* Between fork and exec: async-signal-safe calls only. */
 _Noreturn static void child_run(const struct harness_process *process, const char *program, char *const *argv,
-				pid_t parent)
+				char *const *environment, int network_fd, pid_t parent)
 {
 	int out_fd = open(process->out_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	int err_fd = open(process->err_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -82,12 +99,20 @@ _Noreturn static void child_run(const struct harness_process *process, const cha
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent) _exit(126);
 	close(in_fd), close(out_fd), close(err_fd);
-	execv(program, argv);
+	if (network_fd > 0 && setns(network_fd, CLONE_NEWNET) != 0) _exit(126);
+	execve(program, argv, environment);
 	_exit(127);
 }
 
 void harness_process_start(struct harness_process *process, const char *directory, const char *label,
 			   const char *const *argv)
+{
+	static const struct harness_place here;
+	harness_process_start_in(process, directory, label, argv, &here);
+}
+
+void harness_process_start_in(struct harness_process *process, const char *directory, const char *label,
+			      const char *const *argv, const struct harness_place *place)
 {
 	char program[HARNESS_PATH_MAX];
 	if (!children.armed) {
@@ -100,8 +125,11 @@ void harness_process_start(struct harness_process *process, const char *director
 	if (snprintf(process->out_path, HARNESS_PATH_MAX, "%s/%s.out", directory, label) >= HARNESS_PATH_MAX ||
 	    snprintf(process->err_path, HARNESS_PATH_MAX, "%s/%s.err", directory, label) >= HARNESS_PATH_MAX)
 		fail_msg("path too long: %s/%s", directory, label);
+	char **environment = environment_with(place->environment);
 	pid_t parent = getpid(), pid = fork();
-	if (pid == 0) child_run(process, program, (char *const *)(uintptr_t)argv, parent);
+	if (pid == 0)
+		child_run(process, program, (char *const *)(uintptr_t)argv, environment, place->network_fd, parent);
+	free(environment);
 	if (pid < 0) fail_msg("can't fork: %s", strerror(errno));
 	process->pid = pid;
 	child_note(pid);

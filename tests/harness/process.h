@@ -30,6 +30,13 @@ const char *harness_source_root(void);
  * .err, appended. Fails the test when it can't be started. */
 void harness_process_start(struct harness_process *process, const char *directory, const char *label,
 			   const char *const *argv);
+/* Where a process runs, when not where the test does. Everything borrowed for the call. */
+struct harness_place {
+	int network_fd;                 /* of a network namespace; 0: the test's own */
+	const char *const *environment; /* "NAME=VALUE" each, beside what the test has; NULL-ended; NULL: none */
+};
+void harness_process_start_in(struct harness_process *process, const char *directory, const char *label,
+			      const char *const *argv, const struct harness_place *place);
 void harness_process_signal(const struct harness_process *process, int number);
 /* True once it has ended within timeout_ms (exit_code is set then). */
 bool harness_process_wait(struct harness_process *process, uint32_t timeout_ms);
