@@ -5,16 +5,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "lottery/service.h"
 #include "rpc/publisher.h"
 #include "rpc/survey.h"
 #include "server/cluster.h"
+#include "server/extra.h"
 #include "server/health.h"
 #include "server/lottery_text.h"
 
 #define GATEWAY_DRAIN_MS 10000
 #define REPLY_DRAIN_MS 5000
+#define MACHINE_MAX (16 + FTSI_EXTRA_MACHINE_MAX)
 
 struct ftsi_node {
 	const struct ftsi_settings *settings;
@@ -32,6 +35,8 @@ struct ftsi_node {
 	struct ftsi_health health;
 	struct ftsi_cluster cluster;
 	int fatal_fd;
+	const struct fts_machine *machines[MACHINE_MAX]; /* all services' */
+	size_t machine_count;
 };
 
 /* ---- What the replica tells: its threads ---- */
@@ -98,6 +103,13 @@ static enum fts_status start_publisher(struct ftsi_node *node, struct fts_error 
 	return fts_publisher_create(&options, &node->publisher, out_error);
 }
 
+static void add_machines(struct ftsi_node *node, const struct fts_machine *const *machines, size_t count)
+{
+	FTS_ASSERT(node->machine_count + count <= MACHINE_MAX);
+	for (size_t i = 0; i < count; i++)
+		node->machines[node->machine_count++] = machines[i];
+}
+
 static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *out_error)
 {
 	struct fts_lottery_options lottery = {.data = node->settings->data, .node = node->settings->name};
@@ -110,8 +122,14 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 	    .on_event = on_event,
 	    .on_fatal = on_fatal,
 	    .ctx = node,
+	    .log_bytes_before_snapshot = ftsi_extra()->log_bytes_before_snapshot,
 	};
-	options.machines = fts_lottery_machines(node->lottery, &options.machine_count);
+	size_t count;
+	const struct fts_machine *const *machines = fts_lottery_machines(node->lottery, &count);
+	add_machines(node, machines, count);
+	add_machines(node, ftsi_extra()->machines, ftsi_extra()->machine_count);
+	options.machines = node->machines;
+	options.machine_count = node->machine_count;
 	status = fts_replica_start(&options, &node->replica, out_error);
 	if (status == FTS_OK) fts_lottery_attach(node->lottery, node->replica);
 	return status;
