@@ -8,7 +8,7 @@
 #include "base/assert.h"
 #include "fts/replica/v1/log.pb-c.h"
 #include "replica/bytes.h"
-#include "replica/checksum.h"
+#include "base/checksum.h"
 #include "store/key.h"
 
 enum { TABLE_META = 1, TABLE_ENTRY = 2, HARD_BYTES = 16, MARK_BYTES = 24, ENTRY_HEADER_BYTES = 17, IDENTITY_MAX = 512 };
@@ -97,7 +97,7 @@ static enum fts_status put_hard(struct fts_txn *txn, uint64_t term, uint64_t vot
 static uint64_t checksum_of(uint64_t index, const struct raft_entry *entry)
 {
 	uint64_t seed = index ^ (entry->term << 20) ^ ((uint64_t)entry->type << 60);
-	return ftsi_checksum((struct fts_bytes){entry->buf.base, entry->buf.len}, seed);
+	return fts_checksum((struct fts_bytes){entry->buf.base, entry->buf.len}, seed);
 }
 
 static enum fts_status put_entry(struct fts_txn *txn, uint64_t index, const struct raft_entry *entry)

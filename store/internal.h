@@ -3,6 +3,7 @@
 #define FTS_STORE_INTERNAL_H
 
 #include <rocksdb/c.h>
+#include <stdatomic.h>
 
 #include "store/store.h"
 
@@ -15,6 +16,8 @@ struct fts_store {
 	rocksdb_writeoptions_t *write_options;
 	rocksdb_writeoptions_t *sync_options; /* NULL without a write-ahead log */
 	char *dir;
+	atomic_uint holder_count;
+	atomic_bool discarded;
 };
 
 /* Translate RocksDB's message (owned: freed here) and log it once under event with dir. */

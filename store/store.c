@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/assert.h"
+#include "base/directory.h"
 #include "base/log.h"
 #include "store/fault.h"
 #include "store/internal.h"
@@ -42,11 +44,23 @@ static void set_table_options(struct fts_store *store, size_t cache_bytes)
 	rocksdb_options_set_block_based_table_factory(store->options, store->table_options);
 }
 
+/* Without a write-ahead log a close must leave what a crash at that moment would leave: a flush that nobody asked for
+ * would put into the tables what their owner did not want there. The C API has this option only as text. */
+static void flush_only_when_asked(rocksdb_options_t *options)
+{
+	rocksdb_options_t *base = rocksdb_options_create();
+	char *message = NULL;
+	rocksdb_get_options_from_string(base, "avoid_flush_during_shutdown=true", options, &message);
+	FTS_ASSERT(message == NULL); /* the text is ours */
+	rocksdb_options_destroy(base);
+}
+
 static void set_options(struct fts_store *store, const struct fts_store_options *options)
 {
 	size_t buffer = options->write_buffer_bytes == 0 ? DEFAULT_BUFFER_BYTES : options->write_buffer_bytes;
 	size_t cache = options->block_cache_bytes == 0 ? DEFAULT_BUFFER_BYTES : options->block_cache_bytes;
 	store->options = rocksdb_options_create();
+	if (!options->write_ahead_log) flush_only_when_asked(store->options);
 	rocksdb_options_set_create_if_missing(store->options, options->create_if_missing);
 	rocksdb_options_set_write_buffer_size(store->options, buffer);
 	rocksdb_options_set_max_write_buffer_number(store->options, WRITE_BUFFER_COUNT);
@@ -139,8 +153,10 @@ enum fts_status fts_store_open(const char *dir, const struct fts_store_options *
 		status = fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory to open %s", dir);
 		goto out;
 	}
+	atomic_init(&store->holder_count, 1);
 	set_options(store, options);
-	store->db = rocksdb_open(store->options, dir, &message);
+	store->db = options->read_only ? rocksdb_open_for_read_only(store->options, dir, 0, &message)
+				       : rocksdb_open(store->options, dir, &message);
 	if (message != NULL) {
 		status = explain_open(message, dir, out_error);
 		goto out;
@@ -148,13 +164,27 @@ enum fts_status fts_store_open(const char *dir, const struct fts_store_options *
 	*out_store = store;
 	return FTS_OK;
 out:
-	fts_store_close(store);
+	if (store != NULL) free_store(store);
 	return status;
 }
 
-void fts_store_close(struct fts_store *store)
+void fts_store_hold(struct fts_store *store)
 {
-	if (store == NULL) return;
+	(void)atomic_fetch_add_explicit(&store->holder_count, 1, memory_order_relaxed);
+}
+
+void fts_store_discard(struct fts_store *store)
+{
+	atomic_store(&store->discarded, true);
+}
+
+const char *fts_store_dir(const struct fts_store *store)
+{
+	return store->dir;
+}
+
+static void free_store(struct fts_store *store)
+{
 	if (store->db != NULL) rocksdb_close(store->db);
 	if (store->sync_options != NULL) rocksdb_writeoptions_destroy(store->sync_options);
 	if (store->write_options != NULL) rocksdb_writeoptions_destroy(store->write_options);
@@ -162,8 +192,17 @@ void fts_store_close(struct fts_store *store)
 	if (store->table_options != NULL) rocksdb_block_based_options_destroy(store->table_options);
 	if (store->cache != NULL) rocksdb_cache_destroy(store->cache);
 	if (store->options != NULL) rocksdb_options_destroy(store->options);
+	if (atomic_load(&store->discarded) && fts_directory_remove(store->dir) != 0)
+		FTS_LOG_WARN("store.remove_failed", "dir=%s errno=%d", store->dir, errno);
 	free(store->dir);
 	free(store);
+}
+
+void fts_store_close(struct fts_store *store)
+{
+	if (store == NULL) return;
+	/* Acquire and release: who closes sees everything that all others did with it. */
+	if (atomic_fetch_sub_explicit(&store->holder_count, 1, memory_order_acq_rel) == 1) free_store(store);
 }
 
 enum fts_status fts_store_flush(struct fts_store *store)

@@ -1,6 +1,9 @@
 /* Why this file exists: one thin layer over RocksDB: typed keys, batches with read-your-writes, snapshots to
  * read from, flush and checkpoint. The only folder that includes rocksdb.
  *
+ * A store is counted: who opened it holds it, each transaction, view and cursor holds it, and the last one closes it.
+ * So a store can be replaced while readers still look at it.
+ *
  * Invariants: a transaction commits whole or not at all; with `sync` it is on disk when commit returns; without
  * a write-ahead log a crash of process or machine brings back a prefix of the commits, never a part of one.
  * Damage is DATA_LOSS, a full disk RESOURCE_EXHAUSTED, everything else the engine says INTERNAL; its own words
@@ -20,6 +23,7 @@ struct fts_store_options {
 	size_t write_buffer_bytes; /* 0: 8 MiB */
 	size_t block_cache_bytes;  /* 0: 8 MiB */
 	bool create_if_missing;
+	bool read_only; /* nothing in dir is changed; several may open it so; without create_if_missing */
 };
 
 /* dir: borrowed. out_store: returned (fts_store_close). Errors: NOT_FOUND (missing, not to be created),
@@ -27,11 +31,19 @@ struct fts_store_options {
  * RESOURCE_EXHAUSTED (disk full). Thread: any. */
 FTS_MUST_USE enum fts_status fts_store_open(const char *dir, const struct fts_store_options *options,
 					    struct fts_store **out_store, struct fts_error *out_error);
-/* All transactions and cursors must be gone. NULL: no-op. */
+/* One more who holds store, to be given back with fts_store_close. Thread: any that holds it. */
+void fts_store_hold(struct fts_store *store);
+/* Give store back. It is closed when nobody holds it any more, neither a transaction nor a view: blocks then. Without a
+ * write-ahead log, what was not flushed is gone with it, as after a crash. NULL: no-op. Thread: any. */
 void fts_store_close(struct fts_store *store);
+/* Remove store's directory, with all that is in it, once it is closed: it was replaced. Thread: any that holds it. */
+void fts_store_discard(struct fts_store *store);
+/* The directory. Borrowed as long as store is held. */
+const char *fts_store_dir(const struct fts_store *store);
 /* Write all that was committed to tables on disk and sync them. Blocks; thread: any but the loop. */
 FTS_MUST_USE enum fts_status fts_store_flush(struct fts_store *store);
-/* A consistent copy of the flushed and unflushed state in dir (must not exist), by hard links. Thread: any. */
+/* A consistent copy of the flushed and unflushed state in dir (must not exist), by hard links. Blocks; thread: any but
+ * the loop. */
 FTS_MUST_USE enum fts_status fts_store_checkpoint(struct fts_store *store, const char *dir);
 /* Bytes on disk, roughly. */
 uint64_t fts_store_disk_bytes(struct fts_store *store);
@@ -71,6 +83,12 @@ void fts_txn_release(struct fts_txn *txn);
 
 /* Write the batch; *txn is consumed and NULL either way. sync: on disk before return (needs the write-ahead log). */
 FTS_MUST_USE enum fts_status fts_txn_commit(struct fts_txn **txn, bool sync);
+/* Tell watch of each write to this batch from now on, in order, also of those that are rolled back later.
+ * ctx: borrowed until the batch ends. watch must not touch the batch. */
+typedef void (*fts_txn_watch_fn)(void *ctx, struct fts_bytes key, struct fts_bytes head, struct fts_bytes tail,
+				 bool deleted);
+void fts_txn_watch(struct fts_txn *txn, fts_txn_watch_fn watch, void *ctx);
+
 /* Drop a batch or a view. NULL: no-op. */
 void fts_txn_abort(struct fts_txn *txn);
 

@@ -17,6 +17,7 @@ enum fts_status fts_txn_begin(struct fts_store *store, struct fts_txn **out_txn)
 		free(txn);
 		return FTS_RESOURCE_EXHAUSTED;
 	}
+	fts_store_hold(store);
 	txn->store = store;
 	txn->read_options = store->read_options;
 	*out_txn = txn;
@@ -27,6 +28,7 @@ enum fts_status fts_store_view(struct fts_store *store, struct fts_txn **out_vie
 {
 	struct fts_txn *view = calloc(1, sizeof *view);
 	if (view == NULL) return FTS_RESOURCE_EXHAUSTED;
+	fts_store_hold(store);
 	view->store = store;
 	view->snapshot = rocksdb_create_snapshot(store->db);
 	view->read_options = rocksdb_readoptions_create();
@@ -48,7 +50,15 @@ void fts_txn_abort(struct fts_txn *txn)
 		range = next;
 	}
 	ftsi_overlay_destroy(txn->overlay);
+	fts_store_close(txn->store);
 	free(txn);
+}
+
+void fts_txn_watch(struct fts_txn *txn, fts_txn_watch_fn watch, void *ctx)
+{
+	FTS_ASSERT(txn->overlay != NULL);
+	txn->watch = watch;
+	txn->watch_ctx = ctx;
 }
 
 void fts_value_release(struct fts_value *value)
@@ -85,6 +95,7 @@ enum fts_status fts_txn_get(struct fts_txn *txn, struct fts_bytes key, struct ft
 enum fts_status fts_txn_put2(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes head, struct fts_bytes tail)
 {
 	FTS_ASSERT(txn->overlay != NULL && key.size_bytes > 0 && key.size_bytes <= FTS_KEY_MAX);
+	if (txn->watch != NULL) txn->watch(txn->watch_ctx, key, head, tail, false);
 	return ftsi_overlay_put(txn->overlay, key, head, tail) ? FTS_OK : FTS_RESOURCE_EXHAUSTED;
 }
 
@@ -95,7 +106,9 @@ enum fts_status fts_txn_put(struct fts_txn *txn, struct fts_bytes key, struct ft
 
 enum fts_status fts_txn_delete(struct fts_txn *txn, struct fts_bytes key)
 {
+	const struct fts_bytes none = {NULL, 0};
 	FTS_ASSERT(txn->overlay != NULL && key.size_bytes > 0 && key.size_bytes <= FTS_KEY_MAX);
+	if (txn->watch != NULL) txn->watch(txn->watch_ctx, key, none, none, true);
 	return ftsi_overlay_delete(txn->overlay, key) ? FTS_OK : FTS_RESOURCE_EXHAUSTED;
 }
 

@@ -14,11 +14,13 @@ struct range {
 };
 
 struct fts_txn {
-	struct fts_store *store;
+	struct fts_store *store; /* held */
 	struct ftsi_overlay *overlay;
 	struct range *ranges; /* owned */
 	unsigned mark_count;
-	bool failed; /* a mark could not be set: no memory. The batch can only be dropped. */
+	bool failed;            /* a mark could not be set: no memory. The batch can only be dropped. */
+	fts_txn_watch_fn watch; /* NULL: nobody */
+	void *watch_ctx;
 	const rocksdb_snapshot_t *snapshot;
 	rocksdb_readoptions_t *read_options; /* owned for a view, the store's for a batch */
 };

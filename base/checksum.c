@@ -1,5 +1,5 @@
-/* Why this file exists: see replica/checksum.h. */
-#include "replica/checksum.h"
+/* Why this file exists: see base/checksum.h. */
+#include "base/checksum.h"
 
 static uint64_t mix(uint64_t sum, uint64_t word)
 {
@@ -15,7 +15,7 @@ static uint64_t word_at(const uint8_t *at, size_t count)
 	return word;
 }
 
-uint64_t ftsi_checksum(struct fts_bytes bytes, uint64_t seed)
+uint64_t fts_checksum(struct fts_bytes bytes, uint64_t seed)
 {
 	uint64_t sum = mix(seed, bytes.size_bytes);
 	size_t at = 0;

@@ -1,0 +1,35 @@
+/* Why this file exists: see base/directory.h. */
+#include "base/directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { OPEN_MAX_COUNT = 16 };
+
+static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *place)
+{
+	(void)about;
+	(void)kind;
+	(void)place;
+	return remove(path) != 0 && errno != ENOENT ? -1 : 0;
+}
+
+int fts_directory_remove(const char *path)
+{
+	if (nftw(path, remove_one, OPEN_MAX_COUNT, FTW_DEPTH | FTW_PHYS) == 0) return 0;
+	return errno == ENOENT ? 0 : -1;
+}
+
+int fts_directory_sync(const char *path)
+{
+	int result, saved, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) return -1;
+	result = fsync(fd);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return result;
+}
