@@ -4,6 +4,7 @@
  * | loop     | raft, sessions, the state's batch, proposals; everything not marked otherwise         |
  * | append   | synced writes to DIR/log                                                              |
  * | snapshot | flushes DIR/state, marks and cuts DIR/log                                             |
+ * | state    | copies of the state, files of transfers, scans                                        |
  * | readers  | reads on views of DIR/state                                                           |
  * | callers  | count and post commands and reads; short reads on views                               |
  *
@@ -132,7 +133,10 @@ struct fts_replica {
 	const struct fts_machine **machines; /* options' and events_machine */
 	size_t machine_count;
 	struct ftsi_identity identity;
-	struct fts_store *log, *state;
+	struct fts_store *log;
+	struct fts_store *state;    /* loop; others hold state_lock, or use ftsi_state_view */
+	pthread_mutex_t state_lock; /* of the pointer alone */
+	struct ftsi_state *keeper;  /* replica/state.h: all that keeps the state; owned */
 	struct fts_arena_pool *apply_pool, *read_pool;
 	uint64_t log_bytes_max;
 
@@ -144,6 +148,7 @@ struct fts_replica {
 	atomic_bool accepting; /* neither stopping nor failed */
 	atomic_bool disk_full;
 	atomic_bool failed;
+	atomic_bool doubted; /* its state differs from the others', or is not there: it does not serve */
 	atomic_uint_fast64_t applied_index; /* written to DIR/state */
 	struct ftsi_mailbox mailbox;
 	struct ftsi_readers readers;
@@ -161,7 +166,7 @@ struct fts_replica {
 	struct raft_fsm fsm;
 	bool loop_open, raft_open, raft_running, stopping, closing;
 	struct fts_error failure; /* why it failed, once failed is set */
-	struct ftsi_worker append_worker, snapshot_worker;
+	struct ftsi_worker append_worker, snapshot_worker, state_worker;
 	raft_io_tick_cb raft_tick;
 	raft_io_recv_cb raft_recv;
 	raft_io_close_cb raft_closed;
