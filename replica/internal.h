@@ -137,6 +137,10 @@ struct fts_replica {
 	struct fts_store *state;    /* loop; others hold state_lock, or use ftsi_state_view */
 	pthread_mutex_t state_lock; /* of the pointer alone */
 	struct ftsi_state *keeper;  /* replica/state.h: all that keeps the state; owned */
+	struct ftsi_forming *forming;           /* replica/forming.h; owned */
+	struct ftsi_membership *membership;     /* replica/membership.h; owned */
+	struct ftsi_peers *peers;               /* the real transport; NULL: the environment's; owned */
+	const struct ftsi_transport *transport; /* where messages leave; set before the loop runs */
 	struct fts_arena_pool *apply_pool, *read_pool;
 	uint64_t log_bytes_max;
 
@@ -200,6 +204,8 @@ struct fts_replica {
 /* Make the loop, its workers and raft, replay the log. Not 0: failure says why; ftsi_loop_begin_stop,
  * ftsi_loop_run then clean up. Thread: the one that makes the replica, before the loop runs. */
 int ftsi_loop_start(struct fts_replica *replica);
+/* The node is a member (replica/forming.h): make raft and start it. Not 0: failed. Thread: loop, or before it runs. */
+int ftsi_loop_start_raft(struct fts_replica *replica);
 /* Until stopped. Thread: the loop itself. */
 void ftsi_loop_run(struct fts_replica *replica);
 /* The end of everything one wake-up of the loop did: propose, write, answer, publish. worked: it was not only a tick.
