@@ -6,12 +6,20 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/checksum.h"
 #include "fts/replica/v1/log.pb-c.h"
 #include "replica/bytes.h"
-#include "base/checksum.h"
 #include "store/key.h"
 
-enum { TABLE_META = 1, TABLE_ENTRY = 2, HARD_BYTES = 16, MARK_BYTES = 24, ENTRY_HEADER_BYTES = 17, IDENTITY_MAX = 512 };
+enum {
+	TABLE_META = 1,
+	TABLE_ENTRY = 2,
+	HARD_BYTES = 16,
+	MARK_BYTES = 24,
+	STATE_BYTES = 16,
+	ENTRY_HEADER_BYTES = 17,
+	IDENTITY_MAX = 512
+};
 
 static struct fts_bytes meta_key(struct fts_key *key, const char *name)
 {
@@ -183,20 +191,102 @@ enum fts_status ftsi_log_truncate(struct fts_store *log, raft_index from_index)
 	return finish(txn, fts_txn_delete_range(txn, entry_key(&from, from_index), entry_key(&to, UINT64_MAX)));
 }
 
-enum fts_status ftsi_log_mark(struct fts_store *log, const struct ftsi_mark *mark, uint64_t cut_index)
+/* ---- Snapshots, and the state they are of ---- */
+
+static enum fts_status put_mark(struct fts_txn *txn, const struct ftsi_mark *mark)
 {
-	struct fts_key key, from, to;
-	struct fts_txn *txn = NULL;
+	struct fts_key key;
 	uint8_t header[MARK_BYTES];
-	enum fts_status status = fts_txn_begin(log, &txn);
-	if (status != FTS_OK) return status;
 	ftsi_put_u64(header, mark->index);
 	ftsi_put_u64(header + 8, mark->term);
 	ftsi_put_u64(header + 16, mark->conf_index);
-	status = fts_txn_put2(txn, meta_key(&key, "mark"), (struct fts_bytes){header, sizeof header}, mark->conf);
-	if (status == FTS_OK && cut_index > 0)
-		status = fts_txn_delete_range(txn, entry_key(&from, 0), entry_key(&to, cut_index + 1));
+	return fts_txn_put2(txn, meta_key(&key, "mark"), (struct fts_bytes){header, sizeof header}, mark->conf);
+}
+
+static enum fts_status drop_entries(struct fts_txn *txn, uint64_t to_index)
+{
+	struct fts_key from, to;
+	return fts_txn_delete_range(txn, entry_key(&from, 0), entry_key(&to, to_index));
+}
+
+enum fts_status ftsi_log_mark(struct fts_store *log, const struct ftsi_mark *mark, uint64_t cut_index)
+{
+	struct fts_txn *txn = NULL;
+	enum fts_status status = fts_txn_begin(log, &txn);
+	if (status != FTS_OK) return status;
+	status = put_mark(txn, mark);
+	if (status == FTS_OK && cut_index > 0) status = drop_entries(txn, cut_index + 1);
 	return finish(txn, status);
+}
+
+enum fts_status ftsi_log_write_state(struct fts_store *log, const struct ftsi_state_name *name,
+				     const struct ftsi_mark *mark)
+{
+	struct fts_key key;
+	struct fts_txn *txn = NULL;
+	uint8_t bytes[STATE_BYTES];
+	enum fts_status status = fts_txn_begin(log, &txn);
+	if (status != FTS_OK) return status;
+	ftsi_put_u64(bytes, name->generation);
+	ftsi_put_u64(bytes + 8, name->applied_index);
+	status = fts_txn_put(txn, meta_key(&key, "state"), (struct fts_bytes){bytes, sizeof bytes});
+	if (status == FTS_OK) status = fts_txn_delete(txn, meta_key(&key, "doubt"));
+	if (status == FTS_OK && mark != NULL) status = put_mark(txn, mark);
+	if (status == FTS_OK && mark != NULL) status = drop_entries(txn, UINT64_MAX);
+	return finish(txn, status);
+}
+
+enum fts_status ftsi_log_bootstrap_at(struct fts_store *log, const struct ftsi_identity *identity,
+				      const struct ftsi_mark *mark)
+{
+	struct fts_txn *txn = NULL;
+	enum fts_status status = fts_txn_begin(log, &txn);
+	if (status != FTS_OK) return status;
+	if ((status = put_hard(txn, mark->term, 0)) == FTS_OK && (status = put_mark(txn, mark)) == FTS_OK)
+		status = put_identity(txn, identity);
+	return finish(txn, status);
+}
+
+enum fts_status ftsi_log_read_state(struct fts_store *log, struct ftsi_state_name *out_name)
+{
+	struct fts_key key;
+	struct fts_value value = {0};
+	struct fts_txn *view = NULL;
+	enum fts_status status = fts_store_view(log, &view);
+	if (status != FTS_OK) return status;
+	*out_name = (struct ftsi_state_name){0};
+	status = fts_txn_get(view, meta_key(&key, "state"), &value);
+	if (status == FTS_OK && value.size_bytes != STATE_BYTES) status = FTS_DATA_LOSS;
+	if (status == FTS_OK)
+		*out_name = (struct ftsi_state_name){ftsi_get_u64(value.data), ftsi_get_u64(value.data + 8)};
+	fts_value_release(&value);
+	fts_txn_abort(view);
+	return status == FTS_NOT_FOUND ? FTS_OK : status;
+}
+
+enum fts_status ftsi_log_read_doubt(struct fts_store *log, bool *out_doubted)
+{
+	struct fts_key key;
+	struct fts_value value = {0};
+	struct fts_txn *view = NULL;
+	enum fts_status status = fts_store_view(log, &view);
+	if (status != FTS_OK) return status;
+	status = fts_txn_get(view, meta_key(&key, "doubt"), &value);
+	fts_value_release(&value);
+	fts_txn_abort(view);
+	if (status != FTS_OK && status != FTS_NOT_FOUND) return status;
+	*out_doubted = status == FTS_OK;
+	return FTS_OK;
+}
+
+enum fts_status ftsi_log_write_doubt(struct fts_store *log)
+{
+	static const uint8_t yes[1] = {1};
+	struct fts_key key;
+	struct fts_txn *txn = NULL;
+	enum fts_status status = fts_txn_begin(log, &txn);
+	if (status != FTS_OK) return status;
+	return finish(txn, fts_txn_put(txn, meta_key(&key, "doubt"), (struct fts_bytes){yes, sizeof yes}));
 }
 
 enum fts_status ftsi_log_read_mark(struct fts_store *log, struct ftsi_mark *out_mark, struct fts_value *value)

@@ -4,6 +4,8 @@
  * | key (store/key.h)       | value                                                                            |
  * | table 1, text "hard"    | term 8, voted for 8                                       (all big endian)       |
  * | table 1, text "mark"    | index 8, term 8, configuration index 8, encoded configuration                    |
+ * | table 1, text "state"   | generation of the state's directory 8, applied index it came with 8               |
+ * | table 1, text "doubt"   | one byte: the state differs from the others' or is not whole; absent: it is not   |
  * | table 1, text "identity"| fts.replica.v1.NodeIdentity; written in the batch that bootstraps                |
  * | table 2, u64 index      | term 8, type 1, checksum 8 (of index, term, type, data), data                     |
  *
@@ -46,6 +48,25 @@ struct ftsi_mark {
 	uint64_t index, term, conf_index;
 	struct fts_bytes conf; /* encoded */
 };
+
+/* Which directory holds the state. */
+struct ftsi_state_name {
+	uint64_t generation;    /* 0: DIR/state; n: DIR/state-n */
+	uint64_t applied_index; /* it came from another node with: may be beyond the end of the log */
+};
+
+/* Zeros when DIR/state was never replaced. */
+FTS_MUST_USE enum fts_status ftsi_log_read_state(struct fts_store *log, struct ftsi_state_name *out_name);
+/* name holds the state from now on, and is not doubted. mark (borrowed; NULL: the log stays) replaces the whole log.
+ * One synced batch. Blocks. */
+FTS_MUST_USE enum fts_status ftsi_log_write_state(struct fts_store *log, const struct ftsi_state_name *name,
+						  const struct ftsi_mark *mark);
+FTS_MUST_USE enum fts_status ftsi_log_read_doubt(struct fts_store *log, bool *out_doubted);
+/* Synced. */
+FTS_MUST_USE enum fts_status ftsi_log_write_doubt(struct fts_store *log);
+/* A log that begins behind mark, with nothing in it, of identity (both borrowed). One synced batch. */
+FTS_MUST_USE enum fts_status ftsi_log_bootstrap_at(struct fts_store *log, const struct ftsi_identity *identity,
+						   const struct ftsi_mark *mark);
 
 /* Remember mark (borrowed) and drop all entries up to cut_index, in one synced batch. */
 FTS_MUST_USE enum fts_status ftsi_log_mark(struct fts_store *log, const struct ftsi_mark *mark, uint64_t cut_index);
