@@ -114,5 +114,15 @@ enum ftsi_exit ftsi_run_lottery_status(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_lottery_list(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_lottery_export(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_lottery_generate(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_game_rules(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_game_new(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_game_join(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_game_move(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_game_show(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_game_list(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_game_watch(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_game_resign(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_game_rematch(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_game_export(struct ftsi_cli *cli);
 
 #endif

@@ -20,6 +20,8 @@ const struct ftsi_flag ftsi_global_flags[] = {
 
 #define AGENCY \
 	{.name = "agency", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .max = UINT32_MAX, .required = true, .purpose = "number of the agency, from 1"}
+#define SEAT_TOKEN \
+	{.name = "token", .value_name = "TOKEN|@FILE", .kind = FTSI_TEXT, .required = true, .purpose = "of the seat to act from, or the file it is in"}
 #define NUMBER_9999 .value_name = "N", .kind = FTSI_NUMBER, .max = UINT32_MAX
 
 const struct ftsi_command ftsi_commands[] = {
@@ -100,6 +102,59 @@ const struct ftsi_command ftsi_commands[] = {
 	 .positionals = {"DIR"},
 	 .local = true,
 	 .run = ftsi_run_lottery_generate},
+	{"game rules", "Lists the games that the servers know, and how a move is written.", "game rules",
+	 .run = ftsi_run_game_rules},
+	{"game new", "Makes a match and prints its name; seats are taken with game join or game play.", "game new --rules connect4 --clock 5m+3s",
+	 .flags = {{.name = "rules", .value_name = "NAME", .kind = FTSI_TEXT, .required = true, .purpose = "the game: see game rules"},
+	           {.name = "clock", .value_name = "TIME[+MORE]", .kind = FTSI_TEXT, .purpose = "each player's time, and what a move adds to it: 5m, 5m+3s (default: no clock)"},
+	           {.name = "label", .value_name = "TEXT", .kind = FTSI_TEXT, .purpose = "for people and for game list, at most 64 bytes"}},
+	 .run = ftsi_run_game_new},
+	{"game join", "Takes a seat of a match and prints its token, the right to act from it. It is told once.",
+	 "game join MATCH --name ada --keep ada.token",
+	 .flags = {{.name = "name", .value_name = "NAME", .kind = FTSI_TEXT, .purpose = "of the player (default: player 1, player 2)"},
+	           {.name = "seat", .value_name = "N", .kind = FTSI_NUMBER, .max = 7, .purpose = "0 moves first (default: the first free one)"},
+	           {.name = "keep", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "put the token into this new file, for your eyes only, rather than print it"}},
+	 .positionals = {"MATCH"},
+	 .run = ftsi_run_game_join},
+	{"game move", "Moves, and prints the board. A move against the rules is refused with the rule's name: exit 1.",
+	 "game move MATCH 2,2 --token @ada.token",
+	 .flags = {SEAT_TOKEN,
+	           {.name = "ply", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .max = UINT32_MAX, .purpose = "the number this move has to be, from 1: refused when the match is elsewhere (default: whatever comes next)"}},
+	 .positionals = {"MATCH", "MOVE"},
+	 .run = ftsi_run_game_move},
+	{"game show", "Shows a match as it stands: board, players, clocks, legal moves.", "game show MATCH",
+	 .positionals = {"MATCH"},
+	 .run = ftsi_run_game_show},
+	{"game list", "Lists matches, newest first.", "game list --rules reversi --state playing --player ada",
+	 .flags = {{.name = "rules", .value_name = "NAME", .kind = FTSI_TEXT, .purpose = "of this game only (default: any)"},
+	           {.name = "state", .value_name = "STATE", .kind = FTSI_TEXT, .purpose = "open, playing or over only (default: any)"},
+	           {.name = "player", .value_name = "NAME", .kind = FTSI_TEXT, .purpose = "with this player only (default: any)"},
+	           {.name = "label", .value_name = "TEXT", .kind = FTSI_TEXT, .purpose = "with this label only (default: any)"},
+	           {.name = "limit", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .purpose = "at most so many (default: all)"}},
+	 .run = ftsi_run_game_list},
+	{"game watch", "Prints what happens in a match, a line an event, from its beginning until it is over; goes on at another node "
+	 "when one dies, and tells each event exactly once.",
+	 "game watch MATCH --from 10 --json",
+	 .flags = {{.name = "from", .value_name = "PLY", .kind = FTSI_NUMBER, .max = UINT32_MAX, .purpose = "begin with this move (default: everything)"},
+	           {.name = "from-event", .value_name = "N", .kind = FTSI_NUMBER, .purpose = "begin with this event of the match (default: everything)"},
+	           {.name = "count", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .purpose = "stop after so many events (default: when the match is over)"},
+	           {.name = "no-wait", .kind = FTSI_BOOL, .purpose = "stop when all that has happened is told"},
+	           {.name = "patience", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "60s", .purpose = "give up when no server has answered for so long"}},
+	 .positionals = {"MATCH"},
+	 .run = ftsi_run_game_watch},
+	{"game resign", "Gives a match up.", "game resign MATCH --token @ada.token",
+	 .flags = {SEAT_TOKEN},
+	 .positionals = {"MATCH"},
+	 .run = ftsi_run_game_resign},
+	{"game rematch", "Asks for another match with seats swapped; prints its name once both players have asked. Tokens stay.",
+	 "game rematch MATCH --token @ada.token",
+	 .flags = {SEAT_TOKEN},
+	 .positionals = {"MATCH"},
+	 .run = ftsi_run_game_rematch},
+	{"game export", "Writes a match as a record that game replay plays again.", "game export MATCH --out match.json",
+	 .flags = {{.name = "out", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "the file to write; replaced only once it is complete (default: standard output)"}},
+	 .positionals = {"MATCH"},
+	 .run = ftsi_run_game_export},
 };
 const size_t ftsi_command_count = sizeof(ftsi_commands) / sizeof(ftsi_commands[0]);
 /* clang-format on */

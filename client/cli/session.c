@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TOKEN_MAX_BYTES 128u
-
 const char *ftsi_endpoints(const struct ftsi_cli *cli)
 {
 	const struct ftsi_value *flag = ftsi_global_of(cli, FTSI_GLOBAL_ENDPOINTS);
@@ -27,8 +25,7 @@ struct fts_tls ftsi_tls(const struct ftsi_cli *cli)
 				.key_file = ftsi_global_of(cli, FTSI_GLOBAL_TLS_KEY)->text};
 }
 
-/* The token in path, without white space behind it. */
-static enum fts_status read_token(const char *path, uint8_t *buf, size_t *out_size_bytes, struct fts_error *out_error)
+enum fts_status ftsi_token_read(const char *path, uint8_t *buf, size_t *out_size_bytes, struct fts_error *out_error)
 {
 	struct stat about;
 	enum fts_status st = FTS_OK;
@@ -43,12 +40,12 @@ static enum fts_status read_token(const char *path, uint8_t *buf, size_t *out_si
 				   path, path);
 		goto out;
 	}
-	ssize_t got = read(fd, buf, TOKEN_MAX_BYTES + 2);
+	ssize_t got = read(fd, buf, FTSI_TOKEN_MAX_BYTES + 2);
 	while (got > 0 && strchr(" \t\r\n", buf[got - 1]))
 		got--;
-	if (got <= 0 || got > (ssize_t)TOKEN_MAX_BYTES)
+	if (got <= 0 || got > (ssize_t)FTSI_TOKEN_MAX_BYTES)
 		st = fts_error_set(out_error, FTS_INVALID_ARGUMENT, "token file %s holds no token of 1 to %u bytes",
-				   path, TOKEN_MAX_BYTES);
+				   path, FTSI_TOKEN_MAX_BYTES);
 	else
 		*out_size_bytes = (size_t)got;
 out:
@@ -58,13 +55,13 @@ out:
 
 enum fts_status ftsi_session_open(struct ftsi_cli *cli, struct fts_error *out_error)
 {
-	uint8_t token[TOKEN_MAX_BYTES + 2];
+	uint8_t token[FTSI_TOKEN_MAX_BYTES + 2];
 	const char *token_file = ftsi_global_of(cli, FTSI_GLOBAL_TOKEN_FILE)->text;
 	struct fts_channel_options options = {.endpoints = ftsi_endpoints(cli), .tls = ftsi_tls(cli)};
 
 	if (token_file) {
 		options.token.data = token;
-		enum fts_status st = read_token(token_file, token, &options.token.size_bytes, out_error);
+		enum fts_status st = ftsi_token_read(token_file, token, &options.token.size_bytes, out_error);
 		if (st != FTS_OK) return st;
 	}
 	return fts_channel_open(&options, &cli->channel, out_error);

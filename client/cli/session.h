@@ -10,6 +10,13 @@ const char *ftsi_endpoints(const struct ftsi_cli *cli);
 /* TLS files the user named; borrowed for the program's life. */
 struct fts_tls ftsi_tls(const struct ftsi_cli *cli);
 
+#define FTSI_TOKEN_MAX_BYTES 128u
+
+/* The token in the file path, without white space behind it. path: borrowed. buf: borrowed, FTSI_TOKEN_MAX_BYTES + 2.
+ * Errors: INVALID_ARGUMENT (unreadable, readable by others, empty, too long). */
+FTS_MUST_USE enum fts_status ftsi_token_read(const char *path, uint8_t *buf, size_t *out_size_bytes,
+					     struct fts_error *out_error);
+
 /* Open cli->channel. Errors: INVALID_ARGUMENT (endpoints, TLS or token file: wrong usage). */
 FTS_MUST_USE enum fts_status ftsi_session_open(struct ftsi_cli *cli, struct fts_error *out_error);
 /* Close cli->channel; NULL: no-op. */
