@@ -141,6 +141,21 @@ static enum fts_status explain_open(char *message, const char *dir, struct fts_e
 	return status;
 }
 
+static void free_store(struct fts_store *store)
+{
+	if (store->db != NULL) rocksdb_close(store->db);
+	if (store->sync_options != NULL) rocksdb_writeoptions_destroy(store->sync_options);
+	if (store->write_options != NULL) rocksdb_writeoptions_destroy(store->write_options);
+	if (store->read_options != NULL) rocksdb_readoptions_destroy(store->read_options);
+	if (store->table_options != NULL) rocksdb_block_based_options_destroy(store->table_options);
+	if (store->cache != NULL) rocksdb_cache_destroy(store->cache);
+	if (store->options != NULL) rocksdb_options_destroy(store->options);
+	if (atomic_load(&store->discarded) && fts_directory_remove(store->dir) != 0)
+		FTS_LOG_WARN("store.remove_failed", "dir=%s errno=%d", store->dir, errno);
+	free(store->dir);
+	free(store);
+}
+
 enum fts_status fts_store_open(const char *dir, const struct fts_store_options *options, struct fts_store **out_store,
 			       struct fts_error *out_error)
 {
@@ -181,21 +196,6 @@ void fts_store_discard(struct fts_store *store)
 const char *fts_store_dir(const struct fts_store *store)
 {
 	return store->dir;
-}
-
-static void free_store(struct fts_store *store)
-{
-	if (store->db != NULL) rocksdb_close(store->db);
-	if (store->sync_options != NULL) rocksdb_writeoptions_destroy(store->sync_options);
-	if (store->write_options != NULL) rocksdb_writeoptions_destroy(store->write_options);
-	if (store->read_options != NULL) rocksdb_readoptions_destroy(store->read_options);
-	if (store->table_options != NULL) rocksdb_block_based_options_destroy(store->table_options);
-	if (store->cache != NULL) rocksdb_cache_destroy(store->cache);
-	if (store->options != NULL) rocksdb_options_destroy(store->options);
-	if (atomic_load(&store->discarded) && fts_directory_remove(store->dir) != 0)
-		FTS_LOG_WARN("store.remove_failed", "dir=%s errno=%d", store->dir, errno);
-	free(store->dir);
-	free(store);
 }
 
 void fts_store_close(struct fts_store *store)
