@@ -1,0 +1,92 @@
+/* Why this file exists: what one node keeps of the key-value store: DIR/kv, with a write-ahead log, synced before an
+ * acknowledgement; many writes share one sync.
+ *
+ * Invariants
+ * - A record is replaced only by a newer version (storage/record.h): writes may come twice, late and in any order.
+ * - A put is done once it is on disk; reads see it from then on.
+ * - A damaged record is never returned: it reads as DATA_LOSS, and any intact write of its key replaces it.
+ * - Trees follow every write; after a start they are built by one scan in the background.
+ * - Nothing queues without bound: past FTSI_PUT_QUEUE_BYTES_MAX a put is RESOURCE_EXHAUSTED; background puts (hints,
+ *   repair, moves) get one batch in eight while others wait. */
+#ifndef FTS_STORAGE_STORAGE_H
+#define FTS_STORAGE_STORAGE_H
+
+#include "base/hlc.h"
+#include "storage/tree.h"
+#include "store/store.h"
+
+#define FTSI_PUT_QUEUE_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+struct fts_storage;
+
+struct fts_storage_options {
+	const char *data;          /* DIR; DIR/kv is made in it. Borrowed. */
+	size_t write_buffer_bytes; /* 0: 16 MiB */
+	size_t block_cache_bytes;  /* 0: 16 MiB */
+	/* A write failed: the process must end. Thread: the writer's. May be NULL. */
+	void (*on_fatal)(void *ctx, const struct fts_error *error);
+	void *ctx;
+};
+
+/* out_storage: returned (fts_storage_close). Errors: as fts_store_open. Thread: any. */
+FTS_MUST_USE enum fts_status fts_storage_open(const struct fts_storage_options *options,
+					      struct fts_storage **out_storage, struct fts_error *out_error);
+/* Finish what was put, end the threads. NULL: no-op. */
+void fts_storage_close(struct fts_storage *storage);
+
+/* ---- Writing ---- */
+
+struct fts_storage_put {
+	struct fts_storage_put *next;      /* the storage's */
+	const struct ftsi_record *records; /* borrowed until done, with what they point to */
+	size_t count;
+	bool *existed; /* may be NULL; by record: a live value stood there. The caller's until done */
+	bool background;
+	enum fts_status status; /* OK, or RESOURCE_EXHAUSTED (disk full: nothing of it was written), INTERNAL */
+	size_t size_bytes;      /* the storage's */
+	/* Once iff fts_storage_put returned OK. Thread: the writer's; be short. */
+	void (*done)(struct fts_storage_put *put);
+};
+/* put: owned by the storage until done. Errors: RESOURCE_EXHAUSTED (queue full), INVALID_ARGUMENT (a key or value too
+ * long), UNAVAILABLE (closing). Thread: any. */
+FTS_MUST_USE enum fts_status fts_storage_put(struct fts_storage *storage, struct fts_storage_put *put);
+
+/* Remove the tombstone of key if this version is what stands there: all owners have it (router/tombstones.h). Goes
+ * with the next batch, unsynced: a tombstone that comes back does no harm. Thread: any. */
+void fts_storage_forget(struct fts_storage *storage, uint32_t db, struct fts_bytes key, struct ftsi_version version);
+
+/* ---- Reading. Thread: any ---- */
+
+struct fts_storage_found {
+	struct ftsi_record record; /* value borrowed until release; key is the caller's */
+	struct fts_value pinned;
+};
+/* NOT_FOUND: nothing; a tombstone is found. DATA_LOSS: damaged here. */
+FTS_MUST_USE enum fts_status fts_storage_read(struct fts_storage *storage, uint32_t db, struct fts_bytes key,
+					      struct fts_storage_found *out_found);
+void fts_storage_release(struct fts_storage_found *found); /* zeroed: no-op */
+
+struct fts_storage_scan {
+	uint32_t partition;
+	struct fts_bytes after; /* store key of the last record seen (borrowed); empty: from the start */
+	bool one_db;
+	uint32_t db;
+	uint32_t leaf; /* only records of this leaf; FTSI_LEAF_COUNT: all */
+};
+/* visit: false ends the scan. record and stored_key: borrowed for the call. Damaged records are left out and counted in
+ * *out_damaged. */
+typedef bool (*fts_storage_visit_fn)(void *ctx, const struct ftsi_record *record, struct fts_bytes stored_key);
+FTS_MUST_USE enum fts_status fts_storage_visit(struct fts_storage *storage, const struct fts_storage_scan *scan,
+					       fts_storage_visit_fn visit, void *ctx, uint64_t *out_damaged);
+
+/* Borrowed until close. */
+struct ftsi_tree *fts_storage_tree(struct fts_storage *storage);
+struct fts_hlc *fts_storage_clock(struct fts_storage *storage);
+/* Remove all of a partition that this node does not own any more. Blocks. */
+FTS_MUST_USE enum fts_status fts_storage_drop_partition(struct fts_storage *storage, uint32_t partition);
+/* Count a partition's tree again: after damage in it was mended. Its writes wait meanwhile. Blocks. */
+FTS_MUST_USE enum fts_status fts_storage_rebuild_tree(struct fts_storage *storage, uint32_t partition);
+/* Damaged records met since the start. */
+uint64_t fts_storage_damaged_count(const struct fts_storage *storage);
+
+#endif
