@@ -68,7 +68,7 @@ static void take_options(struct fts_channel *channel, const struct fts_channel_o
 	channel->connect_timeout_ms =
 	    options->connect_timeout_ms != 0 ? options->connect_timeout_ms : DEFAULT_CONNECT_TIMEOUT_MS;
 	channel->call_count_max = options->max_open_calls != 0 ? options->max_open_calls : DEFAULT_OPEN_CALLS;
-	channel->slot_bits = bits_for(channel->call_count_max);
+	channel->slot_bits = bits_for(channel->call_count_max + 1); /* one more: of questions */
 	channel->token_size_bytes = options->token.size_bytes;
 	if (options->token.size_bytes > 0) memcpy(channel->token, options->token.data, options->token.size_bytes);
 }
@@ -83,6 +83,8 @@ static enum fts_status channel_init(struct fts_channel *channel, const struct ft
 	pthread_cond_init(&channel->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	channel->free_head = channel->free_tail = channel->ended_head = channel->ended_tail = FTSI_NO_CALL;
+	channel->scout = FTSI_NO_CALL;
+	channel->warm_at_ns = UINT64_MAX;
 
 	enum fts_status status = check_options(options, out_error);
 	if (status != FTS_OK) return status;
@@ -96,7 +98,10 @@ static enum fts_status channel_init(struct fts_channel *channel, const struct ft
 	if (channel->calls == NULL || channel->pool == NULL ||
 	    nng_aio_alloc(&channel->timer, ftsi_timer_fired, channel) != 0)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory");
-	return add_links(channel, options->endpoints, out_error);
+	status = add_links(channel, options->endpoints, out_error);
+	/* Readers spread over the replicas. */
+	if (status == FTS_OK) channel->homes[FTS_ROUTE_REPLICA] = channel->random_state % channel->link_count;
+	return status;
 }
 
 /* Frees what channel_init made, also of a half-made channel. Nothing is open or running any more. */

@@ -53,11 +53,24 @@ struct ftsi_open_call *ftsi_call_acquire(struct fts_channel *channel)
 	call->send_count = 0;
 	call->retry = (struct ftsi_retry){0};
 	call->has_identity = call->may_have_run = call->unsent = call->late = false;
-	call->is_released = false;
+	call->is_released = call->is_parked = false;
 	call->asked = call->refused = 0;
 	call->first_sent_ns = call->sequence = 0;
 	call->error.status = FTS_OK;
 	return call;
+}
+
+void ftsi_call_end_park(struct fts_channel *channel, struct ftsi_open_call *call)
+{
+	if (!call->is_parked) return;
+	call->is_parked = false;
+	channel->parked_count--;
+}
+
+void ftsi_call_end_search(struct fts_channel *channel, struct ftsi_open_call *call)
+{
+	ftsi_call_end_park(channel, call);
+	if (channel->scout == index_of(channel, call)) channel->scout = FTSI_NO_CALL;
 }
 
 static void slot_free(struct fts_channel *channel, struct ftsi_open_call *call)
@@ -75,6 +88,7 @@ static void slot_free(struct fts_channel *channel, struct ftsi_open_call *call)
 void ftsi_call_release(struct fts_channel *channel, struct ftsi_open_call *call, bool late)
 {
 	FTS_ASSERT(!call->is_released);
+	ftsi_call_end_search(channel, call);
 	if (call->has_identity) ftsi_session_end(&channel->session, call->sequence);
 	call->state = FTSI_CALL_ENDED;
 	call->is_released = true;

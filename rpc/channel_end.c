@@ -82,6 +82,7 @@ void ftsi_call_end(struct fts_channel *channel, struct ftsi_open_call *call)
 {
 	FTS_ASSERT(call->error.status != FTS_OK);
 	call->late = call->state == FTSI_CALL_SENT && call->request_id != 0;
+	ftsi_call_end_search(channel, call);
 	if (call->waiter != NULL) {
 		call->waiter->error = call->error;
 		wake_waiter(channel, call);
@@ -220,10 +221,19 @@ static void succeed_waiter(struct fts_channel *channel, struct ftsi_open_call *c
 	ftsi_call_release(channel, call, false);
 }
 
+static void leader_answered(struct fts_channel *channel, uint64_t term)
+{
+	if (term > channel->leader_term) channel->leader_term = term;
+	if (channel->parked_count == 0 || channel->is_leader_found) return;
+	channel->is_leader_found = true;
+	ftsi_timer_want(channel, 0);
+}
+
 void ftsi_call_succeed(struct fts_channel *channel, struct ftsi_open_call *call, struct ftsi_link *link,
 		       const fts_rpc_v1_ReplyHeader *header, struct fts_bytes payload)
 {
-	if (call->method->route == FTS_ROUTE_LEADER) channel->current = link->index;
+	channel->homes[call->method->route] = link->index;
+	if (call->method->route == FTS_ROUTE_LEADER) leader_answered(channel, header->term);
 	if (call->waiter != NULL) {
 		succeed_waiter(channel, call, header, payload);
 		pthread_mutex_unlock(&channel->mutex);

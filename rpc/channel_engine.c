@@ -1,10 +1,13 @@
 /* Why this file exists: what happens next to a call (channel_internal.h): which server it goes to, and what a
  * refusal, a broken connection or a passed time limit does to it. retry.c decides, this file carries out.
  *
- * A try asks first the server that the last answer pointed to, else the channel's current one (the leader as far as
- * known) when it is connected, else any that is connected, else it dials. A server that can't be connected is left out
- * for the rest of the try; when none is left the try has failed as "unreachable". A dial that takes long does not hold
- * a call back: after 250 ms the next server is dialed too, and the first that comes up is used. */
+ * A server that can't be connected is left out for the rest of the try; when none is left the try has failed as
+ * "unreachable". A dial that takes long does not hold a call back: after 100 ms the next server is asked, or dialed
+ * too, and the first that comes up is used.
+ *
+ * While the servers have no leader, one of the calls that were told so is the scout: it asks again after each pause.
+ * The others are parked: they go on as soon as any call to the leader is answered with OK, and ask themselves only
+ * every 50 ms and ever less often. So a thousand open calls are no storm. */
 #include "rpc/channel_internal.h"
 
 #include "base/assert.h"
@@ -14,18 +17,8 @@
 #include <string.h>
 
 #define NS_PER_MS UINT64_C(1000000)
-#define SLOW_DIAL_NS (250 * NS_PER_MS)
-
-static uint64_t link_bit(uint32_t link)
-{
-	return UINT64_C(1) << link;
-}
-
-static uint32_t next_link(const struct fts_channel *channel, uint32_t link)
-{
-	FTS_ASSERT(channel->link_count > 0); /* from opening on */
-	return (link + 1) % channel->link_count;
-}
+#define SLOW_DIAL_NS (100 * NS_PER_MS)
+#define PARKED_NS (50 * NS_PER_MS)
 
 static uint64_t next_random(struct fts_channel *channel)
 {
@@ -34,30 +27,6 @@ static uint64_t next_random(struct fts_channel *channel)
 	x ^= x >> 7;
 	x ^= x << 17;
 	return channel->random_state = x;
-}
-
-/* ---- Where to ---- */
-
-static bool can_be_dialed(const struct ftsi_link *link, uint64_t now_ns)
-{
-	if (link->state == FTSI_LINK_IDLE) return now_ns >= link->retry_at_ns;
-	return link->state == FTSI_LINK_DIALING || link->state == FTSI_LINK_GREETING;
-}
-
-static uint32_t pick_link(struct fts_channel *channel, struct ftsi_open_call *call, uint64_t now_ns)
-{
-	uint32_t first = call->target != FTSI_NO_LINK ? call->target : channel->current;
-	const struct ftsi_link *wished = channel->links[first];
-	bool is_wish_fresh = call->target != FTSI_NO_LINK || wished->failure_count == 0;
-	if (!(call->refused & link_bit(first)) && is_wish_fresh && can_be_dialed(wished, now_ns)) return first;
-
-	for (uint32_t i = 0, at = first; i < channel->link_count; i++, at = next_link(channel, at)) {
-		if (!(call->refused & link_bit(at)) && channel->links[at]->state == FTSI_LINK_UP) return at;
-	}
-	for (uint32_t i = 0, at = first; i < channel->link_count; i++, at = next_link(channel, at)) {
-		if (!(call->refused & link_bit(at)) && can_be_dialed(channel->links[at], now_ns)) return at;
-	}
-	return FTSI_NO_LINK;
 }
 
 static void queue_call(struct fts_channel *channel, struct ftsi_open_call *call, uint32_t at, uint64_t now_ns)
@@ -92,18 +61,20 @@ static void header_of(const struct fts_channel *channel, const struct ftsi_open_
 	out->lowest_unanswered = channel->session.lowest_unanswered;
 }
 
-static void mark_sent(struct ftsi_open_call *call, const struct ftsi_link *link, uint64_t now_ns)
+static void mark_sent(struct fts_channel *channel, struct ftsi_open_call *call, const struct ftsi_link *link,
+		      uint64_t now_ns)
 {
 	call->state = FTSI_CALL_SENT;
 	call->link = link->index;
 	call->epoch = link->epoch;
 	call->answer_count = link->answer_count;
-	call->asked |= link_bit(link->index);
+	call->asked |= ftsi_link_bit(link->index);
 	call->unsent = false;
 	call->send_count++;
 	call->sent_ns = now_ns;
 	if (call->first_sent_ns == 0) call->first_sent_ns = now_ns;
 	call->wake_ns = call->deadline_ns;
+	channel->send_count++;
 }
 
 /* The connection did not take it. When it is closed, its on_closed settles this call with all others. */
@@ -119,7 +90,7 @@ static void send_failed(struct fts_channel *channel, struct ftsi_open_call *call
 static void send_call(struct fts_channel *channel, struct ftsi_open_call *call, struct ftsi_link *link, uint64_t now_ns)
 {
 	uint32_t request_id = ftsi_call_new_request_id(channel, call);
-	mark_sent(call, link, now_ns);
+	mark_sent(channel, call, link, now_ns);
 	struct ftsi_call_fields header;
 	header_of(channel, call, now_ns, &header);
 	uint8_t route[4];
@@ -128,7 +99,8 @@ static void send_call(struct fts_channel *channel, struct ftsi_open_call *call, 
 	    .route = {route, sizeof route}, .call = &header, .payload = {call->payload, call->payload_size_bytes}};
 	struct ftsi_conn *conn = ftsi_conn_hold(link->conn);
 	ftsi_call_pin(call);
-	ftsi_timer_want(channel, call->wake_ns);
+	uint64_t look_ns = ftsi_probe_first_look_ns(channel, now_ns);
+	ftsi_timer_want(channel, look_ns < call->wake_ns ? look_ns : call->wake_ns);
 	pthread_mutex_unlock(&channel->mutex);
 
 	enum fts_status status = FTS_RESOURCE_EXHAUSTED;
@@ -159,9 +131,37 @@ static void set_unreachable_error(struct fts_channel *channel, struct ftsi_open_
 static void back_off(struct fts_channel *channel, struct ftsi_open_call *call, uint64_t delay_ns, uint64_t now_ns)
 {
 	call->state = FTSI_CALL_BACKOFF;
-	call->refused = 0;
-	call->wake_ns = now_ns + delay_ns;
+	call->asked = call->refused = 0;
+	call->wake_ns = now_ns + delay_ns < call->deadline_ns ? now_ns + delay_ns : call->deadline_ns;
 	ftsi_timer_want(channel, call->wake_ns);
+}
+
+/* No leader, for a short time: look for it, or leave that to the call that does. */
+static void pause_call(struct fts_channel *channel, struct ftsi_open_call *call, uint64_t delay_ns, uint64_t now_ns)
+{
+	uint32_t at = (uint32_t)(call - channel->calls);
+	if (call->method->route == FTS_ROUTE_LEADER) {
+		if (channel->scout == FTSI_NO_CALL) channel->scout = at;
+		if (channel->scout != at) {
+			uint64_t parked_ns = PARKED_NS + call->retry.paused_ns;
+			ftsi_retry_extend(&call->retry, parked_ns > delay_ns ? parked_ns - delay_ns : 0);
+			delay_ns = parked_ns > delay_ns ? parked_ns : delay_ns;
+			call->is_parked = true;
+			channel->parked_count++;
+		}
+	}
+	back_off(channel, call, delay_ns, now_ns);
+}
+
+void ftsi_engine_unpark(struct fts_channel *channel)
+{
+	channel->is_leader_found = false;
+	for (uint32_t i = 0; i < channel->used_count && channel->parked_count > 0; i++) {
+		struct ftsi_open_call *call = &channel->calls[i];
+		if (call->state != FTSI_CALL_BACKOFF || !call->is_parked) continue;
+		call->target = FTSI_NO_LINK;
+		ftsi_call_go(channel, call, fts_clock_monotonic_ns());
+	}
 }
 
 /* call->error says what happened; carry out what the policy says about it. */
@@ -172,7 +172,11 @@ static void settle(struct fts_channel *channel, struct ftsi_open_call *call, con
 	struct ftsi_decision decision = {.action = FTSI_RETRY_GIVE_UP};
 	if (!call->no_retry && !channel->closing)
 		decision = ftsi_retry_decide(&call->retry, outcome, left_ns, next_random(channel));
+	if (decision.action == FTSI_RETRY_WAIT) ftsi_call_end_search(channel, call);
 	switch (decision.action) {
+	case FTSI_RETRY_PAUSE:
+		pause_call(channel, call, decision.delay_ns, now_ns);
+		return;
 	case FTSI_RETRY_GIVE_UP:
 		ftsi_call_end(channel, call);
 		return;
@@ -198,6 +202,7 @@ static void settle_broken(struct fts_channel *channel, struct ftsi_open_call *ca
 {
 	const struct ftsi_link *link = channel->links[call->link];
 	struct ftsi_outcome outcome = {.kind = FTSI_OUTCOME_BROKEN, .status = FTS_UNAVAILABLE};
+	outcome.is_untried = ftsi_route_has_untried(channel, call, fts_clock_monotonic_ns());
 	if (!call->unsent) call->may_have_run = true;
 	ftsi_call_set_error(call, FTS_UNAVAILABLE, FTS_EXECUTED_NO, "the connection to %s broke before the answer (%s)",
 			    link->endpoint.text, link->reason);
@@ -207,7 +212,8 @@ static void settle_broken(struct fts_channel *channel, struct ftsi_open_call *ca
 
 void ftsi_call_go(struct fts_channel *channel, struct ftsi_open_call *call, uint64_t now_ns)
 {
-	uint32_t at = channel->closing ? FTSI_NO_LINK : pick_link(channel, call, now_ns);
+	uint32_t at = channel->closing ? FTSI_NO_LINK : ftsi_route_pick(channel, call, now_ns);
+	ftsi_call_end_park(channel, call);
 	if (at == FTSI_NO_LINK) {
 		settle_unreachable(channel, call);
 	} else if (channel->links[at]->state == FTSI_LINK_UP) {
@@ -219,23 +225,13 @@ void ftsi_call_go(struct fts_channel *channel, struct ftsi_open_call *call, uint
 
 /* ---- Answers that are not OK ---- */
 
-/* The link that a leader hint names, learned when it is new; FTSI_NO_LINK: none, or no room for it. */
-static uint32_t hinted_link(struct fts_channel *channel, const char *hint)
-{
-	struct ftsi_endpoint endpoint;
-	if (hint[0] == '\0' || ftsi_endpoint_parse(hint, strlen(hint), &endpoint, NULL) != FTS_OK) return FTSI_NO_LINK;
-	for (uint32_t i = 0; i < channel->link_count; i++) {
-		if (strcmp(channel->links[i]->endpoint.text, endpoint.text) == 0) return i;
-	}
-	return ftsi_link_create(channel, &endpoint, NULL) == FTS_OK ? channel->link_count - 1 : FTSI_NO_LINK;
-}
-
 static uint32_t target_after(struct fts_channel *channel, const struct ftsi_open_call *call,
 			     const struct ftsi_outcome *outcome, uint32_t hinted)
 {
 	if (outcome->status == FTS_RESOURCE_EXHAUSTED) return call->link;
-	uint32_t target = hinted != FTSI_NO_LINK ? hinted : next_link(channel, call->link);
-	if (channel->current == call->link && call->method->route == FTS_ROUTE_LEADER) channel->current = target;
+	uint32_t target = hinted != FTSI_NO_LINK ? hinted : ftsi_route_next(channel, call->link);
+	uint32_t *home = &channel->homes[call->method->route];
+	if (*home == call->link) *home = target;
 	return target;
 }
 
@@ -253,9 +249,10 @@ void ftsi_engine_refused(struct fts_channel *channel, struct ftsi_open_call *cal
 	call->error.retry_after_ms = header->retry_after_ms;
 	if (outcome.executed != FTS_EXECUTED_NO) call->may_have_run = true;
 	if (outcome.status == FTS_UNAVAILABLE || outcome.status == FTS_RESOURCE_EXHAUSTED) {
-		uint32_t hinted = hinted_link(channel, header->leader);
+		uint32_t hinted = ftsi_route_learn(channel, header->leader);
 		if (hinted == call->link) hinted = FTSI_NO_LINK;
-		outcome.hint_is_new = hinted != FTSI_NO_LINK && !(call->asked & link_bit(hinted));
+		outcome.is_hinted = hinted != FTSI_NO_LINK;
+		outcome.is_untried = outcome.is_hinted && !((call->asked | call->refused) & ftsi_link_bit(hinted));
 		call->target = target_after(channel, call, &outcome, hinted);
 	}
 	settle(channel, call, &outcome);
@@ -277,31 +274,48 @@ void ftsi_engine_up(struct fts_channel *channel, struct ftsi_link *link)
 void ftsi_engine_slow(struct fts_channel *channel, struct ftsi_open_call *call)
 {
 	uint32_t target = call->target;
-	call->refused |= link_bit(call->link);
+	call->refused |= ftsi_link_bit(call->link);
 	call->target = FTSI_NO_LINK;
 	uint64_t now_ns = fts_clock_monotonic_ns();
-	uint32_t other = pick_link(channel, call, now_ns);
+	uint32_t other = ftsi_route_pick(channel, call, now_ns);
 	if (other != FTSI_NO_LINK) {
 		ftsi_call_go(channel, call, now_ns);
 		return;
 	}
-	call->refused &= ~link_bit(call->link);
+	call->refused &= ~ftsi_link_bit(call->link);
 	call->target = target;
 	call->wake_ns = call->deadline_ns;
 }
 
 void ftsi_engine_down(struct fts_channel *channel, struct ftsi_link *link, uint32_t epoch)
 {
-	if (channel->current == link->index) channel->current = next_link(channel, link->index);
+	ftsi_route_leave(channel, link->index);
 	for (uint32_t i = 0; i < channel->used_count; i++) {
 		struct ftsi_open_call *call = &channel->calls[i];
 		if (call->link != link->index || call->epoch != epoch) continue;
 		if (call->state == FTSI_CALL_SENT) {
 			settle_broken(channel, call);
 		} else if (call->state == FTSI_CALL_QUEUED) {
-			call->refused |= link_bit(link->index);
+			call->refused |= ftsi_link_bit(link->index);
 			ftsi_call_go(channel, call, fts_clock_monotonic_ns());
 		}
+	}
+}
+
+void ftsi_engine_move(struct fts_channel *channel, struct ftsi_link *link, bool leader_calls, uint32_t to,
+		      uint64_t until_ns)
+{
+	uint32_t epoch = link->epoch;
+	for (uint32_t i = 0; i < channel->used_count; i++) {
+		struct ftsi_open_call *call = &channel->calls[i];
+		if (call->state != FTSI_CALL_SENT || call->link != link->index || call->epoch != epoch) continue;
+		if ((call->method->route == FTS_ROUTE_LEADER) != leader_calls || call->sent_ns > until_ns) continue;
+		if (call->no_retry || call->retry.moves >= FTSI_RETRY_MOVES_MAX) continue;
+		call->retry.moves++;
+		if (!call->unsent) call->may_have_run = true;
+		call->refused = 0;
+		call->target = to;
+		ftsi_call_go(channel, call, fts_clock_monotonic_ns());
 	}
 }
 
@@ -314,8 +328,7 @@ static void expire_sent(struct fts_channel *channel, struct ftsi_open_call *call
 	ftsi_call_set_error(call, FTS_DEADLINE_EXCEEDED, FTS_EXECUTED_NO,
 			    "no answer from %s within the %u ms of the call", link->endpoint.text, call->timeout_ms);
 	/* It has said nothing at all meanwhile: others first, until they point back to it. */
-	if (link->answer_count == call->answer_count && channel->current == link->index)
-		channel->current = next_link(channel, link->index);
+	if (link->answer_count == call->answer_count) ftsi_route_leave(channel, link->index);
 }
 
 void ftsi_engine_expire(struct fts_channel *channel, struct ftsi_open_call *call)

@@ -1,6 +1,7 @@
 /* Why this file exists: what the parts of a channel share. channel.c is the public door, channel_call.c the table
- * of open calls, channel_engine.c what happens next to a call, channel_link.c the connections, channel_end.c how
- * a call's end reaches the caller.
+ * of open calls, channel_route.c which server is asked, channel_engine.c what happens next to a call, channel_link.c
+ * the connections, channel_warm.c those that are made before they are needed, channel_probe.c what is done about a
+ * server that has gone silent, channel_timer.c the one timer, channel_end.c how a call's end reaches the caller.
  *
  * Invariants
  * - One mutex guards everything but what is marked otherwise. It is never held over a send, a callback or a log
@@ -28,8 +29,10 @@
 #define FTSI_NO_LINK UINT32_MAX
 #define FTSI_INLINE_BYTES 512u       /* packed requests up to here live in the slot */
 #define FTSI_REPLY_SMALL_BYTES 1024u /* answers up to here need no malloc */
-#define FTSI_OPEN_CALLS_MAX 65536u   /* leaves 15 bits of a request id to the generation */
+#define FTSI_OPEN_CALLS_MAX 65535u   /* with the one of questions 16 bits of a request id, 15 for the generation */
 #define FTSI_REASON_BYTES 128u
+#define FTSI_NODE_BYTES 64u
+#define FTSI_ROUTE_COUNT 3u
 #define FTSI_UNPACKED_MAX_BYTES ((size_t)64 * 1024 * 1024) /* of one answer: unpacking may need 52 times its size */
 #define FTSI_ARENA_POOL_BYTES (4 * FTSI_UNPACKED_MAX_BYTES)
 #define FTSI_TOKEN_MAX_BYTES 128u
@@ -48,6 +51,24 @@ enum ftsi_link_state {
 	FTSI_LINK_CLOSING, /* given up, waits for on_closed */
 };
 
+/* What is known about the silence of a connection that is up (channel_probe.c). */
+struct ftsi_probe {
+	uint64_t heard_ns;     /* when the last message came */
+	uint64_t batch;        /* that heard_ns belongs to */
+	uint64_t asked_ns;     /* calls sent before this have been asked about; 0: never asked */
+	uint64_t silent_ns;    /* what was sent or heard last before it was first asked in vain */
+	uint64_t first_ns;     /* of the questions that are asked in vain */
+	uint64_t look_ns;      /* when to look again, while there are such calls or a question is open */
+	uint64_t rest_ns;      /* pause between questions while it answers them, and no call */
+	uint64_t answer_count; /* of the link, when asked */
+	uint32_t question_id;  /* request id of the question that is open; 0: none */
+	bool is_resting;       /* it has answered the last question; look_ns is when to ask the next */
+	bool is_distrusted;    /* silent, while others answered: asked last, until it says something */
+	/* filled by each survey of the open calls */
+	uint64_t oldest_new_ns; /* of the calls sent since asked_ns; UINT64_MAX: none */
+	bool has_old;           /* a call sent before asked_ns is open */
+};
+
 /* One server and the connection to it. Lives as long as the channel. */
 struct ftsi_link {
 	struct fts_channel *channel;   /* constant */
@@ -64,7 +85,10 @@ struct ftsi_link {
 	uint64_t began_ns; /* of the dial, then of being up */
 	uint64_t retry_at_ns;
 	uint32_t failure_count; /* in a row */
+	uint64_t warm_at_ns;    /* not dialed ahead of need before this */
 	uint64_t answer_count;
+	struct ftsi_probe probe;
+	char node[FTSI_NODE_BYTES];      /* what it calls itself; "": it has not said */
 	char reason[FTSI_REASON_BYTES];  /* why it is not up */
 	struct ftsi_reply_reader reader; /* used by the connection's callbacks alone */
 	struct fts_arena *arena;         /* used by the connection's callbacks alone */
@@ -112,7 +136,8 @@ struct ftsi_open_call {
 	bool unsent;           /* this try never left */
 	bool late;             /* an answer may come after the end */
 	bool is_released;      /* ended for its caller; only pins keep the slot */
-	uint64_t asked;        /* bit a link: was sent this call */
+	bool is_parked;        /* in BACKOFF until another call finds the leader, or wake_ns */
+	uint64_t asked;        /* bit a link: was sent this call since it last waited */
 	uint64_t refused;      /* bit a link: could not be connected in this try */
 	uint64_t answer_count; /* of the link when sent */
 	uint64_t began_ns;
@@ -141,15 +166,24 @@ struct fts_channel {
 	struct ftsi_session session;
 	struct ftsi_link *links[FTSI_ENDPOINT_COUNT_MAX];
 	uint32_t link_count;
-	uint32_t current;             /* link that is asked first: the leader as far as known */
-	struct ftsi_open_call *calls; /* constant */
-	uint32_t call_count_max;      /* constant */
-	uint32_t slot_bits;           /* constant; of a request id */
-	uint32_t used_count;          /* slots that were ever used: 0 .. used_count - 1 */
+	uint32_t homes[FTSI_ROUTE_COUNT]; /* by route, the link asked first: the leader as far as known, or where it
+					     sticks to */
+	uint64_t leader_term;             /* highest that was told with an answer; older news of leaders is no news */
+	struct ftsi_open_call *calls;     /* constant */
+	uint32_t call_count_max;          /* constant */
+	uint32_t slot_bits;               /* constant; of a request id */
+	uint32_t used_count;              /* slots that were ever used: 0 .. used_count - 1 */
 	uint32_t open_count;
 	size_t held_bytes;      /* of packed requests that don't fit into their slots */
 	uint32_t blocked_count; /* callers inside fts_channel_call */
 	uint32_t waiting_count; /* threads waiting for `changed` */
+	uint32_t scout;         /* the call that looks for a leader for all parked ones; FTSI_NO_CALL: none */
+	uint32_t parked_count;
+	bool is_leader_found; /* the timer has to wake the parked calls */
+	uint32_t question_generation;
+	uint64_t send_count;      /* of tries */
+	uint64_t seen_send_count; /* when the timer ran last */
+	uint64_t warm_at_ns;      /* when to see to warm connections; UINT64_MAX: when one comes up or ends */
 	uint32_t free_head, free_tail;
 	uint32_t ended_head, ended_tail;
 	uint64_t random_state;
@@ -184,8 +218,29 @@ struct ftsi_open_call *ftsi_call_find(struct fts_channel *channel, const struct 
 struct fts_call_id ftsi_call_id_of(const struct fts_channel *channel, const struct ftsi_open_call *call);
 /* NULL: not open any more. */
 struct ftsi_open_call *ftsi_call_by_id(struct fts_channel *channel, struct fts_call_id id);
+/* It goes on, or ends: parked no more. */
+void ftsi_call_end_park(struct fts_channel *channel, struct ftsi_open_call *call);
+/* It does not look for a leader any more, for itself or others. */
+void ftsi_call_end_search(struct fts_channel *channel, struct ftsi_open_call *call);
 /* True in the states from which a call can be ended. */
 bool ftsi_call_is_pending(const struct ftsi_open_call *call);
+
+/* channel_route.c: where to. Keep the mutex. */
+
+uint64_t ftsi_link_bit(uint32_t link);
+/* True when calls may be given to it at once, or wait for its dial. */
+bool ftsi_link_is_trusted_up(const struct ftsi_link *link);
+bool ftsi_link_can_be_dialed(const struct ftsi_link *link, uint64_t now_ns);
+/* The link to ask next for call; FTSI_NO_LINK: none can be reached. */
+uint32_t ftsi_route_pick(struct fts_channel *channel, const struct ftsi_open_call *call, uint64_t now_ns);
+/* Where to go from link: the next that is up and trusted, else the next. */
+uint32_t ftsi_route_next(const struct fts_channel *channel, uint32_t link);
+/* True when a server other than call's was not tried since the call last waited, and can be. */
+bool ftsi_route_has_untried(const struct fts_channel *channel, const struct ftsi_open_call *call, uint64_t now_ns);
+/* The link whose endpoint is written address, learned when it is new; FTSI_NO_LINK: none, or no room for it. */
+uint32_t ftsi_route_learn(struct fts_channel *channel, const char *address);
+/* What had its home at link goes elsewhere from now on. */
+void ftsi_route_leave(struct fts_channel *channel, uint32_t link);
 
 /* channel_engine.c: what happens next. These may drop the mutex and take it again. */
 
@@ -200,8 +255,36 @@ void ftsi_engine_down(struct fts_channel *channel, struct ftsi_link *link, uint3
 /* call was answered with something else than OK. header: borrowed. */
 void ftsi_engine_refused(struct fts_channel *channel, struct ftsi_open_call *call,
 			 const fts_rpc_v1_ReplyHeader *header);
+/* Send the calls that were sent to link not after until_ns to `to` instead: those to the leader, or the others. */
+void ftsi_engine_move(struct fts_channel *channel, struct ftsi_link *link, bool leader_calls, uint32_t to,
+		      uint64_t until_ns);
+/* A leader was found: send what was parked. */
+void ftsi_engine_unpark(struct fts_channel *channel);
 /* The time limit of call has passed. Doesn't drop the mutex. */
 void ftsi_engine_expire(struct fts_channel *channel, struct ftsi_open_call *call);
+
+/* channel_probe.c */
+
+/* Something came over link's connection (borrowed). Keeps the mutex. Thread: the connection's. */
+void ftsi_probe_heard(struct ftsi_link *link, const struct ftsi_conn *conn);
+/* The connection is new. Keeps the mutex. */
+void ftsi_probe_reset(struct ftsi_link *link, uint64_t now_ns);
+/* An answer that is no call's: true when it is that of a question, which then has had its effect. header, payload:
+ * borrowed. May drop the mutex. Thread: the connection's. */
+bool ftsi_probe_answered(struct fts_channel *channel, struct ftsi_link *link, uint32_t request_id,
+			 const fts_rpc_v1_ReplyHeader *header, struct fts_bytes payload);
+/* Look at all connections. May drop the mutex. */
+void ftsi_probe_check(struct fts_channel *channel, uint64_t now_ns);
+/* When to look next; UINT64_MAX: not needed. Keeps the mutex. */
+uint64_t ftsi_probe_due_ns(struct fts_channel *channel);
+/* When to look at a call that is sent now. */
+uint64_t ftsi_probe_first_look_ns(const struct fts_channel *channel, uint64_t now_ns);
+
+/* channel_warm.c. Keep the mutex. */
+
+/* A connection came up or ended: see to the others soon. */
+void ftsi_warm_want(struct fts_channel *channel, uint64_t now_ns);
+void ftsi_warm_check(struct fts_channel *channel, uint64_t now_ns);
 
 /* channel_timer.c. Keep the mutex. */
 

@@ -53,6 +53,8 @@ static void on_ready(void *ctx, struct ftsi_conn *conn)
 		link->state = FTSI_LINK_UP;
 		link->began_ns = fts_clock_monotonic_ns();
 		link->reason[0] = '\0';
+		ftsi_probe_reset(link, link->began_ns);
+		ftsi_warm_want(channel, link->began_ns);
 		ftsi_engine_up(channel, link);
 	}
 	ftsi_channel_deliver(channel);
@@ -91,16 +93,17 @@ static void on_message(void *ctx, struct ftsi_conn *conn, struct fts_bytes messa
 		return;
 	}
 	pthread_mutex_lock(&channel->mutex);
-	link->answer_count++;
+	ftsi_probe_heard(link, conn);
+	if (link->node[0] == '\0') snprintf(link->node, sizeof link->node, "%s", header->node);
 	struct ftsi_open_call *call = ftsi_call_find(channel, link, frame.request_id);
+	bool is_question = call == NULL && ftsi_probe_answered(channel, link, frame.request_id, header, frame.payload);
+	if (!is_question) link->answer_count++;
 	if (call != NULL && header->code == FTS_OK) {
 		ftsi_call_succeed(channel, call, link, header, frame.payload);
 		return;
 	}
-	if (call != NULL) {
-		ftsi_engine_refused(channel, call, header);
-		ftsi_channel_deliver(channel);
-	}
+	if (call != NULL) ftsi_engine_refused(channel, call, header);
+	if (call != NULL || is_question) ftsi_channel_deliver(channel);
 	pthread_mutex_unlock(&channel->mutex);
 }
 
@@ -132,6 +135,7 @@ static void on_closed(void *ctx, struct ftsi_conn *conn, const char *reason)
 	if (was_up && link->failure_count == 1) link->retry_at_ns = 0;
 	link->conn = NULL;
 	set_idle(link);
+	ftsi_warm_want(channel, now_ns);
 	channel->settling_count++; /* the mutex is dropped below; the link may be dialed again meanwhile */
 	ftsi_engine_down(channel, link, link->epoch);
 	ftsi_channel_deliver(channel);

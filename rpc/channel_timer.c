@@ -3,7 +3,8 @@
  *
  * It is armed for the earliest thing to do, and at least every 500 ms while there is a connection; since calls
  * usually have seconds, starting and ending one costs no timer operation, and the table is scanned only when it fires.
- */
+ * While calls are made it fires every 100 ms for channel_probe.c: also when none is open just then, or the next call
+ * would have to start it again. */
 #include "rpc/channel_internal.h"
 
 #include "base/clock.h"
@@ -75,7 +76,9 @@ static uint64_t next_due_ns(struct fts_channel *channel)
 		const struct ftsi_open_call *call = &channel->calls[i];
 		if (ftsi_call_is_pending(call) && call->wake_ns < due_ns) due_ns = call->wake_ns;
 	}
-	return due_ns;
+	uint64_t probe_due_ns = ftsi_probe_due_ns(channel);
+	if (probe_due_ns < due_ns) due_ns = probe_due_ns;
+	return channel->warm_at_ns < due_ns ? channel->warm_at_ns : due_ns;
 }
 
 void ftsi_timer_fired(void *arg)
@@ -84,10 +87,17 @@ void ftsi_timer_fired(void *arg)
 	pthread_mutex_lock(&channel->mutex);
 	channel->timer_state = FTSI_TIMER_RUNNING;
 	uint64_t now_ns = fts_clock_monotonic_ns();
+	uint64_t send_count = channel->send_count;
+	if (channel->is_leader_found) ftsi_engine_unpark(channel);
 	wake_calls(channel, now_ns);
 	check_links(channel, now_ns);
+	ftsi_warm_check(channel, now_ns);
+	ftsi_probe_check(channel, now_ns);
 	ftsi_channel_deliver(channel);
 	uint64_t due_ns = next_due_ns(channel);
+	uint64_t look_ns = ftsi_probe_first_look_ns(channel, now_ns);
+	if (channel->send_count != channel->seen_send_count && look_ns < due_ns) due_ns = look_ns;
+	channel->seen_send_count = send_count;
 	if (due_ns == UINT64_MAX) {
 		channel->timer_state = FTSI_TIMER_IDLE;
 	} else {

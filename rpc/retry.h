@@ -1,13 +1,19 @@
 /* Why this file exists: the one place that decides whether a call is tried again, when, and whether it has to
  * wait before. Pure: time, randomness and what happened are arguments.
  *
- * The policy
- * - A call has at most 4 tries. Between tries it waits 50 ms, 100 ms, 200 ms .. 2 s (and up to a quarter more,
- *   drawn at random), or as long as the server advised; never past the call's time limit: a wait that
- *   would pass it ends the call with what is known now. So a call lives through at least 350 ms of failover.
- * - A move to another server without waiting is part of a try: the first broken connection, and a
- *   leader hint to a server this call has not asked yet. At most 4 moves a call. So the news of a
- *   death costs no back-off.
+ * The policy: what a refusal or a broken connection leads to
+ * - A move: to another server at once. After a broken connection, to a server this call has not tried since it last
+ *   waited (the first time also to the same one, dialed anew); after a leader hint, to the hinted server if this call
+ *   has not tried it since it last waited. At most 16 moves a call. So the news of a death costs no wait, and servers
+ *   that point at each other cost one round of them.
+ * - A pause: a short wait while the servers agree on a leader. UNAVAILABLE with an advice of up to 100 ms: that long;
+ *   with a hint to a server that this call has just tried: 2 ms. Pauses grow to an eighth of all pauses so far, so
+ *   that a leader is found within an eighth of the time that its election took; at most 64 of them and 3 s in sum.
+ *   So a call lives through an election of a second and more.
+ * - A back-off, for everything else: 50 ms, 100 ms, 200 ms .. 2 s, or as long as the server advised. A call has at
+ *   most 4 tries, that is 3 back-offs: at least 350 ms.
+ * - Waits are up to a quarter longer, drawn at random, and never pass the call's time limit: one that would ends the
+ *   call with what is known now.
  * - Retried: UNAVAILABLE, a broken connection, no server reachable; RESOURCE_EXHAUSTED only when the server
  *   says when to come back. All of it is safe: a call that changes state carries its identity, others change
  *   nothing. Never retried: everything else, DEADLINE_EXCEEDED included, and what is said to have run.
@@ -20,7 +26,11 @@
 #include <stdbool.h>
 
 #define FTSI_RETRY_TRIES_MAX 4u
-#define FTSI_RETRY_MOVES_MAX 4u
+#define FTSI_RETRY_MOVES_MAX 16u
+#define FTSI_RETRY_PAUSES_MAX 64u
+#define FTSI_RETRY_PAUSED_MAX_MS 3000u
+#define FTSI_RETRY_PAUSE_MS 2u
+#define FTSI_RETRY_ADVICE_PAUSE_MS 100u /* longer advice is a back-off */
 #define FTSI_RETRY_FIRST_MS 50u
 #define FTSI_RETRY_LONGEST_MS 2000u
 
@@ -28,7 +38,9 @@
 struct ftsi_retry {
 	uint8_t waits; /* back-offs so far: tries - 1 */
 	uint8_t moves;
-	bool broken; /* a connection broke under this call before */
+	uint8_t pauses;
+	bool broken;        /* a connection broke under this call before */
+	uint64_t paused_ns; /* sum of all pauses */
 };
 
 enum ftsi_outcome_kind {
@@ -42,18 +54,22 @@ struct ftsi_outcome {
 	enum fts_status status;     /* of an answer */
 	enum fts_executed executed; /* of an answer */
 	uint32_t retry_after_ms;    /* of an answer; 0: no advice */
-	bool hint_is_new;           /* the answer names a leader this call has not asked yet */
+	bool is_hinted;             /* the answer names another server as the leader */
+	bool is_untried; /* the hinted server, or after a broken connection any, was not tried since the last wait */
 };
 
-enum ftsi_retry_action { FTSI_RETRY_GIVE_UP, FTSI_RETRY_MOVE, FTSI_RETRY_WAIT };
+enum ftsi_retry_action { FTSI_RETRY_GIVE_UP, FTSI_RETRY_MOVE, FTSI_RETRY_WAIT, FTSI_RETRY_PAUSE };
 
 struct ftsi_decision {
 	enum ftsi_retry_action action;
-	uint64_t delay_ns; /* of FTSI_RETRY_WAIT */
+	uint64_t delay_ns; /* of FTSI_RETRY_WAIT and FTSI_RETRY_PAUSE */
 };
 
 /* Decide, and count what is decided into retry. left_ns: until the call's time limit. random: any bits. */
 struct ftsi_decision ftsi_retry_decide(struct ftsi_retry *retry, const struct ftsi_outcome *outcome, uint64_t left_ns,
 				       uint64_t random);
+
+/* A pause of this call becomes longer by extra_ns: another call finds the leader for it meanwhile. */
+void ftsi_retry_extend(struct ftsi_retry *retry, uint64_t extra_ns);
 
 #endif

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "fts/cluster/v1/cluster.fts.h"
 #include "fts/rpc/v1/events.pb-c.h"
 
 #define CONNECTION_MAX 256
@@ -31,6 +33,7 @@ struct connection {
 struct silent {
 	int fd;
 	uint32_t request_id;
+	uint64_t from_index;
 };
 
 struct fake {
@@ -44,6 +47,12 @@ struct fake {
 	size_t request_count;
 	size_t accepted_count;
 	struct fake_request *requests; /* REQUEST_KEPT_MAX */
+	size_t question_count;
+	size_t open_count;
+	bool has_step, has_settle, has_leader, is_paused, is_stopped;
+	struct fake_step step, settle;
+	uint64_t leader_term;
+	char leader_name[64], leader_address[64];
 	/* The thread's own. */
 	struct connection connections[CONNECTION_MAX];
 	size_t connection_count;
@@ -85,11 +94,15 @@ static void send_reply(int fd, uint32_t request_id, const struct ftsi_reply_fiel
 	send_frame(fd, request_id, header, header_bytes, payload, payload_bytes);
 }
 
-static void send_echo(int fd, uint32_t request_id, uint64_t from_index)
+static void send_echo(const struct fake *fake, int fd, uint32_t request_id, uint64_t from_index)
 {
 	Fts__Rpc__V1__ReplayResponse echo = FTS__RPC__V1__REPLAY_RESPONSE__INIT;
-	struct ftsi_reply_fields fields = {
-	    .status = FTS_OK, .executed = FTS_EXECUTED_YES, .node = "fake", .term = 3, .index = 812, .server_us = 7};
+	struct ftsi_reply_fields fields = {.status = FTS_OK,
+					   .executed = FTS_EXECUTED_YES,
+					   .node = fake->options.node,
+					   .term = 3,
+					   .index = 812,
+					   .server_us = 7};
 	uint8_t payload[64];
 	echo.next_index = from_index + 1;
 	send_reply(fd, request_id, &fields, payload, fts__rpc__v1__replay_response__pack(&echo, payload));
@@ -129,11 +142,11 @@ static void send_large(int fd, uint32_t request_id, uint64_t from_index)
 static void answer_late(struct fake *fake, int fd, uint32_t request_id, uint64_t from_index)
 {
 	for (size_t i = 0; i < fake->silent_count; i++)
-		send_echo(fake->silent[i].fd, fake->silent[i].request_id, 666);
+		send_echo(fake, fake->silent[i].fd, fake->silent[i].request_id, 666);
 	fake->silent_count = 0;
 	for (uint32_t i = 0; i < 50; i++)
-		send_echo(fd, FTSI_REQUEST_ID_BIT | i * 0x10001u, 667);
-	send_echo(fd, request_id, from_index);
+		send_echo(fake, fd, FTSI_REQUEST_ID_BIT | i * 0x10001u, 667);
+	send_echo(fake, fd, request_id, from_index);
 }
 
 /* Do what the script says; false: close the connection. */
@@ -145,18 +158,18 @@ static bool act(struct fake *fake, int fd, const struct fake_step *step, uint32_
 		struct ftsi_reply_fields fields = {.status = step->status,
 						   .executed = step->executed,
 						   .retry_after_ms = step->retry_after_ms,
-						   .node = "fake",
+						   .node = fake->options.node,
 						   .leader = step->leader,
 						   .detail = "as the script says"};
 		if (step->status == FTS_OK)
-			send_echo(fd, request_id, from_index);
+			send_echo(fake, fd, request_id, from_index);
 		else
 			send_reply(fd, request_id, &fields, "", 0);
 		return true;
 	}
 	case FAKE_SILENT:
 		if (fake->silent_count < SILENT_MAX)
-			fake->silent[fake->silent_count++] = (struct silent){fd, request_id};
+			fake->silent[fake->silent_count++] = (struct silent){fd, request_id, from_index};
 		return true;
 	case FAKE_BREAK:
 		return false;
@@ -209,27 +222,56 @@ static size_t keep(struct fake *fake, const fts_rpc_v1_CallHeader *header, uint6
 	return at;
 }
 
+static void answer_question(struct fake *fake, int fd, uint32_t request_id)
+{
+	Fts__Cluster__V1__LeaderResponse leader = FTS__CLUSTER__V1__LEADER_RESPONSE__INIT;
+	struct ftsi_reply_fields fields = {.status = FTS_UNIMPLEMENTED, .node = fake->options.node};
+	uint8_t payload[256];
+	pthread_mutex_lock(&fake->mutex);
+	fake->question_count++;
+	leader.term = fake->leader_term;
+	leader.name = fake->leader_name;
+	leader.address = fake->leader_address;
+	if (fake->has_leader) fields.status = FTS_OK;
+	size_t size_bytes = fts__cluster__v1__leader_response__pack(&leader, payload);
+	pthread_mutex_unlock(&fake->mutex);
+	send_reply(fd, request_id, &fields, payload, fields.status == FTS_OK ? size_bytes : 0);
+}
+
+static struct fake_step step_at(struct fake *fake, size_t at)
+{
+	struct fake_step step = {.act = FAKE_ANSWER, .status = FTS_OK};
+	pthread_mutex_lock(&fake->mutex);
+	if (fake->has_step)
+		step = fake->step;
+	else if (at < fake->options.step_count)
+		step = fake->options.steps[at];
+	else if (fake->options.repeat && fake->options.step_count > 0)
+		step = fake->options.steps[fake->options.step_count - 1];
+	pthread_mutex_unlock(&fake->mutex);
+	return step;
+}
+
 static bool serve(struct fake *fake, int fd, struct fts_bytes message)
 {
-	static const struct fake_step ok = {.act = FAKE_ANSWER, .status = FTS_OK};
 	struct ftsi_frame frame;
 	struct ftsi_call_reader reader;
 	memset(&reader, 0, sizeof reader);
 	FTS_ASSERT(ftsi_frame_split(message, &frame) == FTS_OK);
 	const fts_rpc_v1_CallHeader *header = ftsi_call_header_read(&reader, frame.header);
 	FTS_ASSERT(header != NULL);
+	if (header->method == fts_cluster_leader_method->id) {
+		answer_question(fake, fd, frame.request_id);
+		return true;
+	}
 	Fts__Rpc__V1__ReplayRequest *request =
 	    fts__rpc__v1__replay_request__unpack(NULL, frame.payload.size_bytes, frame.payload.data);
 	FTS_ASSERT(request != NULL);
 	uint64_t from_index = request->from_index;
 	fts__rpc__v1__replay_request__free_unpacked(request, NULL);
 	size_t at = keep(fake, header, from_index);
-	const struct fake_step *step = &ok;
-	if (at < fake->options.step_count)
-		step = &fake->options.steps[at];
-	else if (fake->options.repeat && fake->options.step_count > 0)
-		step = &fake->options.steps[fake->options.step_count - 1];
-	return act(fake, fd, step, frame.request_id, from_index);
+	struct fake_step step = step_at(fake, at);
+	return act(fake, fd, &step, frame.request_id, from_index);
 }
 
 /* Serve all whole messages of connection; false: close it. */
@@ -275,6 +317,7 @@ static void accept_one(struct fake *fake)
 	FTS_ASSERT(fake->connection_count < CONNECTION_MAX);
 	pthread_mutex_lock(&fake->mutex);
 	fake->accepted_count++;
+	fake->open_count++;
 	pthread_mutex_unlock(&fake->mutex);
 	ftsi_hello_write(FTSI_ROLE_SERVER, hello);
 	if (fake->options.bad_hello) memcpy(hello, "HTTP/1.1", sizeof hello);
@@ -284,6 +327,9 @@ static void accept_one(struct fake *fake)
 
 static void drop(struct fake *fake, size_t at)
 {
+	pthread_mutex_lock(&fake->mutex);
+	fake->open_count--;
+	pthread_mutex_unlock(&fake->mutex);
 	close(fake->connections[at].fd);
 	free(fake->connections[at].in);
 	for (size_t i = 0; i < fake->silent_count; i++)
@@ -298,9 +344,30 @@ bool fake_is_serving_here(void)
 	return is_serving_here;
 }
 
+/* True: go on serving. *out_paused: but nobody now. */
+static bool obey(struct fake *fake, bool *out_paused)
+{
+	uint64_t count;
+	(void)!read(fake->stop_event, &count, sizeof count);
+	pthread_mutex_lock(&fake->mutex);
+	bool has_settle = fake->has_settle, is_stopped = fake->is_stopped;
+	struct fake_step step = fake->settle;
+	*out_paused = fake->is_paused;
+	fake->has_settle = false;
+	pthread_mutex_unlock(&fake->mutex);
+	size_t silent_count = has_settle ? fake->silent_count : 0;
+	if (has_settle) fake->silent_count = 0;
+	for (size_t i = 0; i < silent_count; i++) {
+		struct silent silent = fake->silent[i];
+		if (silent.fd >= 0) (void)act(fake, silent.fd, &step, silent.request_id, silent.from_index);
+	}
+	return !is_stopped;
+}
+
 static void *run(void *arg)
 {
 	struct fake *fake = arg;
+	bool is_paused = false;
 	is_serving_here = true;
 	struct pollfd polled[CONNECTION_MAX + 2];
 	for (;;) {
@@ -309,8 +376,9 @@ static void *run(void *arg)
 		size_t count = fake->connection_count;
 		for (size_t i = 0; i < count; i++)
 			polled[i + 2] = (struct pollfd){.fd = fake->connections[i].fd, .events = POLLIN};
-		if (poll(polled, count + 2, -1) < 0) continue;
-		if (polled[0].revents != 0) break;
+		if (poll(polled, is_paused ? 1 : count + 2, -1) < 0) continue;
+		if (polled[0].revents != 0 && !obey(fake, &is_paused)) break;
+		if (is_paused) continue;
 		for (size_t i = count; i-- > 0;)
 			if (polled[i + 2].revents != 0 && !read_more(fake, &fake->connections[i])) drop(fake, i);
 		if (polled[1].revents != 0) accept_one(fake);
@@ -338,20 +406,64 @@ struct fake *fake_start(const struct fake_options *options)
 {
 	struct fake *fake = calloc(1, sizeof *fake);
 	fake->options = *options;
+	if (options->node == NULL) fake->options.node = "fake";
 	fake->requests = calloc(REQUEST_KEPT_MAX, sizeof *fake->requests);
 	fake->listener = listen_on(options->port, &fake->port);
 	FTS_ASSERT(listen(fake->listener, 128) == 0);
-	fake->stop_event = eventfd(0, EFD_CLOEXEC);
+	fake->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&fake->mutex, NULL);
 	pthread_cond_init(&fake->came, NULL);
 	FTS_ASSERT(pthread_create(&fake->thread, NULL, run, fake) == 0);
 	return fake;
 }
 
-void fake_stop(struct fake *fake)
+static void wake(struct fake *fake)
 {
 	uint64_t one = 1;
 	FTS_ASSERT(write(fake->stop_event, &one, sizeof one) == (ssize_t)sizeof one);
+}
+
+void fake_set_step(struct fake *fake, const struct fake_step *step)
+{
+	pthread_mutex_lock(&fake->mutex);
+	fake->has_step = step != NULL;
+	if (step != NULL) fake->step = *step;
+	pthread_mutex_unlock(&fake->mutex);
+}
+
+void fake_settle(struct fake *fake, const struct fake_step *step)
+{
+	pthread_mutex_lock(&fake->mutex);
+	fake->has_settle = true;
+	fake->settle = *step;
+	pthread_mutex_unlock(&fake->mutex);
+	wake(fake);
+}
+
+void fake_set_leader(struct fake *fake, uint64_t term, const char *name, const char *address)
+{
+	pthread_mutex_lock(&fake->mutex);
+	fake->has_leader = true;
+	fake->leader_term = term;
+	snprintf(fake->leader_name, sizeof fake->leader_name, "%s", name);
+	snprintf(fake->leader_address, sizeof fake->leader_address, "%s", address);
+	pthread_mutex_unlock(&fake->mutex);
+}
+
+void fake_pause(struct fake *fake, bool is_paused)
+{
+	pthread_mutex_lock(&fake->mutex);
+	fake->is_paused = is_paused;
+	pthread_mutex_unlock(&fake->mutex);
+	wake(fake);
+}
+
+void fake_stop(struct fake *fake)
+{
+	pthread_mutex_lock(&fake->mutex);
+	fake->is_stopped = true;
+	pthread_mutex_unlock(&fake->mutex);
+	wake(fake);
 	pthread_join(fake->thread, NULL);
 	close(fake->stop_event);
 	pthread_mutex_destroy(&fake->mutex);
@@ -377,6 +489,22 @@ size_t fake_connection_count(struct fake *fake)
 {
 	pthread_mutex_lock(&fake->mutex);
 	size_t count = fake->accepted_count;
+	pthread_mutex_unlock(&fake->mutex);
+	return count;
+}
+
+size_t fake_question_count(struct fake *fake)
+{
+	pthread_mutex_lock(&fake->mutex);
+	size_t count = fake->question_count;
+	pthread_mutex_unlock(&fake->mutex);
+	return count;
+}
+
+size_t fake_open_count(struct fake *fake)
+{
+	pthread_mutex_lock(&fake->mutex);
+	size_t count = fake->open_count;
 	pthread_mutex_unlock(&fake->mutex);
 	return count;
 }

@@ -2,7 +2,8 @@
  * honest server does. It shares only rpc/wire.h with what is tested.
  *
  * Invariants: one thread serves everything, so the script's steps go with the requests in the order they came;
- * past the last step every request is answered OK. Every request's header is kept. */
+ * past the last step every request is answered OK. Every request's header is kept. The question who leads
+ * (Cluster/Leader) is no request: it is answered as fake_set_leader says, and counted apart. */
 #ifndef FTS_TESTS_FAKE_SERVER_H
 #define FTS_TESTS_FAKE_SERVER_H
 
@@ -32,10 +33,11 @@ struct fake_step {
 struct fake_options {
 	const struct fake_step *steps; /* borrowed until fake_stop */
 	size_t step_count;
-	bool repeat;    /* the last step for ever */
-	bool no_hello;  /* accepts, and never says anything */
-	bool bad_hello; /* says what an HTTP server might */
-	uint16_t port;  /* 0: any */
+	bool repeat;      /* the last step for ever */
+	bool no_hello;    /* accepts, and never says anything */
+	bool bad_hello;   /* says what an HTTP server might */
+	uint16_t port;    /* 0: any */
+	const char *node; /* its name in replies; NULL: "fake". Borrowed until fake_stop. */
 };
 
 /* What came with one request. */
@@ -63,6 +65,17 @@ uint16_t fake_port(const struct fake *fake);
 /* Requests so far. */
 size_t fake_request_count(struct fake *fake);
 size_t fake_connection_count(struct fake *fake);
+/* From now on every request is treated like this; NULL: as the script says. */
+void fake_set_step(struct fake *fake, const struct fake_step *step);
+/* Do this with all requests that were left silent. */
+void fake_settle(struct fake *fake, const struct fake_step *step);
+/* What it says about the leader: "" (name and address): knows none. Until it is called: it knows no such question. */
+void fake_set_leader(struct fake *fake, uint64_t term, const char *name, const char *address);
+/* Stop reading and writing, as a stopped process does; or go on. */
+void fake_pause(struct fake *fake, bool is_paused);
+size_t fake_question_count(struct fake *fake);
+/* Connections that are open now. */
+size_t fake_open_count(struct fake *fake);
 /* Wait until there have been count requests; false: not within 10 s. */
 bool fake_wait_requests(struct fake *fake, size_t count);
 /* The at-th request, from 0. It must have come. */

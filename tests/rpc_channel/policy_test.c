@@ -183,21 +183,26 @@ static void four_tries_span_350_ms(void **state)
 
 static void what_is_retried(void **state)
 {
+	static const uint32_t advices_ms[] = {0, 20, 100, 101, 400};
 	(void)state;
 	for (int status = FTS_CANCELLED; status <= FTS_UNAUTHENTICATED; status++) {
 		for (int executed = FTS_EXECUTED_UNKNOWN; executed <= FTS_EXECUTED_YES; executed++) {
-			for (uint32_t after_ms = 0; after_ms <= 20; after_ms += 20) {
+			for (size_t i = 0; i < COUNT_OF(advices_ms); i++) {
+				uint32_t after_ms = advices_ms[i];
 				struct ftsi_retry retry = {0};
 				struct ftsi_outcome outcome = {.kind = FTSI_OUTCOME_ANSWERED,
 							       .status = (enum fts_status)status,
 							       .executed = (enum fts_executed)executed,
 							       .retry_after_ms = after_ms};
-				bool expected =
-				    status == FTS_UNAVAILABLE || (status == FTS_RESOURCE_EXHAUSTED && after_ms > 0);
-				if (executed == FTS_EXECUTED_YES) expected = false;
+				enum ftsi_retry_action expected = FTSI_RETRY_GIVE_UP;
+				if (status == FTS_UNAVAILABLE || (status == FTS_RESOURCE_EXHAUSTED && after_ms > 0))
+					expected = FTSI_RETRY_WAIT;
+				if (status == FTS_UNAVAILABLE && after_ms > 0 && after_ms <= 100)
+					expected = FTSI_RETRY_PAUSE;
+				if (executed == FTS_EXECUTED_YES) expected = FTSI_RETRY_GIVE_UP;
 				struct ftsi_decision made = ftsi_retry_decide(&retry, &outcome, UINT64_MAX, 0);
-				assert_int_equal(made.action, expected ? FTSI_RETRY_WAIT : FTSI_RETRY_GIVE_UP);
-				if (expected)
+				assert_int_equal(made.action, expected);
+				if (expected != FTSI_RETRY_GIVE_UP)
 					assert_int_equal(made.delay_ns, (after_ms > 0 ? after_ms : 50) * NS_PER_MS);
 			}
 		}
@@ -207,14 +212,47 @@ static void what_is_retried(void **state)
 static void moves_at_once(void **state)
 {
 	struct ftsi_retry retry = {0};
-	struct ftsi_outcome hint = unavailable;
-	hint.hint_is_new = true;
+	struct ftsi_outcome hint = unavailable, elsewhere = broken;
+	hint.is_hinted = hint.is_untried = elsewhere.is_untried = true;
 	(void)state;
 	assert_int_equal(ftsi_retry_decide(&retry, &broken, UINT64_MAX, 0).action, FTSI_RETRY_MOVE);
 	assert_int_equal(ftsi_retry_decide(&retry, &broken, UINT64_MAX, 0).action, FTSI_RETRY_WAIT);
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(ftsi_retry_decide(&retry, &hint, UINT64_MAX, 0).action, FTSI_RETRY_MOVE);
-	assert_int_equal(ftsi_retry_decide(&retry, &hint, UINT64_MAX, 0).action, FTSI_RETRY_WAIT);
+	for (uint32_t i = 1; i < FTSI_RETRY_MOVES_MAX; i++) {
+		const struct ftsi_outcome *outcome = i % 2 == 0 ? &hint : &elsewhere;
+		assert_int_equal(ftsi_retry_decide(&retry, outcome, UINT64_MAX, 0).action, FTSI_RETRY_MOVE);
+	}
+	assert_int_equal(ftsi_retry_decide(&retry, &elsewhere, UINT64_MAX, 0).action, FTSI_RETRY_WAIT);
+	assert_int_equal(ftsi_retry_decide(&retry, &hint, UINT64_MAX, 0).action, FTSI_RETRY_PAUSE);
+}
+
+/* Pauses outlast an election of a second and are never far apart; then come the tries. */
+static void pauses_grow_and_end(void **state)
+{
+	static const uint32_t advices_ms[] = {0, 1, 5, 100};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(advices_ms); i++) {
+		struct ftsi_retry retry = {0};
+		struct ftsi_outcome outcome = unavailable;
+		struct ftsi_decision made;
+		uint64_t sum_ns = 0;
+		uint32_t count = 0, waits = 0;
+		outcome.retry_after_ms = advices_ms[i];
+		outcome.is_hinted = advices_ms[i] == 0; /* to a server that was tried */
+		while ((made = ftsi_retry_decide(&retry, &outcome, UINT64_MAX, 7777 * i)).action == FTSI_RETRY_PAUSE) {
+			uint64_t longest_ns =
+			    sum_ns / 8 < advices_ms[i] * NS_PER_MS ? advices_ms[i] * NS_PER_MS : sum_ns / 8;
+			if (longest_ns < FTSI_RETRY_PAUSE_MS * NS_PER_MS) longest_ns = FTSI_RETRY_PAUSE_MS * NS_PER_MS;
+			assert_true(made.delay_ns <= longest_ns + longest_ns / 4);
+			sum_ns += made.delay_ns;
+			count++;
+		}
+		assert_true(count <= FTSI_RETRY_PAUSES_MAX);
+		assert_true(sum_ns > 1000 * NS_PER_MS && sum_ns <= FTSI_RETRY_PAUSED_MAX_MS * NS_PER_MS);
+		for (; made.action == FTSI_RETRY_WAIT; waits++)
+			made = ftsi_retry_decide(&retry, &outcome, UINT64_MAX, 0);
+		assert_int_equal(waits, 3);
+		assert_int_equal(made.action, FTSI_RETRY_GIVE_UP);
+	}
 }
 
 static void never_past_the_limit(void **state)
@@ -239,17 +277,12 @@ static void huge_advice(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(good_endpoints),
-	    cmocka_unit_test(bad_endpoints),
-	    cmocka_unit_test(endpoint_lists),
-	    cmocka_unit_test(session_order),
-	    cmocka_unit_test(session_window),
-	    cmocka_unit_test(session_model),
-	    cmocka_unit_test(four_tries_span_350_ms),
-	    cmocka_unit_test(what_is_retried),
-	    cmocka_unit_test(moves_at_once),
-	    cmocka_unit_test(never_past_the_limit),
-	    cmocka_unit_test(huge_advice),
+	    cmocka_unit_test(good_endpoints),         cmocka_unit_test(bad_endpoints),
+	    cmocka_unit_test(endpoint_lists),         cmocka_unit_test(session_order),
+	    cmocka_unit_test(session_window),         cmocka_unit_test(session_model),
+	    cmocka_unit_test(four_tries_span_350_ms), cmocka_unit_test(what_is_retried),
+	    cmocka_unit_test(moves_at_once),          cmocka_unit_test(pauses_grow_and_end),
+	    cmocka_unit_test(never_past_the_limit),   cmocka_unit_test(huge_advice),
 	};
 	return cmocka_run_group_tests_name("rpc channel policy", tests, NULL, NULL);
 }
