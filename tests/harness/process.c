@@ -196,13 +196,20 @@ bool harness_process_wait_stderr(struct harness_process *process, const char *te
 
 int harness_run(const char *const *argv, uint32_t timeout_ms, char **out_stdout, char **out_stderr)
 {
+	static const struct harness_place here;
+	return harness_run_in(argv, &here, timeout_ms, out_stdout, out_stderr);
+}
+
+int harness_run_in(const char *const *argv, const struct harness_place *place, uint32_t timeout_ms, char **out_stdout,
+		   char **out_stderr)
+{
 	static char directory[HARNESS_PATH_MAX];
 	static unsigned run_count;
 	char label[32];
 	struct harness_process process = {0};
 	if (directory[0] == '\0') harness_directory_make(directory);
 	snprintf(label, sizeof(label), "run-%u", run_count++);
-	harness_process_start(&process, directory, label, argv);
+	harness_process_start_in(&process, directory, label, argv, place);
 	bool ended = harness_process_wait(&process, timeout_ms);
 	harness_process_kill(&process);
 	if (out_stdout != NULL) *out_stdout = harness_process_stdout(&process);

@@ -53,5 +53,8 @@ bool harness_process_wait_stderr(struct harness_process *process, const char *te
 /* Run a program to its end and give back its exit code; not ended within timeout_ms: killed, the test fails.
  * out_stdout, out_stderr: returned (free()); NULL: not wanted. */
 int harness_run(const char *const *argv, uint32_t timeout_ms, char **out_stdout, char **out_stderr);
+/* The same elsewhere. place: borrowed. */
+int harness_run_in(const char *const *argv, const struct harness_place *place, uint32_t timeout_ms, char **out_stdout,
+		   char **out_stderr);
 
 #endif
