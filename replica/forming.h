@@ -19,6 +19,7 @@
 #define FTS_REPLICA_FORMING_H
 
 #include "replica/internal.h"
+#include "replica/member_text.h"
 
 struct _Fts__Replica__V1__PeerMessage;
 
@@ -38,13 +39,5 @@ void ftsi_forming_connected(struct fts_replica *replica, const char *address);
  * node; false: it is from a member of this cluster, to this node, and raft runs. */
 bool ftsi_forming_receive(struct fts_replica *replica, const struct _Fts__Replica__V1__PeerMessage *message);
 void ftsi_forming_destroy(struct fts_replica *replica); /* nothing there: no-op */
-
-/* ---- Names of members: a raft address is "NAME=HOST:PORT" ---- */
-
-#define FTSI_MEMBER_TEXT_BYTES 192u
-/* Into out (FTSI_MEMBER_TEXT_BYTES). Returns out. */
-const char *ftsi_member_text(const char *name, const char *address, char *out);
-/* The parts of a raft address; name: 64 bytes, address: 128. A text without '=' is an address without a name. */
-void ftsi_member_split(const char *text, char *out_name, char *out_address);
 
 #endif

@@ -118,6 +118,7 @@ void ftsi_conn_close(struct ftsi_conn *conn, const char *reason)
 	atomic_compare_exchange_strong(&conn->close_reason, &none, reason);
 	if (atomic_exchange(&conn->closed, true)) return;
 	nng_stream_close(conn->stream);
+	ftsi_conn_read_on(conn); /* to its end */
 }
 
 struct ftsi_conn *ftsi_conn_hold(struct ftsi_conn *conn)

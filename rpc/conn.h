@@ -46,7 +46,7 @@ typedef void (*ftsi_closed_fn)(void *ctx, struct ftsi_conn *conn, const char *re
 struct ftsi_conn_options {
 	enum ftsi_role role;        /* ours */
 	bool tls;                   /* stream is tls+tcp */
-	size_t message_max_bytes;   /* of one received message; 0: FTS_MESSAGE_MAX */
+	size_t message_max_bytes;   /* of one message, either way; 0: FTS_MESSAGE_MAX */
 	size_t backlog_high_bytes;  /* reading stops above; 0: 1 MiB */
 	size_t backlog_max_bytes;   /* the connection is closed above; 0: 64 MiB */
 	uint32_t idle_timeout_ms;   /* for a handshake, and for the next byte of a half-sent message; 0: 10,000 */
@@ -74,7 +74,7 @@ struct ftsi_conn *ftsi_conn_hold(struct ftsi_conn *conn);
 /* NULL: no-op. The last release frees. Thread: any, also a callback's. */
 void ftsi_conn_release(struct ftsi_conn *conn);
 
-/* A message to be sent. Everything borrowed for the call. Exactly one of call and reply. */
+/* A message to be sent. Everything borrowed for the call. One of call and reply; neither: one-way, without a header. */
 struct ftsi_outgoing {
 	struct fts_bytes route; /* request id and what stands before it, as it goes onto the wire */
 	const struct ftsi_call_fields *call;
@@ -85,9 +85,15 @@ struct ftsi_outgoing {
 
 /* Append a message and see to it that it leaves. May be called before the peer's hello has come.
  * out_size_bytes: of the message, may be NULL. Thread: any.
- * Errors: UNAVAILABLE (closed; nothing was or will be sent), RESOURCE_EXHAUSTED (message above FTS_MESSAGE_MAX,
+ * Errors: UNAVAILABLE (closed; nothing was or will be sent), RESOURCE_EXHAUSTED (message above message_max_bytes,
  * or no memory; nothing was appended), INVALID_ARGUMENT (header fields out of bounds). */
 enum fts_status ftsi_conn_send(struct ftsi_conn *conn, const struct ftsi_outgoing *outgoing, size_t *out_size_bytes);
+
+/* Stop reading: from within on_message, which is the last one until ftsi_conn_read_on. Meanwhile the end of the peer is
+ * not noticed here. */
+void ftsi_conn_stop_reading(struct ftsi_conn *conn);
+/* Read on, on another thread. Not stopped: no-op. Thread: any. */
+void ftsi_conn_read_on(struct ftsi_conn *conn);
 
 /* Bytes appended that nng has not taken yet. */
 size_t ftsi_conn_backlog_bytes(struct ftsi_conn *conn);

@@ -31,6 +31,7 @@ struct ftsi_conn {
 	uint8_t hello[FTSI_HELLO_BYTES];
 	atomic_uint ref_count;
 	atomic_bool closed;
+	atomic_bool stopped; /* reading, by who owns it */
 	_Atomic(const char *) close_reason;
 	atomic_size_t backlog_bytes;
 	atomic_uint_fast64_t departed_ns; /* the end of the last write outside the reader */
@@ -52,6 +53,7 @@ struct ftsi_conn {
 	struct ftsi_buffer flying;  /* being sent */
 	bool sending;               /* somebody has the send role: flying belongs to it */
 	bool paused;                /* ... and the reader role goes with it */
+	bool parked;                /* the reader role waits for ftsi_conn_read_on */
 	bool out_used;              /* since the last check */
 	uint32_t out_idle_checks;   /* in a row that found nothing written */
 	union {
@@ -77,6 +79,8 @@ void ftsi_conn_on_sent(void *conn);
 bool ftsi_conn_reading_here(const struct ftsi_conn *conn);
 /* Send what is pending unless a send is in flight. */
 void ftsi_conn_flush(struct ftsi_conn *conn);
+/* Leave the reader role to ftsi_conn_read_on, if reading is stopped still. */
+bool ftsi_conn_park(struct ftsi_conn *conn);
 /* Hand the reader role to the send in flight, if the backlog is too high and there is one. */
 bool ftsi_conn_pause(struct ftsi_conn *conn);
 bool ftsi_conn_backlog_is_high(const struct ftsi_conn *conn);

@@ -12,7 +12,7 @@
 #define SMALL_READ_BYTES 2048u
 #define SMALL_READS_TO_SHRINK 64u
 
-enum parse_result { PARSE_MORE, PARSE_PAUSE, PARSE_CLOSED };
+enum parse_result { PARSE_MORE, PARSE_PAUSE, PARSE_STOPPED, PARSE_CLOSED };
 
 static _Thread_local const struct ftsi_conn *reading_here;
 
@@ -99,6 +99,10 @@ static enum parse_result parse(struct ftsi_conn *conn)
 	reading_here = conn;
 	conn->batch++;
 	while (!ftsi_conn_is_closed(conn) && parse_step(conn)) {
+		if (atomic_load_explicit(&conn->stopped, memory_order_relaxed)) {
+			result = PARSE_STOPPED;
+			break;
+		}
 		if (!ftsi_conn_backlog_is_high(conn)) continue;
 		ftsi_conn_flush(conn);
 		if (!ftsi_conn_backlog_is_high(conn)) continue;
@@ -203,7 +207,7 @@ static void read_on(struct ftsi_conn *conn, size_t received_bytes)
 		if (result == PARSE_MORE) {
 			if (prepare(conn, received_bytes)) break;
 			refuse(conn, message_bytes(conn) - FTSI_LENGTH_BYTES); /* then there is room */
-		} else if (ftsi_conn_pause(conn)) {
+		} else if (result == PARSE_STOPPED ? ftsi_conn_park(conn) : ftsi_conn_pause(conn)) {
 			return;
 		}
 	}

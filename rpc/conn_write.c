@@ -78,15 +78,18 @@ static enum fts_status append(struct ftsi_conn *conn, const struct ftsi_outgoing
 	size_t head_bytes = FTSI_LENGTH_BYTES + outgoing->route.size_bytes;
 	FTS_ASSERT(outgoing->route.size_bytes <= FTSI_ROUTE_MAX_BYTES);
 	if (!reserve(out, head_bytes + FTSI_HEADER_MAX_BYTES)) return FTS_RESOURCE_EXHAUSTED;
-	memcpy(out->data + start + FTSI_LENGTH_BYTES, outgoing->route.data, outgoing->route.size_bytes);
+	if (outgoing->route.size_bytes > 0)
+		memcpy(out->data + start + FTSI_LENGTH_BYTES, outgoing->route.data, outgoing->route.size_bytes);
 	uint8_t *header = out->data + start + head_bytes;
-	size_t header_bytes = outgoing->call != NULL
+	bool one_way = outgoing->call == NULL && outgoing->reply == NULL;
+	size_t header_bytes = one_way ? 0
+			      : outgoing->call != NULL
 				  ? ftsi_call_header_write(&conn->writer.call, outgoing->call, header)
 				  : ftsi_reply_header_write(&conn->writer.reply, outgoing->reply, header);
-	if (header_bytes == 0) return FTS_INVALID_ARGUMENT;
+	if (header_bytes == 0 && !one_way) return FTS_INVALID_ARGUMENT;
 	out->end = start + head_bytes + header_bytes;
 	size_t size_bytes = out->end - start - FTSI_LENGTH_BYTES;
-	if (!append_payload(out, outgoing, FTS_MESSAGE_MAX - size_bytes)) {
+	if (!append_payload(out, outgoing, conn->options.message_max_bytes - size_bytes)) {
 		out->end = start;
 		return FTS_RESOURCE_EXHAUSTED;
 	}
@@ -286,4 +289,33 @@ bool ftsi_conn_pause(struct ftsi_conn *conn)
 	if (pause) conn->paused = true;
 	pthread_mutex_unlock(&conn->out_mutex);
 	return pause;
+}
+
+void ftsi_conn_stop_reading(struct ftsi_conn *conn)
+{
+	atomic_store(&conn->stopped, true);
+}
+
+bool ftsi_conn_park(struct ftsi_conn *conn)
+{
+	pthread_mutex_lock(&conn->out_mutex);
+	bool park = atomic_load(&conn->stopped) && !ftsi_conn_is_closed(conn);
+	if (park) conn->parked = true;
+	pthread_mutex_unlock(&conn->out_mutex);
+	return park;
+}
+
+void ftsi_conn_read_on(struct ftsi_conn *conn)
+{
+	bool call = false;
+	pthread_mutex_lock(&conn->out_mutex);
+	atomic_store(&conn->stopped, false);
+	if (conn->parked) {
+		conn->parked = false;
+		conn->paused = true; /* the reader role goes with the send role */
+		call = !conn->sending;
+		conn->sending = true;
+	}
+	pthread_mutex_unlock(&conn->out_mutex);
+	if (call) call_back(conn);
 }

@@ -14,10 +14,9 @@ _Static_assert(fts_rpc_v1_ReplyHeader_size + LENGTH_MAX_BYTES <= FTSI_HEADER_MAX
 void ftsi_hello_write(enum ftsi_role role, uint8_t *out)
 {
 	static const uint8_t hello[FTSI_HELLO_BYTES] = {0x00, 0x53, 0x50, 0x00, 0x00, 0x00, 0x00, 0x00};
-	static const uint8_t protocols[] = {[FTSI_ROLE_CALLER] = 0x30,
-					    [FTSI_ROLE_SERVER] = 0x31,
-					    [FTSI_ROLE_SUBSCRIBER] = 0x21,
-					    [FTSI_ROLE_PUBLISHER] = 0x20};
+	static const uint8_t protocols[] = {
+	    [FTSI_ROLE_CALLER] = 0x30,    [FTSI_ROLE_SERVER] = 0x31, [FTSI_ROLE_SUBSCRIBER] = 0x21,
+	    [FTSI_ROLE_PUBLISHER] = 0x20, [FTSI_ROLE_PUSH] = 0x50,   [FTSI_ROLE_PULL] = 0x51};
 	memcpy(out, hello, FTSI_HELLO_BYTES);
 	out[5] = protocols[role];
 }
@@ -27,7 +26,9 @@ enum ftsi_role ftsi_role_peer(enum ftsi_role role)
 	static const enum ftsi_role peers[] = {[FTSI_ROLE_CALLER] = FTSI_ROLE_SERVER,
 					       [FTSI_ROLE_SERVER] = FTSI_ROLE_CALLER,
 					       [FTSI_ROLE_SUBSCRIBER] = FTSI_ROLE_PUBLISHER,
-					       [FTSI_ROLE_PUBLISHER] = FTSI_ROLE_SUBSCRIBER};
+					       [FTSI_ROLE_PUBLISHER] = FTSI_ROLE_SUBSCRIBER,
+					       [FTSI_ROLE_PUSH] = FTSI_ROLE_PULL,
+					       [FTSI_ROLE_PULL] = FTSI_ROLE_PUSH};
 	return peers[role];
 }
 

@@ -2,13 +2,15 @@
  * share one reader and one writer of the format.
  *
  *   connection   8 bytes  hello, sent by both at once: 00 53 50 00 00 30 00 00 (caller), .. 31 .. (server);
- *                         of events .. 21 .. (subscriber), .. 20 .. (publisher)
+ *                         of events .. 21 .. (subscriber), .. 20 .. (publisher);
+ *                         of peers .. 50 .. (who dialed: PUSH), .. 51 .. (who was dialed: PULL)
  *   message      8 bytes  length of what follows, big endian
  *                4n bytes words of devices the call came through, top bit clear (usually none)
  *                4 bytes  request id, big endian, top bit set
  *                varint   length of the header
  *                bytes    CallHeader or ReplyHeader (fts/rpc/v1/frame.proto)
  *                bytes    payload, up to the end
+ *                between peers the payload alone follows the length: one-way messages, no request id, no header
  *
  * Invariants: nothing here allocates, reads past the bytes given, or trusts a length before it is checked.
  * A header that repeats the last one's bytes (or fields) costs one memcmp: nanopb stays off the hot path. */
@@ -29,7 +31,14 @@
 #define FTSI_CACHED_HEADER_MAX_BYTES 128u
 #define FTSI_HEADER_SLOT_COUNT 4u
 
-enum ftsi_role { FTSI_ROLE_CALLER, FTSI_ROLE_SERVER, FTSI_ROLE_SUBSCRIBER, FTSI_ROLE_PUBLISHER };
+enum ftsi_role {
+	FTSI_ROLE_CALLER,
+	FTSI_ROLE_SERVER,
+	FTSI_ROLE_SUBSCRIBER,
+	FTSI_ROLE_PUBLISHER,
+	FTSI_ROLE_PUSH,
+	FTSI_ROLE_PULL
+};
 
 /* What a side of this role sends first. out: 8 bytes, caller's. */
 void ftsi_hello_write(enum ftsi_role role, uint8_t *out);
