@@ -24,7 +24,7 @@ enum { APPLIED_BYTES = 28, EVENT_ENTRY_MAX = 65536 };
 struct entry {
 	struct fts_replica *replica;
 	uint64_t index;
-	int64_t time_ms;
+	struct ftsi_batch_head head;
 	uint32_t ordinal;
 	size_t answer_bytes;    /* packed so far */
 	size_t repeated_bytes;  /* of kept answers given again */
@@ -134,7 +134,8 @@ static enum fts_status execute(struct entry *entry, const struct ftsi_target *ta
 	struct fts_apply apply = {.txn = replica->txn,
 				  .index = entry->index,
 				  .ordinal = entry->ordinal,
-				  .time_ms = entry->time_ms,
+				  .time_ms = entry->head.time_ms,
+				  .term = entry->head.term,
 				  .arena = replica->apply_arena,
 				  .request_bytes = command->payload,
 				  .events = events};
@@ -172,7 +173,7 @@ static enum fts_status keep_answer(struct entry *entry, const struct ftsi_comman
 	    .lowest_unanswered = command->lowest_unanswered,
 	    .index = entry->index,
 	    .ordinal = entry->ordinal,
-	    .time_ms = entry->time_ms,
+	    .time_ms = entry->head.time_ms,
 	    .status = outcome->status,
 	    .payload = outcome->payload,
 	    .detail = outcome->detail,
@@ -293,10 +294,10 @@ static enum fts_status begin_entry(struct entry *entry, struct fts_bytes bytes)
 {
 	struct fts_replica *replica = entry->replica;
 	enum fts_status status;
-	if (ftsi_batch_read_time(bytes, &entry->time_ms) != 0)
+	if (ftsi_batch_read_head(bytes, &entry->head) != 0)
 		return halt(replica, FTS_DATA_LOSS, entry->index, "it is not a batch of commands");
-	if (entry->time_ms < replica->time_ms) entry->time_ms = replica->time_ms;
-	replica->time_ms = entry->time_ms;
+	if (entry->head.time_ms < replica->time_ms) entry->head.time_ms = replica->time_ms;
+	replica->time_ms = entry->head.time_ms;
 	if (replica->txn == NULL && (status = fts_txn_begin(replica->state, &replica->txn)) != FTS_OK)
 		return halt(replica, status, entry->index, "no memory for a batch");
 	replica->pending.index = entry->index;
@@ -314,7 +315,7 @@ enum fts_status ftsi_apply_entry(struct fts_replica *replica, uint64_t index, st
 	if (status == FTS_OK) status = apply_commands(&entry, bytes);
 	if (status != FTS_OK) return status;
 	if ((status = keep_events(replica)) != FTS_OK ||
-	    (status = ftsi_sessions_expire(replica->sessions, replica->txn, entry.time_ms)) != FTS_OK ||
+	    (status = ftsi_sessions_expire(replica->sessions, replica->txn, entry.head.time_ms)) != FTS_OK ||
 	    (status = put_applied(replica, replica->txn, index)) != FTS_OK)
 		return halt(replica, status, index, "its batch can't be built");
 	if (replica->inflight.active && replica->inflight.index == index) {

@@ -14,6 +14,7 @@ enum {
 	TAG_FENCE = 0x30,
 	TAG_COMMANDS = 0x0A,
 	TAG_TIME_MS = 0x10,
+	TAG_TERM = 0x18,
 	WIRE_VARINT = 0,
 	WIRE_64 = 1,
 	WIRE_LENGTH = 2,
@@ -99,9 +100,10 @@ uint8_t *ftsi_command_write(uint8_t *at, const struct ftsi_command *command)
 	return write_varint_field(at, TAG_FENCE, command->fence);
 }
 
-uint8_t *ftsi_batch_write_time(uint8_t *at, int64_t time_ms)
+uint8_t *ftsi_batch_write_head(uint8_t *at, const struct ftsi_batch_head *head)
 {
-	return write_varint_field(at, TAG_TIME_MS, (uint64_t)time_ms);
+	at = write_varint_field(at, TAG_TIME_MS, (uint64_t)head->time_ms);
+	return write_varint_field(at, TAG_TERM, head->term);
 }
 
 static int read_varint(struct fts_bytes *at, uint64_t *out_value)
@@ -180,15 +182,16 @@ static int read_command(struct fts_bytes body, struct ftsi_command *out_command)
 	return 0;
 }
 
-int ftsi_batch_read_time(struct fts_bytes batch, int64_t *out_time_ms)
+int ftsi_batch_read_head(struct fts_bytes batch, struct ftsi_batch_head *out_head)
 {
 	struct field field;
-	int64_t time_ms = 0;
+	struct ftsi_batch_head head = {0};
 	while (batch.size_bytes > 0) {
 		if (read_field(&batch, &field) != 0) return -1;
-		if (field.tag == TAG_TIME_MS) time_ms = (int64_t)field.value;
+		if (field.tag == TAG_TIME_MS) head.time_ms = (int64_t)field.value;
+		if (field.tag == TAG_TERM) head.term = field.value;
 	}
-	*out_time_ms = time_ms;
+	*out_head = head;
 	return 0;
 }
 

@@ -8,7 +8,9 @@
  * | sequence          | 18  | varint                       |
  * | lowest_unanswered | 20  | varint                       |
  * | payload           | 2A  | length                       |
- * | fence             | 30  | varint                       | time_ms is written first; zero fields are left out. */
+ * | fence             | 30  | varint                       | term                  | 18  | varint |
+ *
+ * time_ms and term are written first; zero fields are left out. */
 #ifndef FTS_REPLICA_COMMAND_H
 #define FTS_REPLICA_COMMAND_H
 
@@ -23,16 +25,21 @@ struct ftsi_command {
 	struct fts_bytes payload; /* borrowed */
 };
 
-#define FTSI_BATCH_TIME_BYTES_MAX 11
+struct ftsi_batch_head {
+	int64_t time_ms;
+	uint64_t term;
+};
+
+#define FTSI_BATCH_HEAD_BYTES_MAX 22
 
 /* Bytes that ftsi_command_write will write. */
 size_t ftsi_command_size(const struct ftsi_command *command);
 /* Both return where they stopped. at: borrowed, large enough. */
 uint8_t *ftsi_command_write(uint8_t *at, const struct ftsi_command *command);
-uint8_t *ftsi_batch_write_time(uint8_t *at, int64_t time_ms);
+uint8_t *ftsi_batch_write_head(uint8_t *at, const struct ftsi_batch_head *head);
 
 /* 0, or -1: malformed. Absent: 0. */
-int ftsi_batch_read_time(struct fts_bytes batch, int64_t *out_time_ms);
+int ftsi_batch_read_head(struct fts_bytes batch, struct ftsi_batch_head *out_head);
 /* Takes the next command off batch: 1; 0: the end; -1: malformed. *out_command borrows from batch. */
 int ftsi_batch_next(struct fts_bytes *batch, struct ftsi_command *out_command);
 

@@ -127,7 +127,7 @@ static void entry_done(struct raft_apply *request, int status, void *result)
 /* Take commands off the queue that fit one entry; those whose time is over are refused. */
 static size_t gather(struct fts_replica *replica, struct ftsi_slot_list *chosen, uint64_t now_ns)
 {
-	size_t size = FTSI_BATCH_TIME_BYTES_MAX;
+	size_t size = FTSI_BATCH_HEAD_BYTES_MAX;
 	while (replica->queue.first != NULL && chosen->count < FTSI_ENTRY_COUNT_MAX) {
 		struct ftsi_slot *slot = replica->queue.first;
 		size_t command_size = ftsi_command_size(&slot->command);
@@ -158,11 +158,12 @@ static void give_up(struct fts_replica *replica, struct ftsi_slot *slot, enum ft
 static int append_entry(struct fts_replica *replica, const struct ftsi_slot_list *chosen, size_t size_max)
 {
 	struct ftsi_inflight *inflight = &replica->inflight;
+	const struct ftsi_batch_head head = {fts_clock_wall_ms(), replica->raft.current_term};
 	struct raft_buffer buffer = {raft_malloc(size_max), 0};
 	uint8_t *at = buffer.base;
 	int result;
 	if (at == NULL) return RAFT_NOMEM;
-	at = ftsi_batch_write_time(at, fts_clock_wall_ms());
+	at = ftsi_batch_write_head(at, &head);
 	for (const struct ftsi_slot *slot = chosen->first; slot != NULL; slot = slot->next)
 		at = ftsi_command_write(at, &slot->command);
 	buffer.len = (size_t)(at - (uint8_t *)buffer.base);

@@ -49,8 +49,8 @@ static void entries_are_protobuf(void **state)
 	for (int round = 0; round < ROUNDS; round++) {
 		struct ftsi_command commands[COMMANDS], read;
 		int count = rand_r(&seed) % COMMANDS;
-		int64_t time_ms = (int64_t)rand_r(&seed) * 1000, read_time_ms = -1;
-		uint8_t *at = ftsi_batch_write_time(bytes, time_ms);
+		struct ftsi_batch_head head = {(int64_t)rand_r(&seed) * 1000, (uint64_t)rand_r(&seed)}, read_head;
+		uint8_t *at = ftsi_batch_write_head(bytes, &head);
 		Fts__Replica__V1__CommandBatch *batch;
 		struct fts_bytes rest;
 		for (int i = 0; i < count; i++) {
@@ -61,11 +61,11 @@ static void entries_are_protobuf(void **state)
 		}
 		batch = fts__replica__v1__command_batch__unpack(NULL, (size_t)(at - bytes), bytes);
 		assert_non_null(batch);
-		assert_true(batch->time_ms == time_ms);
+		assert_true(batch->time_ms == head.time_ms && batch->term == head.term);
 		assert_int_equal(batch->n_commands, count);
 		rest = (struct fts_bytes){again, fts__replica__v1__command_batch__pack(batch, again)};
-		assert_int_equal(ftsi_batch_read_time(rest, &read_time_ms), 0);
-		assert_true(read_time_ms == time_ms);
+		assert_int_equal(ftsi_batch_read_head(rest, &read_head), 0);
+		assert_true(read_head.time_ms == head.time_ms && read_head.term == head.term);
 		for (int i = 0; i < count; i++) {
 			check_command(&commands[i], batch->commands[i]);
 			assert_int_equal(ftsi_batch_next(&rest, &read), 1);
@@ -86,10 +86,10 @@ static void broken_entries_are_refused(void **state)
 		uint8_t *bytes = malloc(size + 1);
 		struct fts_bytes rest = {bytes, size};
 		struct ftsi_command command;
-		int64_t time_ms;
+		struct ftsi_batch_head head;
 		for (size_t i = 0; i < size; i++)
 			bytes[i] = (uint8_t)(rand_r(&seed) % 3 == 0 ? 0x0A : rand_r(&seed) % 48);
-		(void)ftsi_batch_read_time(rest, &time_ms);
+		(void)ftsi_batch_read_head(rest, &head);
 		while (ftsi_batch_next(&rest, &command) == 1)
 			assert_true(command.payload.size_bytes <= size);
 		free(bytes);
