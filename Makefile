@@ -2,11 +2,12 @@
 #   make          build into build/            make test     the whole test suite
 #   make run      the tour: a node, a lottery  make bench    benchmarks beside their peers
 #   make install  under PREFIX (/usr/local)    make format · make lint · make fuzz SECONDS=600
+#   make chaos SECONDS=600 SEED=7              faults of all kinds on real nodes, every answer judged (root)
 PREFIX ?= /usr/local
 SECONDS ?= 600
 JOBS ?= $(shell nproc)
 
-.PHONY: all run test asan tsan bench install format lint fuzz clean dependencies
+.PHONY: all run test asan tsan bench install format lint fuzz chaos clean dependencies
 all: build/.configured
 	@cmake --build build -j $(JOBS)
 
@@ -46,6 +47,9 @@ lint: all
 fuzz:
 	@packaging/scripts/install-dependencies build
 	@cmake --preset fuzz > /dev/null && cmake --build --preset fuzz -j $(JOBS) && tests/fuzz/run.sh $(SECONDS)
+
+chaos: all
+	@build/bin/fts-chaos $(SECONDS) $(SEED)
 
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz build-clang build-bench

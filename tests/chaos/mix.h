@@ -1,0 +1,54 @@
+/* Why this file exists: a mix of faults on a cluster of real nodes, one after the other, by a seed, while clients go on
+ * and write down what they were told. `make test` runs a short one, `make chaos` a long one.
+ *
+ * After each fault the cluster must make progress again within MIX_PROGRESS_MS; after each stretch all nodes must be
+ * equal and the history must be one that a single register could have given. Whatever fails names the fault and the
+ * seed; the seed decides which faults, upon whom, and for how long (not how threads and processes interleave). */
+#ifndef FTS_TESTS_CHAOS_MIX_H
+#define FTS_TESTS_CHAOS_MIX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MIX_PROGRESS_MS 20000
+#define MIX_EQUAL_MS 40000
+
+enum mix_fault {
+	MIX_KILL,       /* kill -9 */
+	MIX_KILL_AGAIN, /* and once more while it starts */
+	MIX_KILL_ALL,   /* all nodes at once: power */
+	MIX_PAUSE,      /* SIGSTOP, SIGCONT */
+	MIX_PAUSE_KILL, /* SIGSTOP, then kill -9 */
+	MIX_OLD_LEADER, /* SIGSTOP of the leader, kill -9 of its successor, SIGCONT */
+	MIX_STOP,       /* SIGTERM: hands over, exits 0 */
+	MIX_ISOLATE,    /* cut off from all others */
+	MIX_ONE_WAY,    /* hears and can't speak, or speaks and can't hear */
+	MIX_BAD_LINE,   /* loss, duplication, reordering, delay */
+	MIX_SLOW_DISK,  /* syncs take long */
+	MIX_FAULT_COUNT,
+};
+
+struct mix_options {
+	uint64_t seed;
+	uint32_t seconds;         /* of faults */
+	uint32_t stretch_seconds; /* between two judgements; 0: all at once */
+	uint32_t node_count;
+	uint32_t client_count;
+	bool hosts;              /* each node on a host of its own, on the switch: network faults too */
+	const char *log_bytes;   /* of log before a snapshot; borrowed */
+	const uint32_t *weights; /* of MIX_FAULT_COUNT faults; borrowed; NULL: the usual */
+	bool talks;              /* one line a fault on standard output */
+};
+
+struct mix_counts {
+	uint64_t calls, unknown, never, judged, stretches, longest_gap_ms, snapshots_installed;
+	uint64_t faults[MIX_FAULT_COUNT];
+};
+
+/* Run it; anything wrong fails the test. out_counts: as far as it came, also when it fails. */
+void mix_run(const struct mix_options *options, struct mix_counts *out_counts);
+const char *mix_fault_name(enum mix_fault fault);
+/* For people. */
+void mix_print(const struct mix_counts *counts);
+
+#endif
