@@ -56,6 +56,8 @@ static void wake_waiter(struct fts_channel *channel, struct ftsi_open_call *call
 	uint64_t now_ns = fts_clock_monotonic_ns();
 	uint64_t connected_ns = call->first_sent_ns != 0 ? call->first_sent_ns : now_ns;
 	info->attempts = call->send_count;
+	info->moves = call->retry.moves;
+	if (call->send_count > 1) info->retry_us = (call->sent_ns - call->first_sent_ns) / 1000;
 	info->connect_us = (connected_ns - call->began_ns) / 1000;
 	info->total_us = (now_ns - call->began_ns) / 1000;
 	if (info->endpoint[0] == '\0' && call->link != FTSI_NO_LINK)

@@ -8,15 +8,20 @@
  *   gap since a Replay to the end. After connecting and at each gap there is a Replay first. All topics are
  *   taken (PUB sends them all anyway, SUB filters): the counter counts all.
  * - Replay is asked of the node that is listened to: another might not have applied yet what this one published.
- * - A second of silence is checked by a Replay, so that a lost last event isn't missed for ever.
+ * - Silence is checked by a Replay after half a second, so that a lost last event isn't missed for ever and a node that
+ *   is stopped or cut off is left. A node that is cut off from the others answers all the same: one that knows no
+ *   leader for 2 s (then 4 s, .. 32 s, since perhaps nobody has one) is left too.
+ * - Members that a node names are endpoints like those that were given. What was lost is told before what is found.
  * - Everything runs on the subscription's thread. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include <fts/cluster/v1/cluster.fts.h>
 #include <fts/events.h>
 #include <fts/rpc/v1/events.fts.h>
 
@@ -24,9 +29,15 @@
 #include "rpc/endpoint.h"
 #include "rpc/inbox.h"
 
-#define SILENCE_MS 1000
+#define SILENCE_MS 500
 #define CONNECT_MS 2000
 #define REPLAY_MS 2000
+#define ELSEWHERE_MS 700 /* as the two above when there is another endpoint */
+#define LEADER_MS 300
+#define MEMBERS_MS 500
+#define LEADERLESS_FIRST_MS 2000
+#define LEADERLESS_MAX_MS 32000
+#define REASON_BYTES 160
 #define REPLAY_COUNT 1000
 #define BACKOFF_FIRST_MS 20
 #define BACKOFF_MAX_MS 1000
@@ -44,6 +55,7 @@ struct fts_subscription {
 	char *topic;
 	char *ca_file, *cert_file, *key_file;
 	fts_event_fn on_event;
+	fts_notice_fn on_notice;
 	void *ctx;
 	pthread_t thread;
 	atomic_bool stop;
@@ -54,6 +66,10 @@ struct fts_subscription {
 	struct ftsi_inbox *inbox;
 	struct fts_channel *channel;
 	uint64_t expected_message; /* 0: unknown */
+	uint64_t heard_ns;         /* of the last event, or of a node that knew a leader */
+	uint32_t leaderless_ms;    /* how long a node may know no leader */
+	bool is_up;                /* told by on_notice */
+	char reason[REASON_BYTES]; /* why the node is of no use */
 	/* the start, guarded by lock */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -81,6 +97,17 @@ static bool finished(struct fts_subscription *subscription)
 	return subscription->ended || atomic_load(&subscription->stop);
 }
 
+/* How long a node may take for anything. */
+static uint32_t patience_ms(const struct fts_subscription *subscription, uint32_t alone_ms)
+{
+	return subscription->endpoints.count > 1 ? ELSEWHERE_MS : alone_ms;
+}
+
+static const char *endpoint_of(const struct fts_subscription *subscription)
+{
+	return subscription->endpoints.items[subscription->current].text;
+}
+
 /* ---- Delivering ---- */
 
 static void tell(struct fts_subscription *subscription, const struct fts_event *event, uint64_t lost_count)
@@ -99,6 +126,7 @@ static void deliver(struct fts_subscription *subscription, const Fts__Rpc__V1__E
 
 	if (before((struct position){event.index, event.ordinal}, subscription->next) || finished(subscription)) return;
 	subscription->all_kept_wanted = false;
+	subscription->leaderless_ms = LEADERLESS_FIRST_MS;
 	subscription->next = after(event.index, event.ordinal);
 	if (strncmp(event.topic, subscription->topic, strlen(subscription->topic)) != 0) return;
 	uint64_t lost = *lost_count;
@@ -134,7 +162,7 @@ static enum fts_status ask(struct fts_subscription *subscription, struct positio
 			   Fts__Rpc__V1__ReplayResponse **out_response, struct fts_error *out_error)
 {
 	Fts__Rpc__V1__ReplayRequest request = FTS__RPC__V1__REPLAY_REQUEST__INIT;
-	struct fts_call_options options = {.timeout_ms = REPLAY_MS, .no_retry = true};
+	struct fts_call_options options = {.timeout_ms = patience_ms(subscription, REPLAY_MS), .no_retry = true};
 
 	request.topic = subscription->topic;
 	request.from_index = from.index;
@@ -237,6 +265,22 @@ static enum fts_status receive_all(struct fts_subscription *subscription, bool *
 
 /* ---- The connection ---- */
 
+static void tell_notice(struct fts_subscription *subscription, enum fts_subscription_notice notice)
+{
+	bool is_up = notice == FTS_SUBSCRIPTION_UP;
+
+	if (subscription->is_up == is_up) return;
+	subscription->is_up = is_up;
+	if (!subscription->on_notice || finished(subscription)) return;
+	subscription->on_notice(subscription->ctx, notice, endpoint_of(subscription),
+				is_up ? "" : subscription->reason);
+}
+
+static void set_reason(struct fts_subscription *subscription, const char *reason)
+{
+	(void)snprintf(subscription->reason, sizeof subscription->reason, "%.*s", REASON_BYTES - 1, reason);
+}
+
 static void disconnect(struct fts_subscription *subscription)
 {
 	ftsi_inbox_close(subscription->inbox);
@@ -257,21 +301,42 @@ static enum fts_status connect_to(struct fts_subscription *subscription, const c
 	struct fts_channel_options options = {.endpoints = endpoint, .tls = tls};
 	enum fts_status status = fts_channel_open(&options, &subscription->channel, out_error);
 
-	if (status == FTS_OK) status = ftsi_inbox_open(subscription->inbox, endpoint, &tls, CONNECT_MS, out_error);
+	uint32_t connect_ms = patience_ms(subscription, CONNECT_MS);
+	if (status == FTS_OK) status = ftsi_inbox_open(subscription->inbox, endpoint, &tls, connect_ms, out_error);
 	if (status == FTS_OK && subscription->next.index == 0) status = find_end(subscription, out_error);
 	if (status != FTS_OK || finished(subscription)) return status;
 	return catch_up(subscription, out_error);
+}
+
+/* Whom else to turn to: what can't be had now is asked again at the next connection. */
+static void learn_members(struct fts_subscription *subscription)
+{
+	Fts__Cluster__V1__StatusRequest request = FTS__CLUSTER__V1__STATUS_REQUEST__INIT;
+	struct fts_call_options options = {.timeout_ms = MEMBERS_MS, .no_retry = true};
+	Fts__Cluster__V1__StatusResponse *response = NULL;
+
+	if (fts_cluster_status(subscription->channel, &request, &options, &response, NULL) != FTS_OK) return;
+	for (size_t i = 0; i < response->n_nodes; i++) {
+		const Fts__Cluster__V1__NodeStatus *node = response->nodes[i];
+		struct ftsi_endpoint endpoint;
+		if (node->role == FTS__CLUSTER__V1__ROLE__EXPECTED) continue;
+		if (ftsi_endpoint_parse(node->address, strlen(node->address), &endpoint, NULL) == FTS_OK)
+			(void)ftsi_endpoint_list_add(&subscription->endpoints, &endpoint);
+	}
+	fts__cluster__v1__status_response__free_unpacked(response, NULL);
 }
 
 /* Tell the caller's mistakes at once; go on trying over everything else. */
 static void connect_next(struct fts_subscription *subscription, uint32_t *backoff_ms)
 {
 	struct fts_error error = {.status = FTS_OK};
-	const char *endpoint = subscription->endpoints.items[subscription->current].text;
-	enum fts_status status = connect_to(subscription, endpoint, &error);
+	enum fts_status status = connect_to(subscription, endpoint_of(subscription), &error);
 
 	if (status == FTS_OK) {
 		*backoff_ms = BACKOFF_FIRST_MS;
+		subscription->heard_ns = fts_clock_monotonic_ns();
+		learn_members(subscription);
+		tell_notice(subscription, FTS_SUBSCRIPTION_UP);
 		return;
 	}
 	report_start(subscription, status == FTS_INVALID_ARGUMENT ? REFUSED : WAITING, &error);
@@ -283,15 +348,49 @@ static void connect_next(struct fts_subscription *subscription, uint32_t *backof
 	}
 }
 
+/* False: the node has known no leader for so long that it may be cut off, and there are others. */
+static bool has_leader(struct fts_subscription *subscription)
+{
+	Fts__Cluster__V1__LeaderRequest request = FTS__CLUSTER__V1__LEADER_REQUEST__INIT;
+	struct fts_call_options options = {.timeout_ms = LEADER_MS, .no_retry = true};
+	Fts__Cluster__V1__LeaderResponse *response = NULL;
+	uint64_t now_ns = fts_clock_monotonic_ns();
+
+	if (subscription->endpoints.count < 2) return true;
+	enum fts_status status = fts_cluster_leader(subscription->channel, &request, &options, &response, NULL);
+	bool is_known = status != FTS_OK || response->address[0] != '\0';
+	if (response) fts__cluster__v1__leader_response__free_unpacked(response, NULL);
+	if (is_known) subscription->heard_ns = now_ns;
+	return now_ns - subscription->heard_ns < subscription->leaderless_ms * UINT64_C(1000000);
+}
+
+static enum fts_status check_silence(struct fts_subscription *subscription)
+{
+	struct fts_error error = {.detail = ""};
+	enum fts_status status = catch_up(subscription, &error);
+
+	if (status != FTS_OK) {
+		set_reason(subscription, error.detail);
+		return status;
+	}
+	if (has_leader(subscription)) return FTS_OK;
+	set_reason(subscription, "it knows no leader");
+	if (subscription->leaderless_ms < LEADERLESS_MAX_MS) subscription->leaderless_ms *= 2;
+	return FTS_UNAVAILABLE;
+}
+
 /* One turn while connected. Not OK: this node is of no use any more. */
 static enum fts_status listen_once(struct fts_subscription *subscription)
 {
 	bool heard = false;
 
+	set_reason(subscription, "the connection broke");
 	if (!ftsi_inbox_wait(subscription->inbox, SILENCE_MS)) return FTS_UNAVAILABLE;
 	enum fts_status status = receive_all(subscription, &heard);
 	if (status != FTS_OK || finished(subscription)) return status;
-	return heard ? FTS_OK : catch_up(subscription, NULL);
+	if (!heard) return check_silence(subscription);
+	subscription->heard_ns = fts_clock_monotonic_ns();
+	return FTS_OK;
 }
 
 static void *subscriber_main(void *ctx)
@@ -303,6 +402,7 @@ static void *subscriber_main(void *ctx)
 		if (!subscription->channel)
 			connect_next(subscription, &backoff_ms);
 		else if (listen_once(subscription) != FTS_OK) {
+			tell_notice(subscription, FTS_SUBSCRIPTION_LOST);
 			disconnect(subscription);
 			subscription->current = (subscription->current + 1) % subscription->endpoints.count;
 		}
@@ -395,6 +495,8 @@ enum fts_status fts_subscribe(const struct fts_subscribe_options *options, uint3
 	struct fts_subscription *subscription = new_subscription();
 	if (!subscription) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for a subscription");
 	subscription->on_event = on_event;
+	subscription->on_notice = options->on_notice;
+	subscription->leaderless_ms = LEADERLESS_FIRST_MS;
 	subscription->ctx = ctx;
 	enum fts_status status = fill(subscription, options, out_error);
 	if (status == FTS_OK && pthread_create(&subscription->thread, NULL, subscriber_main, subscription) != 0)

@@ -28,6 +28,7 @@ struct stream {
 	struct ftsi_cli *cli;
 	uint64_t printed_count;
 	uint64_t wanted_count; /* 0: no end */
+	bool was_lost;         /* the node it listened to */
 	struct topic topics[TOPICS_MAX];
 	size_t topic_count;
 };
@@ -93,6 +94,18 @@ static bool on_event(void *ctx, const struct fts_event *event, uint64_t lost_cou
 	return goes_on;
 }
 
+/* Only what concerns a person: that it goes on elsewhere. Where it begins, nobody asked. */
+static void on_notice(void *ctx, enum fts_subscription_notice notice, const char *endpoint, const char *reason)
+{
+	struct stream *stream = ctx;
+
+	if (notice == FTS_SUBSCRIPTION_LOST)
+		ftsi_note("%s is gone (%s): looking for another node", endpoint, reason);
+	else if (stream->was_lost)
+		ftsi_note("goes on at %s, nothing missed", endpoint);
+	stream->was_lost = notice == FTS_SUBSCRIPTION_LOST;
+}
+
 static void free_topics(struct stream *stream)
 {
 	for (size_t i = 0; i < stream->topic_count; i++) {
@@ -122,6 +135,7 @@ enum ftsi_exit ftsi_run_events(struct ftsi_cli *cli)
 	    .tls = ftsi_tls(cli),
 	    .topic = cli->args.positional_count > 0 ? cli->args.positionals[0] : NULL,
 	    .from_index = from->given && from->number == 0 ? 1 : from->number,
+	    .on_notice = on_notice,
 	};
 
 	ftsi_interrupt_claim(NULL, NULL);

@@ -82,10 +82,11 @@ struct fts_call_options ftsi_call_options(const struct ftsi_cli *cli, struct fts
 void ftsi_explain(const struct ftsi_cli *cli, const char *method, const struct fts_call_info *info)
 {
 	if (!cli->explain) return;
-	fprintf(
-	    stderr,
-	    "explain: %s attempts=%" PRIu32 " node=%s endpoint=%s term=%" PRIu64 " index=%" PRIu64 " age_ms=%" PRIu32
-	    " connect_us=%" PRIu64 " wait_us=%" PRIu64 " server_us=%" PRIu64 " total_us=%" PRIu64 "\n",
-	    method, info->attempts, info->node[0] ? info->node : "-", info->endpoint[0] ? info->endpoint : "-",
-	    info->term, info->index, info->age_ms, info->connect_us, info->wait_us, info->server_us, info->total_us);
+	fprintf(stderr,
+		"explain: %s attempts=%" PRIu32 " node=%s endpoint=%s moves=%" PRIu32 " term=%" PRIu64 " index=%" PRIu64
+		" age_ms=%" PRIu32 " connect_us=%" PRIu64 " retry_us=%" PRIu64 " wait_us=%" PRIu64 " server_us=%" PRIu64
+		" total_us=%" PRIu64 "\n",
+		method, info->attempts, info->node[0] ? info->node : "-", info->endpoint[0] ? info->endpoint : "-",
+		info->moves, info->term, info->index, info->age_ms, info->connect_us, info->retry_us, info->wait_us,
+		info->server_us, info->total_us);
 }

@@ -2,7 +2,11 @@
  * once and fills it by Replay from any node. Loss is never silent.
  *
  * Invariant of a subscription: its callback sees events in the order of (index, ordinal), each exactly once,
- * from the place it asked for; what could not be had (older than the 100,000 kept) is told as a gap. */
+ * from the place it asked for; what could not be had (older than the 100,000 kept) is told as a gap.
+ *
+ * When the node it listens to dies, falls silent for about a second or has long known no leader, it goes on at
+ * another: one of the endpoints it was given, or of the members that a node has named (Cluster/Status). What was missed
+ * meanwhile is replayed from there first. on_notice tells. */
 #ifndef FTS_EVENTS_H
 #define FTS_EVENTS_H
 
@@ -22,6 +26,16 @@ struct fts_event {
  * block, and calls on the channel are fine. Return false to end the subscription. */
 typedef bool (*fts_event_fn)(void *ctx, const struct fts_event *event, uint64_t lost_count);
 
+enum fts_subscription_notice {
+	FTS_SUBSCRIPTION_UP,   /* it listens to endpoint, and all that had happened before has been delivered */
+	FTS_SUBSCRIPTION_LOST, /* the node at endpoint is of no use any more; another is looked for until the next UP */
+};
+
+/* endpoint ("HOST:PORT" of the node's calls), reason (for people; "" with UP): borrowed. They come in turn, UP first.
+ * Thread: the subscription's own, as the events' callback: never at the same time. */
+typedef void (*fts_notice_fn)(void *ctx, enum fts_subscription_notice notice, const char *endpoint,
+			      const char *reason);
+
 struct fts_subscription;
 
 struct fts_subscribe_options {
@@ -29,6 +43,7 @@ struct fts_subscribe_options {
 	struct fts_tls tls;
 	const char *topic;   /* prefix; NULL or "": all */
 	uint64_t from_index; /* 0: only what happens from now on; 1: everything kept */
+	fts_notice_fn on_notice; /* NULL: not wanted; gets the ctx of on_event */
 };
 
 /* Start a subscription that goes on over the death of the node it listens to. out_subscription: returned.

@@ -85,9 +85,29 @@ struct fts_tls {
 	const char *key_file; /* ECDSA; must not be readable by others */
 };
 
-/* ---- Calling ---- */
+/* ---- Calling ----
+ *
+ * A channel is a set of servers that offer the same services; calls find the right one, also while servers die.
+ * - Where a call goes. To the leader: the one last known, at first the first endpoint. To any replica: a random
+ *   endpoint at first, so that clients spread; then always that one, until it dies. To any node: the first endpoint.
+ *   Leaders that are not in the list are learned from answers, and kept (up to 64 servers a channel).
+ * - Connections. The first call connects. From then on the channel keeps connections to up to 5 of its servers, so
+ *   that a call that has to move finds one. One that could not be made is dialed again after 1 to 5 s.
+ * - A connection that breaks: its calls move at once to another server.
+ * - A refusal "not me" with the leader's address: the call moves there at once, also when that address is new.
+ *   At most 16 moves a call. While there is no leader a call pauses a few ms, each pause an eighth of all before it,
+ *   3 s in sum: it lives through an election of a second and more. Of many such calls one asks, the others wait
+ *   for it.
+ * - Silence: when nothing has come over a connection for 100 ms while a call waits on it, the servers are asked who
+ *   leads (fts.cluster.v1.Cluster/Leader; a few bytes, not a call of yours). When another than the silent one is
+ *   named, its calls move there; reads of replicas move to any that answers. A server that is alive and slow is left
+ *   in peace. With one server known nothing is asked.
+ * - Everything else that may be retried (UNAVAILABLE, no server reachable, RESOURCE_EXHAUSTED with advice) is, after
+ *   50, 100, 200 ms: at most 4 tries.
+ * - None of this outlasts the call's time limit, and no call is executed twice: every attempt of a changing call
+ *   carries the same client id and sequence. A late answer of an earlier attempt is ignored. */
 
-struct fts_channel; /* a set of servers that offer the same services; thread-safe */
+struct fts_channel; /* thread-safe */
 
 struct fts_channel_options {
 	const char *endpoints; /* "HOST:PORT,HOST:PORT"; NULL: 127.0.0.1:7400. Borrowed. */
@@ -100,14 +120,16 @@ struct fts_channel_options {
 
 /* How a call went, for people and for --explain. */
 struct fts_call_info {
-	uint32_t attempts;
-	char node[64]; /* who answered; "" : nobody */
-	char endpoint[128];
+	uint32_t attempts; /* times it was sent */
+	uint32_t moves;    /* of them, those that followed the one before at once: another server was known to be right */
+	char node[64]; /* who answered last; "" : nobody */
+	char endpoint[128]; /* of the last attempt */
 	uint64_t term;
 	uint64_t index;
 	uint32_t age_ms; /* of a stale read */
-	uint64_t connect_us;
-	uint64_t wait_us;   /* sent until answered, last attempt */
+	uint64_t connect_us; /* until it was sent first */
+	uint64_t retry_us;   /* from then until it was sent last */
+	uint64_t wait_us;    /* from then until it was answered */
 	uint64_t server_us; /* of it, within the server */
 	uint64_t total_us;
 };

@@ -25,6 +25,15 @@
 #define TOPIC_B "test.b"
 #define TOPIC_OTHER "other"
 
+enum { NOTICE_MAX = 64 };
+
+/* What on_notice was told. */
+struct notice {
+	enum fts_subscription_notice notice;
+	char endpoint[64];
+	char reason[256];
+};
+
 /* What a subscription saw. */
 struct seen {
 	struct fake_log *log;
@@ -34,6 +43,8 @@ struct seen {
 	size_t count;
 	uint64_t lost_count;
 	uint64_t call_count;
+	struct notice notices[NOTICE_MAX];
+	size_t notice_count;
 	size_t stop_at; /* the callback returns false once it has seen so many; 0: never */
 };
 
@@ -53,6 +64,21 @@ static bool on_event(void *ctx, const struct fts_event *event, uint64_t lost_cou
 	pthread_cond_broadcast(&seen->changed);
 	pthread_mutex_unlock(&seen->lock);
 	return more;
+}
+
+static void on_notice(void *ctx, enum fts_subscription_notice notice, const char *endpoint, const char *reason)
+{
+	struct seen *seen = ctx;
+
+	pthread_mutex_lock(&seen->lock);
+	if (seen->notice_count < NOTICE_MAX) {
+		struct notice *told = &seen->notices[seen->notice_count++];
+		told->notice = notice;
+		(void)snprintf(told->endpoint, sizeof told->endpoint, "%s", endpoint);
+		(void)snprintf(told->reason, sizeof told->reason, "%s", reason);
+	}
+	pthread_cond_broadcast(&seen->changed);
+	pthread_mutex_unlock(&seen->lock);
 }
 
 static struct seen *new_seen(struct fake_log *log)
@@ -87,6 +113,23 @@ static void wait_seen(struct seen *seen, size_t count)
 	size_t got = seen->count;
 	pthread_mutex_unlock(&seen->lock);
 	if (error != 0) fail_msg("%zu events seen of %zu", got, count);
+}
+
+/* The at-th notice, waited for. */
+static struct notice wait_notice(struct seen *seen, size_t at)
+{
+	struct timespec until;
+	int error = 0;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE_S;
+	pthread_mutex_lock(&seen->lock);
+	while (seen->notice_count <= at && error == 0)
+		error = pthread_cond_timedwait(&seen->changed, &seen->lock, &until);
+	struct notice notice = seen->notices[at];
+	pthread_mutex_unlock(&seen->lock);
+	if (error != 0) fail_msg("notice %zu did not come", at);
+	return notice;
 }
 
 /* Seen are exactly the log's events from the first'th on whose topic begins with prefix. */
@@ -132,8 +175,8 @@ static int tear_down(void **state)
 	struct fixture *fixture = *state;
 
 	fts_subscription_close(fixture->subscription);
-	fake_node_stop(&fixture->nodes[0]);
-	fake_node_stop(&fixture->nodes[1]);
+	for (size_t i = 0; i < FAKE_NODE_COUNT; i++)
+		fake_node_stop(&fixture->nodes[i]);
 	free_seen(fixture->seen);
 	fake_log_fini(&fixture->log);
 	free(fixture);
@@ -143,7 +186,7 @@ static int tear_down(void **state)
 static void subscribe(struct fixture *fixture, const char *topic, uint64_t from_index)
 {
 	struct fts_subscribe_options options = {
-	    .endpoints = fixture->endpoints, .topic = topic, .from_index = from_index};
+	    .endpoints = fixture->endpoints, .topic = topic, .from_index = from_index, .on_notice = on_notice};
 	struct fts_error error = {.detail = ""};
 
 	if (fts_subscribe(&options, PATIENCE_S * 1000, on_event, fixture->seen, &fixture->subscription, &error) !=
@@ -275,6 +318,98 @@ static void nodes_die_in_turn(void **state)
 		fake_node_start(node, &fixture->log, node->port, NULL, 0);
 	}
 	wait_seen(fixture->seen, fixture->log.event_count);
+	check_seen(fixture->seen, 0, "");
+}
+
+static void check_notice(struct fixture *fixture, size_t at, enum fts_subscription_notice expected, size_t node)
+{
+	struct notice notice = wait_notice(fixture->seen, at);
+	char endpoint[32];
+
+	(void)snprintf(endpoint, sizeof endpoint, "127.0.0.1:%u", (unsigned)fixture->nodes[node].port);
+	assert_int_equal(notice.notice, expected);
+	assert_string_equal(notice.endpoint, endpoint);
+	assert_int_equal(notice.reason[0] != 0, expected == FTS_SUBSCRIPTION_LOST);
+}
+
+/* Who listens is told where it listens, that the node is gone, and where it goes on, in turn. */
+static void moves_are_told(void **state)
+{
+	struct fixture *fixture = *state;
+
+	subscribe(fixture, NULL, 1);
+	check_notice(fixture, 0, FTS_SUBSCRIPTION_UP, 0);
+	publish_entries(fixture, 1, 100, 0);
+	fake_node_stop(&fixture->nodes[0]);
+	check_notice(fixture, 1, FTS_SUBSCRIPTION_LOST, 0);
+	check_notice(fixture, 2, FTS_SUBSCRIPTION_UP, 1);
+	fake_node_start(&fixture->nodes[0], &fixture->log, fixture->nodes[0].port, NULL, 0);
+	fake_node_stop(&fixture->nodes[1]);
+	check_notice(fixture, 3, FTS_SUBSCRIPTION_LOST, 1);
+	publish_entries(fixture, 101, 200, 0);
+	check_notice(fixture, 4, FTS_SUBSCRIPTION_UP, 0);
+	wait_seen(fixture->seen, fixture->log.event_count);
+	check_seen(fixture->seen, 0, "");
+	assert_int_equal(fixture->seen->notice_count, 5);
+}
+
+/* Its connections stand, and nothing comes over them. */
+static void a_silent_node_is_left(void **state)
+{
+	struct fixture *fixture = *state;
+
+	subscribe(fixture, NULL, 1);
+	publish_entries(fixture, 1, 100, 0);
+	wait_seen(fixture->seen, fixture->log.event_count);
+	fake_node_mute(&fixture->nodes[0]);
+	uint64_t began_ns = fts_clock_monotonic_ns();
+	publish_entries(fixture, 101, 300, 0);
+	wait_seen(fixture->seen, fixture->log.event_count);
+	assert_true(fts_clock_monotonic_ns() - began_ns < UINT64_C(10000000000));
+	check_seen(fixture->seen, 0, "");
+	check_notice(fixture, 1, FTS_SUBSCRIPTION_LOST, 0);
+	check_notice(fixture, 2, FTS_SUBSCRIPTION_UP, 1);
+}
+
+/* It answers, yet is cut off from the others: nothing new will come from it. */
+static void a_node_without_a_leader_is_left(void **state)
+{
+	struct fixture *fixture = *state;
+
+	subscribe(fixture, NULL, 1);
+	publish_entries(fixture, 1, 100, 0);
+	wait_seen(fixture->seen, fixture->log.event_count);
+	fake_node_set_leaderless(&fixture->nodes[0], true);
+	check_notice(fixture, 1, FTS_SUBSCRIPTION_LOST, 0);
+	check_notice(fixture, 2, FTS_SUBSCRIPTION_UP, 1);
+	publish_entries(fixture, 101, 200, 0);
+	wait_seen(fixture->seen, fixture->log.event_count);
+	check_seen(fixture->seen, 0, "");
+}
+
+/* One endpoint is enough: its node names the others. */
+static void members_are_learned(void **state)
+{
+	struct fixture *fixture = *state;
+	char addresses[FAKE_NODE_COUNT][32];
+
+	fake_node_start(&fixture->nodes[2], &fixture->log, harness_ports_reserve(), NULL, 0);
+	for (size_t i = 0; i < FAKE_NODE_COUNT; i++)
+		(void)snprintf(addresses[i], sizeof addresses[i], "127.0.0.1:%u", (unsigned)fixture->nodes[i].port);
+	for (size_t i = 0; i < FAKE_NODE_COUNT; i++)
+		fixture->nodes[0].members[i] = fixture->nodes[1].members[i] = addresses[i];
+	(void)snprintf(fixture->endpoints, sizeof fixture->endpoints, "%s", addresses[0]);
+	subscribe(fixture, NULL, 1);
+	publish_entries(fixture, 1, 100, 0);
+	wait_seen(fixture->seen, fixture->log.event_count);
+	check_notice(fixture, 0, FTS_SUBSCRIPTION_UP, 0);
+	for (size_t i = 0; i + 1 < FAKE_NODE_COUNT; i++) {
+		uint64_t index = 101 + 100 * i;
+		fake_node_stop(&fixture->nodes[i]);
+		publish_entries(fixture, index, index + 99, 0);
+		wait_seen(fixture->seen, fixture->log.event_count);
+		check_notice(fixture, 2 * i + 2, FTS_SUBSCRIPTION_UP, i + 1);
+	}
 	check_seen(fixture->seen, 0, "");
 }
 
@@ -511,6 +646,10 @@ int main(void)
 	    CASE(an_entry_is_cut),
 	    CASE(a_node_dies),
 	    CASE(nodes_die_in_turn),
+	    CASE(moves_are_told),
+	    CASE(a_silent_node_is_left),
+	    CASE(a_node_without_a_leader_is_left),
+	    CASE(members_are_learned),
 	    CASE(what_is_too_old_is_told),
 	    CASE(loss_without_an_event),
 	    CASE(a_full_queue_shows),
