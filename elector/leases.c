@@ -1,0 +1,167 @@
+/* Why this file exists: see elector/leases.h. A hash table with chains under one lock: what is done under it is short,
+ * but for the leader's look at all members, which comes when a lease may have ended. */
+#include "elector/leases.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+enum { BUCKET_COUNT = 4096, LOOK_MAX_MS = 100 };
+
+struct lease {
+	struct lease *next;
+	struct ftsi_late_member who;
+	uint64_t heard_ns;
+	uint32_t lease_ms;
+	bool expiring;
+};
+
+struct ftsi_leases {
+	pthread_mutex_t lock;
+	bool leads;                          /* guarded by lock */
+	uint64_t term;                       /* in which it leads; guarded by lock */
+	struct lease *buckets[BUCKET_COUNT]; /* guarded by lock */
+};
+
+struct ftsi_leases *ftsi_leases_create(void)
+{
+	struct ftsi_leases *leases = calloc(1, sizeof *leases);
+	if (leases != NULL) pthread_mutex_init(&leases->lock, NULL);
+	return leases;
+}
+
+void ftsi_leases_destroy(struct ftsi_leases *leases)
+{
+	if (leases == NULL) return;
+	ftsi_leases_clear(leases);
+	pthread_mutex_destroy(&leases->lock);
+	free(leases);
+}
+
+static struct lease **bucket_of(struct ftsi_leases *leases, const char *election, const char *id)
+{
+	uint64_t hash = fts_hash64((struct fts_bytes){(const uint8_t *)election, strlen(election)}, 0);
+	hash = fts_hash64((struct fts_bytes){(const uint8_t *)id, strlen(id)}, hash);
+	return &leases->buckets[hash % BUCKET_COUNT];
+}
+
+/* The link that points to the lease, or to the end of its chain. */
+static struct lease **find(struct ftsi_leases *leases, const char *election, const char *id)
+{
+	struct lease **link = bucket_of(leases, election, id);
+	while (*link != NULL && (strcmp((*link)->who.id, id) != 0 || strcmp((*link)->who.election, election) != 0))
+		link = &(*link)->next;
+	return link;
+}
+
+void ftsi_leases_joined(struct ftsi_leases *leases, const char *election, const char *id, uint64_t joined,
+			uint32_t lease_ms)
+{
+	pthread_mutex_lock(&leases->lock);
+	struct lease **link = find(leases, election, id);
+	if (*link == NULL && (*link = calloc(1, sizeof **link)) != NULL) {
+		memcpy((*link)->who.election, election, strlen(election));
+		memcpy((*link)->who.id, id, strlen(id));
+	}
+	/* no memory: it will be expired late, by a leader that has it (the look after a change of leader) */
+	if (*link != NULL) {
+		if ((*link)->who.joined != joined) (*link)->heard_ns = 0; /* set at the next look */
+		(*link)->who.joined = joined;
+		(*link)->lease_ms = lease_ms;
+		(*link)->expiring = false;
+	}
+	pthread_mutex_unlock(&leases->lock);
+}
+
+void ftsi_leases_forget(struct ftsi_leases *leases, const char *election, const char *id)
+{
+	pthread_mutex_lock(&leases->lock);
+	struct lease **link = find(leases, election, id), *gone = *link;
+	if (gone != NULL) *link = gone->next;
+	pthread_mutex_unlock(&leases->lock);
+	free(gone);
+}
+
+void ftsi_leases_clear(struct ftsi_leases *leases)
+{
+	pthread_mutex_lock(&leases->lock);
+	for (size_t i = 0; i < BUCKET_COUNT; i++)
+		while (leases->buckets[i] != NULL) {
+			struct lease *gone = leases->buckets[i];
+			leases->buckets[i] = gone->next;
+			free(gone);
+		}
+	pthread_mutex_unlock(&leases->lock);
+}
+
+/* Called with lock held. */
+static void begin_to_lead(struct ftsi_leases *leases, uint64_t term, uint64_t now_ns)
+{
+	for (size_t i = 0; i < BUCKET_COUNT; i++)
+		for (struct lease *lease = leases->buckets[i]; lease != NULL; lease = lease->next) {
+			lease->heard_ns = now_ns;
+			lease->expiring = false;
+		}
+	leases->leads = true;
+	leases->term = term;
+}
+
+void ftsi_leases_lead(struct ftsi_leases *leases, bool leads, uint64_t term, uint64_t now_ns)
+{
+	pthread_mutex_lock(&leases->lock);
+	if (leads && (!leases->leads || leases->term != term)) begin_to_lead(leases, term, now_ns);
+	leases->leads = leads;
+	pthread_mutex_unlock(&leases->lock);
+}
+
+bool ftsi_leases_renew(struct ftsi_leases *leases, const char *election, const char *id, uint64_t joined,
+		       uint64_t now_ns)
+{
+	pthread_mutex_lock(&leases->lock);
+	struct lease *lease = *find(leases, election, id);
+	if (!leases->leads) begin_to_lead(leases, 0, now_ns);
+	bool renewed = lease != NULL && lease->who.joined == joined && !lease->expiring;
+	if (renewed) lease->heard_ns = now_ns;
+	pthread_mutex_unlock(&leases->lock);
+	return renewed;
+}
+
+/* When lease ends; a lease not heard of since it was made counts from this look. */
+static uint64_t end_of(struct lease *lease, uint64_t now_ns)
+{
+	if (lease->heard_ns == 0) lease->heard_ns = now_ns;
+	return lease->heard_ns + (uint64_t)lease->lease_ms * 1000000;
+}
+
+struct ftsi_late_member *ftsi_leases_late(struct ftsi_leases *leases, uint64_t now_ns, size_t max, size_t *out_count,
+					  uint64_t *out_next_ns)
+{
+	struct ftsi_late_member *late = NULL;
+	*out_count = 0;
+	*out_next_ns = now_ns + (uint64_t)LOOK_MAX_MS * 1000000;
+	pthread_mutex_lock(&leases->lock);
+	for (size_t i = 0; leases->leads && i < BUCKET_COUNT; i++)
+		for (struct lease *lease = leases->buckets[i]; lease != NULL; lease = lease->next) {
+			uint64_t end_ns = end_of(lease, now_ns);
+			if (lease->expiring) continue;
+			if (end_ns > now_ns && end_ns < *out_next_ns) *out_next_ns = end_ns;
+			if (end_ns > now_ns || *out_count == max) continue;
+			if (late == NULL && (late = calloc(max, sizeof *late)) == NULL) continue;
+			late[(*out_count)++] = lease->who;
+			lease->expiring = true;
+		}
+	pthread_mutex_unlock(&leases->lock);
+	return late;
+}
+
+void ftsi_leases_spare(struct ftsi_leases *leases, const struct ftsi_late_member *members, size_t count)
+{
+	pthread_mutex_lock(&leases->lock);
+	for (size_t i = 0; i < count; i++) {
+		struct lease *lease = *find(leases, members[i].election, members[i].id);
+		if (lease != NULL && lease->who.joined == members[i].joined) lease->expiring = false;
+	}
+	pthread_mutex_unlock(&leases->lock);
+}

@@ -1,0 +1,276 @@
+/* Why this file exists: elections by their rules, one command at a time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "elector/read.h"
+#include "elector/transition.h"
+#include "world.h"
+
+struct joiner {
+	const char *id;
+	int64_t started_ms;
+	int32_t priority;
+	Fts__Elector__V1__Rule rule;
+	uint32_t min_members;
+};
+
+static enum fts_status join(struct world *world, const struct joiner *joiner, Fts__Elector__V1__ElectResponse *out)
+{
+	Fts__Elector__V1__ElectRequest request = FTS__ELECTOR__V1__ELECT_REQUEST__INIT;
+	Fts__Elector__V1__Member member = FTS__ELECTOR__V1__MEMBER__INIT;
+	member.id = (char *)joiner->id;
+	member.started_ms = joiner->started_ms;
+	member.priority = joiner->priority;
+	member.lease_ms = 1000;
+	request.election = (char *)"boss";
+	request.member = &member;
+	request.rule = joiner->rule;
+	request.min_members = joiner->min_members;
+	*out = (Fts__Elector__V1__ElectResponse)FTS__ELECTOR__V1__ELECT_RESPONSE__INIT;
+	return world_apply(world, ftsi_elector_apply_elect, &request.base, &out->base);
+}
+
+static uint64_t joined(struct world *world, struct joiner joiner)
+{
+	Fts__Elector__V1__ElectResponse response;
+	enum fts_status status = join(world, &joiner, &response);
+	if (status != FTS_OK) fail_msg("%s", world->detail);
+	return response.joined;
+}
+
+struct standing {
+	char master[65];
+	uint64_t fence;
+	bool stepping_down;
+	size_t member_count;
+};
+
+static struct standing look(struct world *world)
+{
+	Fts__Elector__V1__StatusRequest request = FTS__ELECTOR__V1__STATUS_REQUEST__INIT;
+	Fts__Elector__V1__StatusResponse response = FTS__ELECTOR__V1__STATUS_RESPONSE__INIT;
+	struct standing standing = {.master = ""};
+	request.election = (char *)"boss";
+	assert_int_equal(world_read(world, ftsi_elector_read_status, &request.base, &response.base), FTS_OK);
+	(void)snprintf(standing.master, sizeof standing.master, "%s", response.master);
+	standing.fence = response.fence;
+	standing.stepping_down = response.stepping_down;
+	standing.member_count = response.n_members;
+	return standing;
+}
+
+static enum fts_status yield(struct world *world, const char *id, uint64_t at, uint64_t fence)
+{
+	Fts__Elector__V1__YieldRequest request = FTS__ELECTOR__V1__YIELD_REQUEST__INIT;
+	Fts__Elector__V1__YieldResponse response = FTS__ELECTOR__V1__YIELD_RESPONSE__INIT;
+	request.election = (char *)"boss";
+	request.id = (char *)id;
+	request.joined = at;
+	request.fence = fence;
+	return world_apply(world, ftsi_elector_apply_yield, &request.base, &response.base);
+}
+
+static enum fts_status resign(struct world *world, const char *id, uint64_t at)
+{
+	Fts__Elector__V1__ResignRequest request = FTS__ELECTOR__V1__RESIGN_REQUEST__INIT;
+	Fts__Elector__V1__ResignResponse response = FTS__ELECTOR__V1__RESIGN_RESPONSE__INIT;
+	request.election = (char *)"boss";
+	request.id = (char *)id;
+	request.joined = at;
+	return world_apply(world, ftsi_elector_apply_resign, &request.base, &response.base);
+}
+
+static uint32_t expire(struct world *world, const char *id, uint64_t at, uint64_t term)
+{
+	Fts__Elector__V1__ExpireRequest request = FTS__ELECTOR__V1__EXPIRE_REQUEST__INIT;
+	Fts__Elector__V1__ExpireResponse response = FTS__ELECTOR__V1__EXPIRE_RESPONSE__INIT;
+	Fts__Elector__V1__Expired expired = FTS__ELECTOR__V1__EXPIRED__INIT, *list[] = {&expired};
+	expired.election = (char *)"boss";
+	expired.id = (char *)id;
+	expired.joined = at;
+	request.members = list;
+	request.n_members = 1;
+	request.term = term;
+	assert_int_equal(world_apply(world, ftsi_elector_apply_expire, &request.base, &response.base), FTS_OK);
+	return response.expired;
+}
+
+static int begin(void **state)
+{
+	struct world *world = malloc(sizeof *world);
+	world_init(world);
+	*state = world;
+	return 0;
+}
+
+static int end(void **state)
+{
+	world_fini(*state);
+	free(*state);
+	return 0;
+}
+
+static void a_lone_member_is_nobodys_master(void **state)
+{
+	struct world *world = *state;
+	joined(world, (struct joiner){.id = "a", .started_ms = 1});
+	assert_string_equal(look(world).master, "");
+	uint64_t b = joined(world, (struct joiner){.id = "b", .started_ms = 2});
+	struct standing standing = look(world);
+	assert_string_equal(standing.master, "a");
+	assert_true(world_fence_stands(world, standing.fence));
+	assert_int_equal(resign(world, "b", b), FTS_OK); /* alone again: asked to step down, master until it has */
+	standing = look(world);
+	assert_string_equal(standing.master, "a");
+	assert_true(standing.stepping_down);
+	assert_int_equal(yield(world, "a", 0, standing.fence), FTS_OK);
+	assert_string_equal(look(world).master, "");
+	assert_false(world_fence_stands(world, standing.fence));
+}
+
+static void min_members_of_one(void **state)
+{
+	struct world *world = *state;
+	joined(world, (struct joiner){.id = "a", .min_members = 1});
+	assert_string_equal(look(world).master, "a");
+}
+
+static void each_rule_picks_its_best(void **state)
+{
+	static const struct {
+		Fts__Elector__V1__Rule rule;
+		const char *best;
+	} cases[] = {
+	    {FTS__ELECTOR__V1__RULE__OLDEST, "old"},
+	    {FTS__ELECTOR__V1__RULE__YOUNGEST, "young"},
+	    {FTS__ELECTOR__V1__RULE__PRIORITY, "strong"},
+	    {FTS__ELECTOR__V1__RULE__LOWEST_ID, "alpha"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct world world;
+		world_init(&world);
+		joined(&world, (struct joiner){.id = "old", .started_ms = 1, .rule = cases[i].rule, .min_members = 4});
+		joined(&world,
+		       (struct joiner){.id = "young", .started_ms = 9, .rule = cases[i].rule, .min_members = 4});
+		joined(&world,
+		       (struct joiner){
+			   .id = "strong", .started_ms = 5, .priority = 3, .rule = cases[i].rule, .min_members = 4});
+		assert_string_equal(look(&world).master, "");
+		joined(&world,
+		       (struct joiner){.id = "alpha", .started_ms = 5, .rule = cases[i].rule, .min_members = 4});
+		assert_string_equal(look(&world).master, cases[i].best);
+		world_fini(&world);
+	}
+}
+
+static void a_better_one_takes_over_in_order(void **state)
+{
+	struct world *world = *state;
+	joined(world, (struct joiner){.id = "b", .started_ms = 5});
+	uint64_t c = joined(world, (struct joiner){.id = "c", .started_ms = 7});
+	uint64_t first = look(world).fence;
+	joined(world, (struct joiner){.id = "a", .started_ms = 1});
+	struct standing standing = look(world);
+	assert_string_equal(standing.master, "b"); /* its script still runs */
+	assert_true(standing.stepping_down);
+	assert_true(world_fence_stands(world, first));
+	assert_int_equal(yield(world, "c", c, first), FTS_OK); /* not the master: nothing */
+	assert_string_equal(look(world).master, "b");
+	assert_int_equal(yield(world, "b", 0, first - 1), FTS_OK); /* an earlier mastership: nothing */
+	assert_string_equal(look(world).master, "b");
+	assert_int_equal(yield(world, "b", 0, first), FTS_OK);
+	standing = look(world);
+	assert_string_equal(standing.master, "a");
+	assert_true(standing.fence > first);
+	assert_false(world_fence_stands(world, first));
+	assert_true(world_fence_stands(world, standing.fence));
+}
+
+static void who_is_gone_is_replaced_at_once(void **state)
+{
+	struct world *world = *state;
+	uint64_t a = joined(world, (struct joiner){.id = "a", .started_ms = 1});
+	joined(world, (struct joiner){.id = "b", .started_ms = 2});
+	joined(world, (struct joiner){.id = "c", .started_ms = 3});
+	uint64_t first = look(world).fence;
+	assert_int_equal(expire(world, "a", a, world->term + 1), 0); /* of another leader: void */
+	assert_int_equal(expire(world, "a", a + 1, world->term), 0); /* of another life: void */
+	assert_string_equal(look(world).master, "a");
+	assert_int_equal(expire(world, "a", a, world->term), 1);
+	struct standing standing = look(world);
+	assert_string_equal(standing.master, "b");
+	assert_true(standing.fence > first);
+	assert_int_equal(standing.member_count, 2);
+	assert_int_equal(expire(world, "a", a, world->term), 0);
+}
+
+static void a_new_life_of_the_master_waits_for_its_lease(void **state)
+{
+	struct world *world = *state;
+	Fts__Elector__V1__ElectResponse response;
+	uint64_t a = joined(world, (struct joiner){.id = "a", .started_ms = 1});
+	joined(world, (struct joiner){.id = "b", .started_ms = 2});
+	assert_true(joined(world, (struct joiner){.id = "a", .started_ms = 1}) == a); /* the same life: no change */
+	assert_int_equal(join(world, &(struct joiner){.id = "a", .started_ms = 9}, &response), FTS_ALREADY_EXISTS);
+	assert_int_equal(expire(world, "a", a, world->term), 1);
+	assert_true(joined(world, (struct joiner){.id = "a", .started_ms = 9}) > a);
+	assert_string_equal(look(world).master, "b"); /* once b was alone it was asked to go; now it may stay */
+}
+
+static void an_operator_asks_the_master_to_leave(void **state)
+{
+	struct world *world = *state;
+	uint64_t a = joined(world, (struct joiner){.id = "a", .started_ms = 1});
+	joined(world, (struct joiner){.id = "b", .started_ms = 2});
+	joined(world, (struct joiner){.id = "c", .started_ms = 3});
+	uint64_t fence = look(world).fence;
+	assert_int_equal(resign(world, "nobody", 0), FTS_NOT_FOUND);
+	assert_int_equal(resign(world, "a", 0), FTS_OK);
+	assert_string_equal(look(world).master, "a");
+	assert_true(look(world).stepping_down);
+	assert_int_equal(yield(world, "a", a, fence), FTS_OK);
+	assert_string_equal(look(world).master, "b");
+	assert_int_equal(resign(world, "a", a), FTS_OK);
+	assert_string_equal(look(world).master, "b");
+}
+
+static void wrong_requests_name_their_field(void **state)
+{
+	struct world *world = *state;
+	Fts__Elector__V1__ElectResponse response;
+	char long_id[70];
+	memset(long_id, 'x', sizeof long_id - 1);
+	long_id[sizeof long_id - 1] = 0;
+	assert_int_equal(join(world, &(struct joiner){.id = ""}, &response), FTS_INVALID_ARGUMENT);
+	assert_non_null(strstr(world->detail, "member.id"));
+	assert_int_equal(join(world, &(struct joiner){.id = long_id}, &response), FTS_INVALID_ARGUMENT);
+	assert_int_equal(join(world, &(struct joiner){.id = "a\nb"}, &response), FTS_INVALID_ARGUMENT);
+	joined(world, (struct joiner){.id = "a"});
+	assert_int_equal(join(world, &(struct joiner){.id = "b", .rule = FTS__ELECTOR__V1__RULE__YOUNGEST}, &response),
+			 FTS_FAILED_PRECONDITION);
+	assert_int_equal(join(world, &(struct joiner){.id = "b", .min_members = 3}, &response),
+			 FTS_FAILED_PRECONDITION);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(a_lone_member_is_nobodys_master, begin, end),
+	    cmocka_unit_test_setup_teardown(min_members_of_one, begin, end),
+	    cmocka_unit_test(each_rule_picks_its_best),
+	    cmocka_unit_test_setup_teardown(a_better_one_takes_over_in_order, begin, end),
+	    cmocka_unit_test_setup_teardown(who_is_gone_is_replaced_at_once, begin, end),
+	    cmocka_unit_test_setup_teardown(a_new_life_of_the_master_waits_for_its_lease, begin, end),
+	    cmocka_unit_test_setup_teardown(an_operator_asks_the_master_to_leave, begin, end),
+	    cmocka_unit_test_setup_teardown(wrong_requests_name_their_field, begin, end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
