@@ -29,10 +29,10 @@ static struct sockaddr_in address_of(const struct harness_lab *lab, size_t host)
 
 static int open_mailbox(struct harness_lab *lab, size_t host)
 {
-	int fd = harness_lab_socket(lab, host, SOCK_DGRAM), size = 1 << 20;
+	int fd = harness_lab_socket(lab, host, SOCK_DGRAM), size = 8 << 20;
 	struct sockaddr_in address = address_of(lab, host);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)), 0);
 	return fd;
 }
 
