@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "tests/chaos/bettors.h"
 #include "tests/harness/clock.h"
 #include "tests/harness/disk.h"
 #include "tests/harness/lab.h"
@@ -20,6 +21,7 @@
 #define KEYS_OF_A_STRETCH (1u << 17)
 #define PROGRESS_CALLS 20
 #define LEADER_MS 15000
+#define AGENCIES 3
 
 struct mix {
 	const struct mix_options *options;
@@ -31,6 +33,8 @@ struct mix {
 	struct harness_random random;
 	struct linear_history *history;
 	struct register_clients *clients;
+	struct bettors *bettors;
+	char draw[32];
 	uint64_t started_ns;
 };
 
@@ -198,6 +202,23 @@ static void slow_disk(struct mix *mix)
 	harness_slow_disk_set(&mix->disks[node], 0);
 }
 
+/* It comes back as nobody, and is given everything again. */
+static void lose_disk(struct mix *mix)
+{
+	size_t node = victim(mix);
+	say(mix, "kill -9 %s, and its directory is lost", mix->cluster.members[node].name);
+	harness_cluster_kill(&mix->cluster, node);
+	harness_directory_remove(mix->cluster.members[node].data);
+	harness_cluster_restart(&mix->cluster, node);
+}
+
+static void lead(struct mix *mix)
+{
+	size_t node = harness_random_below(&mix->random, mix->options->node_count);
+	bool done = harness_cluster_lead(&mix->cluster, node);
+	say(mix, "%s was asked to lead: %s", mix->cluster.members[node].name, done ? "it does" : "it can't");
+}
+
 static const struct {
 	const char *name;
 	uint32_t weight;
@@ -215,12 +236,15 @@ static const struct {
     [MIX_ONE_WAY] = {"one way", 8, true, one_way},
     [MIX_BAD_LINE] = {"bad line", 8, true, bad_line},
     [MIX_SLOW_DISK] = {"slow disk", 8, false, slow_disk},
+    [MIX_LOSE_DISK] = {"lose disk", 4, false, lose_disk},
+    [MIX_LEAD] = {"lead", 5, false, lead},
 };
 
 static uint32_t weight_of(const struct mix *mix, size_t fault)
 {
 	if (faults[fault].needs_hosts && !mix->has_lab) return 0;
-	if (fault == MIX_OLD_LEADER && mix->options->node_count < 3) return 0; /* a leader needs somebody to follow it */
+	if (fault == MIX_OLD_LEADER && mix->options->node_count < 3)
+		return 0; /* a leader needs somebody to follow it */
 	return mix->options->weights != NULL ? mix->options->weights[fault] : faults[fault].weight;
 }
 
@@ -264,6 +288,8 @@ static void start_clients(struct mix *mix)
 	};
 	options.history = mix->history = linear_history_create(CALLS_MAX);
 	mix->clients = register_clients_start(&options);
+	snprintf(mix->draw, sizeof(mix->draw), "stretch-%" PRIu64, mix->counts->stretches + 1);
+	mix->bettors = bettors_start(mix->cluster.endpoints, mix->draw, AGENCIES);
 }
 
 static void must_progress(struct mix *mix, const char *after)
@@ -277,6 +303,7 @@ static void end_stretch(struct mix *mix)
 {
 	struct register_counts counts = register_clients_stop(mix->clients);
 	mix->clients = NULL;
+	mix->counts->bets += bettors_finish(mix->bettors).stored;
 	mix->counts->calls += counts.done;
 	mix->counts->unknown += counts.unknown;
 	mix->counts->never += counts.never;
@@ -334,10 +361,10 @@ const char *mix_fault_name(enum mix_fault fault)
 void mix_print(const struct mix_counts *counts)
 {
 	printf("calls answered %" PRIu64 ", of unknown outcome %" PRIu64 ", certainly not done %" PRIu64
-	       "; judged %" PRIu64 " in %" PRIu64 " stretches; longest time without an answer %" PRIu64
-	       " ms; snapshots installed %" PRIu64 "\nfaults:",
-	       counts->calls, counts->unknown, counts->never, counts->judged, counts->stretches, counts->longest_gap_ms,
-	       counts->snapshots_installed);
+	       "; judged %" PRIu64 " in %" PRIu64 " stretches; bets %" PRIu64
+	       "; longest time without an answer %" PRIu64 " ms; snapshots installed %" PRIu64 "\nfaults:",
+	       counts->calls, counts->unknown, counts->never, counts->judged, counts->stretches, counts->bets,
+	       counts->longest_gap_ms, counts->snapshots_installed);
 	for (size_t i = 0; i < MIX_FAULT_COUNT; i++)
 		printf("%s %s %" PRIu64, i > 0 ? "," : "", faults[i].name, counts->faults[i]);
 	printf("\n");

@@ -25,6 +25,8 @@ enum mix_fault {
 	MIX_ONE_WAY,    /* hears and can't speak, or speaks and can't hear */
 	MIX_BAD_LINE,   /* loss, duplication, reordering, delay */
 	MIX_SLOW_DISK,  /* syncs take long */
+	MIX_LOSE_DISK,  /* kill -9, and its directory is gone */
+	MIX_LEAD,       /* leadership is handed to somebody */
 	MIX_FAULT_COUNT,
 };
 
@@ -41,7 +43,7 @@ struct mix_options {
 };
 
 struct mix_counts {
-	uint64_t calls, unknown, never, judged, stretches, longest_gap_ms, snapshots_installed;
+	uint64_t calls, unknown, never, judged, bets, stretches, longest_gap_ms, snapshots_installed;
 	uint64_t faults[MIX_FAULT_COUNT];
 };
 

@@ -86,6 +86,8 @@ bool harness_cluster_ask(struct harness_cluster *cluster, size_t member, uint32_
 size_t harness_cluster_leader(struct harness_cluster *cluster);
 /* Wait for a leader other than `but` (HARNESS_NOBODY: any). Fails the test after timeout_ms. */
 size_t harness_cluster_wait_leader(struct harness_cluster *cluster, size_t but, uint32_t timeout_ms);
+/* Ask for leadership to be handed to member. False: it was not. */
+bool harness_cluster_lead(struct harness_cluster *cluster, size_t member);
 /* Wait until all running nodes have applied the same index, of the same content as far as they know, under one leader.
  * Fails the test after timeout_ms. Returns the index. */
 uint64_t harness_cluster_wait_equal(struct harness_cluster *cluster, uint32_t timeout_ms);

@@ -15,6 +15,7 @@
 #include "tests/harness/cluster.h"
 
 #define ASK_MS 1000
+#define LEAD_MS 10000
 
 static struct fts_channel *channel_to(struct harness_member *member)
 {
@@ -73,6 +74,22 @@ size_t harness_cluster_wait_leader(struct harness_cluster *cluster, size_t but, 
 		if (leader != HARNESS_NOBODY && leader != but) return leader;
 		if (!harness_wait_more(&wait)) fail_msg("no leader within %u ms", timeout_ms);
 	}
+}
+
+bool harness_cluster_lead(struct harness_cluster *cluster, size_t member)
+{
+	struct fts_channel *channel = NULL;
+	struct fts_channel_options to = {.endpoints = cluster->endpoints};
+	struct fts_call_options options = {.timeout_ms = LEAD_MS};
+	Fts__Cluster__V1__MemberLeadRequest request = FTS__CLUSTER__V1__MEMBER_LEAD_REQUEST__INIT;
+	Fts__Cluster__V1__MemberResponse *response = NULL;
+	struct fts_error error;
+	if (fts_channel_open(&to, &channel, &error) != FTS_OK) fail_msg("no channel: %s", error.detail);
+	request.name = cluster->members[member].name;
+	enum fts_status status = fts_cluster_member_lead(channel, &request, &options, &response, &error);
+	if (status == FTS_OK) fts__cluster__v1__member_response__free_unpacked(response, NULL);
+	fts_channel_close(channel);
+	return status == FTS_OK;
 }
 
 /* All that run agree. what: why not, for people. */
