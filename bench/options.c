@@ -17,6 +17,7 @@ static const char help[] =
     "  --endpoints H:P   measure this server instead of starting one\n"
     "  --tls-dir DIR     rpc: mutual TLS with DIR/ca.pem, DIR/cert.pem, DIR/key.pem\n"
     "  --json            one JSON object instead of a line for people\n\n"
+    "`fts-bench failover --help` tells how the death of nodes is measured.\n\n"
     "Example: fts-bench rpc --outstanding 256 --seconds 3\n";
 
 static uint32_t parse_count(const char *flag, const char *text, uint32_t max)
