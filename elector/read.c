@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "elector/leases.h"
 #include "elector/state.h"
+#include "replica/leases.h"
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
 
@@ -61,7 +61,7 @@ enum fts_status ftsi_elector_read_renew(struct fts_read *read, const ProtobufCMe
 		return fts_read_refuse(read, FTS_NOT_FOUND,
 				       "%.64s is no member of election %s any more: its lease has ended", request->id,
 				       request->election);
-	if (!ftsi_leases_renew(ctx, request->election, request->id, request->joined, fts_clock_monotonic_ns()))
+	if (!fts_leases_renew(ctx, request->election, request->id, request->joined, fts_clock_monotonic_ns()))
 		return fts_read_refuse(read, FTS_UNAVAILABLE, "the lease of %s is being ended", request->id);
 	status = ftsi_state_get_members(read->view, read->arena, request->election, &members);
 	if (status != FTS_OK) return failed(read, status);

@@ -1,5 +1,5 @@
 /* Why this file exists: what members, operators and scripts ask of elections. Signatures as fts_read_fn, ctx: struct
- * ftsi_leases. Renew is a read: it changes only when a member was heard of (elector/leases.h). */
+ * fts_leases. Renew is a read: it changes only when a member was heard of (replica/leases.h). */
 #ifndef FTS_ELECTOR_READ_H
 #define FTS_ELECTOR_READ_H
 

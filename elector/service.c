@@ -10,9 +10,9 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "elector/leases.h"
 #include "elector/read.h"
 #include "elector/transition.h"
+#include "replica/leases.h"
 
 enum { MACHINE_COUNT = 2, METHOD_COUNT = 10, CLOCK_METHOD_COUNT = 1, LATE_COUNT_MAX = 256 };
 
@@ -20,7 +20,7 @@ struct fts_elector {
 	struct fts_machine machines[MACHINE_COUNT];
 	const struct fts_machine *machine_list[MACHINE_COUNT];
 	struct fts_machine_method methods[METHOD_COUNT], clock_methods[CLOCK_METHOD_COUNT];
-	struct ftsi_leases *leases;
+	struct fts_leases *leases;
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -32,11 +32,11 @@ struct fts_elector {
 
 static bool take_lease(void *ctx, const char *election, const Fts__Elector__V1__Member *member)
 {
-	ftsi_leases_joined(ctx, election, member->id, member->joined, member->lease_ms);
+	fts_leases_joined(ctx, election, member->id, member->joined, member->lease_ms);
 	return true;
 }
 
-static void load_leases(struct ftsi_leases *leases, struct fts_txn *view)
+static void load_leases(struct fts_leases *leases, struct fts_txn *view)
 {
 	enum fts_status status = ftsi_state_visit_members(view, take_lease, leases);
 	if (status != FTS_OK) FTS_LOG_ERROR("elector.load_failed", "status=%s", fts_status_name(status));
@@ -44,7 +44,7 @@ static void load_leases(struct ftsi_leases *leases, struct fts_txn *view)
 
 static void on_replaced(void *ctx, struct fts_txn *view)
 {
-	ftsi_leases_clear(ctx);
+	fts_leases_clear(ctx);
 	load_leases(ctx, view);
 }
 
@@ -54,7 +54,7 @@ static void on_replaced(void *ctx, struct fts_txn *view)
 struct expiry {
 	struct fts_elector *elector;
 	size_t count;
-	struct ftsi_late_member *members; /* owned */
+	struct fts_late_lease *members; /* owned */
 };
 
 static void on_expired(void *ctx, enum fts_status status, struct fts_bytes response, const struct fts_error *error)
@@ -64,7 +64,7 @@ static void on_expired(void *ctx, enum fts_status status, struct fts_bytes respo
 	(void)error;
 	/* not OK: the log may have it all the same; then the members are gone when it is applied, and nothing is spared
 	 */
-	if (status != FTS_OK) ftsi_leases_spare(expiry->elector->leases, expiry->members, expiry->count);
+	if (status != FTS_OK) fts_leases_spare(expiry->elector->leases, expiry->members, expiry->count);
 	free(expiry->members);
 	free(expiry);
 }
@@ -75,7 +75,7 @@ static void propose(struct fts_replica *replica, uint64_t term, struct expiry *e
 	Fts__Elector__V1__Expired items[LATE_COUNT_MAX], *list[LATE_COUNT_MAX];
 	for (size_t i = 0; i < expiry->count; i++) {
 		fts__elector__v1__expired__init(&items[i]);
-		items[i].election = expiry->members[i].election;
+		items[i].election = expiry->members[i].group;
 		items[i].id = expiry->members[i].id;
 		items[i].joined = expiry->members[i].joined;
 		list[i] = &items[i];
@@ -95,10 +95,10 @@ static uint64_t look(struct fts_elector *elector, struct fts_replica *replica)
 	struct expiry *expiry = calloc(1, sizeof *expiry);
 	uint64_t next_ns, now_ns = fts_clock_monotonic_ns();
 	fts_replica_status(replica, &status);
-	ftsi_leases_lead(elector->leases, status.leader, status.term, now_ns);
+	fts_leases_lead(elector->leases, status.leader, status.term, now_ns);
 	if (expiry == NULL) return now_ns + 100000000;
 	expiry->elector = elector;
-	expiry->members = ftsi_leases_late(elector->leases, now_ns, LATE_COUNT_MAX, &expiry->count, &next_ns);
+	expiry->members = fts_leases_late(elector->leases, now_ns, LATE_COUNT_MAX, &expiry->count, &next_ns);
 	if (expiry->members == NULL)
 		free(expiry);
 	else
@@ -151,7 +151,7 @@ enum fts_status fts_elector_create(struct fts_elector **out_elector, struct fts_
 {
 	pthread_condattr_t attributes;
 	struct fts_elector *elector = calloc(1, sizeof *elector);
-	if (elector == NULL || (elector->leases = ftsi_leases_create()) == NULL) {
+	if (elector == NULL || (elector->leases = fts_leases_create()) == NULL) {
 		free(elector);
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the elector");
 	}
@@ -201,7 +201,7 @@ void fts_elector_detach(struct fts_elector *elector)
 void fts_elector_destroy(struct fts_elector *elector)
 {
 	if (elector == NULL) return;
-	ftsi_leases_destroy(elector->leases);
+	fts_leases_destroy(elector->leases);
 	pthread_cond_destroy(&elector->wake);
 	pthread_mutex_destroy(&elector->lock);
 	free(elector);

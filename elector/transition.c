@@ -9,14 +9,14 @@
 #include <fts/elector/v1/elector.fts.h>
 
 #include "elector/check.h"
-#include "elector/leases.h"
 #include "elector/rule.h"
 #include "replica/fence.h"
+#include "replica/leases.h"
 
 /* One election while a command changes it. */
 struct election {
 	struct fts_apply *apply;
-	struct ftsi_leases *leases;
+	struct fts_leases *leases;
 	const char *name;
 	Fts__Elector__V1__Election *record; /* in apply's arena */
 	struct ftsi_members members;
@@ -260,8 +260,8 @@ static enum fts_status admit(struct election *election, const Fts__Elector__V1__
 	status = put_member(election, request->member, *out_joined);
 	if (status == FTS_OK) status = reload_members(election);
 	if (status == FTS_OK)
-		ftsi_leases_joined(election->leases, election->name, request->member->id, *out_joined,
-				   request->member->lease_ms);
+		fts_leases_joined(election->leases, election->name, request->member->id, *out_joined,
+				  request->member->lease_ms);
 	if (status != FTS_OK || same) return status;
 	election->record->generation++;
 	return tell_member(election, request->member->id, true, FTS__ELECTOR__V1__CAUSE__JOINED);
@@ -293,7 +293,7 @@ static enum fts_status remove_member(struct election *election, const char *id, 
 	struct fts_apply *apply = election->apply;
 	enum fts_status status =
 	    broken(apply, ftsi_state_delete_member(apply->txn, election->name, id), "a member can't be removed");
-	ftsi_leases_forget(election->leases, election->name, id);
+	fts_leases_forget(election->leases, election->name, id);
 	if (status == FTS_OK) status = reload_members(election);
 	if (status != FTS_OK) return status;
 	election->record->generation++;

@@ -14,7 +14,7 @@
 
 #include "elector/state.h"
 
-/* Signatures as fts_apply_fn, in the order of the service's methods; ctx: struct ftsi_leases. Thread: loop. */
+/* Signatures as fts_apply_fn, in the order of the service's methods; ctx: struct fts_leases. Thread: loop. */
 enum fts_status ftsi_elector_apply_elect(struct fts_apply *apply, const ProtobufCMessage *request,
 					 ProtobufCMessage *response, void *ctx);
 enum fts_status ftsi_elector_apply_yield(struct fts_apply *apply, const ProtobufCMessage *request,

@@ -51,14 +51,14 @@ void world_init(struct world *world)
 	assert_int_equal(fts_store_open(path, &options, &world->store, NULL), FTS_OK);
 	world->pool = fts_arena_pool_create(2 * ARENA_BYTES);
 	world->arena = fts_arena_acquire(world->pool, ARENA_BYTES);
-	world->leases = ftsi_leases_create();
+	world->leases = fts_leases_create();
 	assert_non_null(world->arena);
 	assert_non_null(world->leases);
 }
 
 void world_fini(struct world *world)
 {
-	ftsi_leases_destroy(world->leases);
+	fts_leases_destroy(world->leases);
 	fts_arena_release(world->arena);
 	fts_arena_pool_destroy(world->pool);
 	fts_store_close(world->store);

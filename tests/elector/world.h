@@ -4,8 +4,8 @@
 #define FTS_TESTS_ELECTOR_WORLD_H
 
 #include "base/arena.h"
-#include "elector/leases.h"
 #include "elector/state.h"
+#include "replica/leases.h"
 #include "tests/harness/directory.h"
 
 struct world {
@@ -13,7 +13,7 @@ struct world {
 	struct fts_store *store;
 	struct fts_arena_pool *pool;
 	struct fts_arena *arena;
-	struct ftsi_leases *leases;
+	struct fts_leases *leases;
 	uint64_t index, term;
 	int64_t time_ms;
 	uint32_t event_count;

@@ -1,6 +1,6 @@
-/* Why this file exists: see elector/leases.h. A hash table with chains under one lock: what is done under it is short,
- * but for the leader's look at all members, which comes when a lease may have ended. */
-#include "elector/leases.h"
+/* Why this file exists: see replica/leases.h. A hash table with chains under one lock: what is done under it is short,
+ * but for the leader's look at all holders, which comes when a lease may have ended. */
+#include "replica/leases.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -12,57 +12,56 @@ enum { BUCKET_COUNT = 4096, LOOK_MAX_MS = 100 };
 
 struct lease {
 	struct lease *next;
-	struct ftsi_late_member who;
+	struct fts_late_lease who;
 	uint64_t heard_ns;
 	uint32_t lease_ms;
 	bool expiring;
 };
 
-struct ftsi_leases {
+struct fts_leases {
 	pthread_mutex_t lock;
 	bool leads;                          /* guarded by lock */
 	uint64_t term;                       /* in which it leads; guarded by lock */
 	struct lease *buckets[BUCKET_COUNT]; /* guarded by lock */
 };
 
-struct ftsi_leases *ftsi_leases_create(void)
+struct fts_leases *fts_leases_create(void)
 {
-	struct ftsi_leases *leases = calloc(1, sizeof *leases);
+	struct fts_leases *leases = calloc(1, sizeof *leases);
 	if (leases != NULL) pthread_mutex_init(&leases->lock, NULL);
 	return leases;
 }
 
-void ftsi_leases_destroy(struct ftsi_leases *leases)
+void fts_leases_destroy(struct fts_leases *leases)
 {
 	if (leases == NULL) return;
-	ftsi_leases_clear(leases);
+	fts_leases_clear(leases);
 	pthread_mutex_destroy(&leases->lock);
 	free(leases);
 }
 
-static struct lease **bucket_of(struct ftsi_leases *leases, const char *election, const char *id)
+static struct lease **bucket_of(struct fts_leases *leases, const char *group, const char *id)
 {
-	uint64_t hash = fts_hash64((struct fts_bytes){(const uint8_t *)election, strlen(election)}, 0);
+	uint64_t hash = fts_hash64((struct fts_bytes){(const uint8_t *)group, strlen(group)}, 0);
 	hash = fts_hash64((struct fts_bytes){(const uint8_t *)id, strlen(id)}, hash);
 	return &leases->buckets[hash % BUCKET_COUNT];
 }
 
 /* The link that points to the lease, or to the end of its chain. */
-static struct lease **find(struct ftsi_leases *leases, const char *election, const char *id)
+static struct lease **find(struct fts_leases *leases, const char *group, const char *id)
 {
-	struct lease **link = bucket_of(leases, election, id);
-	while (*link != NULL && (strcmp((*link)->who.id, id) != 0 || strcmp((*link)->who.election, election) != 0))
+	struct lease **link = bucket_of(leases, group, id);
+	while (*link != NULL && (strcmp((*link)->who.id, id) != 0 || strcmp((*link)->who.group, group) != 0))
 		link = &(*link)->next;
 	return link;
 }
 
-void ftsi_leases_joined(struct ftsi_leases *leases, const char *election, const char *id, uint64_t joined,
-			uint32_t lease_ms)
+void fts_leases_joined(struct fts_leases *leases, const char *group, const char *id, uint64_t joined, uint32_t lease_ms)
 {
 	pthread_mutex_lock(&leases->lock);
-	struct lease **link = find(leases, election, id);
+	struct lease **link = find(leases, group, id);
 	if (*link == NULL && (*link = calloc(1, sizeof **link)) != NULL) {
-		memcpy((*link)->who.election, election, strlen(election));
+		memcpy((*link)->who.group, group, strlen(group));
 		memcpy((*link)->who.id, id, strlen(id));
 	}
 	/* no memory: it will be expired late, by a leader that has it (the look after a change of leader) */
@@ -75,16 +74,16 @@ void ftsi_leases_joined(struct ftsi_leases *leases, const char *election, const 
 	pthread_mutex_unlock(&leases->lock);
 }
 
-void ftsi_leases_forget(struct ftsi_leases *leases, const char *election, const char *id)
+void fts_leases_forget(struct fts_leases *leases, const char *group, const char *id)
 {
 	pthread_mutex_lock(&leases->lock);
-	struct lease **link = find(leases, election, id), *gone = *link;
+	struct lease **link = find(leases, group, id), *gone = *link;
 	if (gone != NULL) *link = gone->next;
 	pthread_mutex_unlock(&leases->lock);
 	free(gone);
 }
 
-void ftsi_leases_clear(struct ftsi_leases *leases)
+void fts_leases_clear(struct fts_leases *leases)
 {
 	pthread_mutex_lock(&leases->lock);
 	for (size_t i = 0; i < BUCKET_COUNT; i++)
@@ -97,7 +96,7 @@ void ftsi_leases_clear(struct ftsi_leases *leases)
 }
 
 /* Called with lock held. */
-static void begin_to_lead(struct ftsi_leases *leases, uint64_t term, uint64_t now_ns)
+static void begin_to_lead(struct fts_leases *leases, uint64_t term, uint64_t now_ns)
 {
 	for (size_t i = 0; i < BUCKET_COUNT; i++)
 		for (struct lease *lease = leases->buckets[i]; lease != NULL; lease = lease->next) {
@@ -108,7 +107,7 @@ static void begin_to_lead(struct ftsi_leases *leases, uint64_t term, uint64_t no
 	leases->term = term;
 }
 
-void ftsi_leases_lead(struct ftsi_leases *leases, bool leads, uint64_t term, uint64_t now_ns)
+void fts_leases_lead(struct fts_leases *leases, bool leads, uint64_t term, uint64_t now_ns)
 {
 	pthread_mutex_lock(&leases->lock);
 	if (leads && (!leases->leads || leases->term != term)) begin_to_lead(leases, term, now_ns);
@@ -116,11 +115,10 @@ void ftsi_leases_lead(struct ftsi_leases *leases, bool leads, uint64_t term, uin
 	pthread_mutex_unlock(&leases->lock);
 }
 
-bool ftsi_leases_renew(struct ftsi_leases *leases, const char *election, const char *id, uint64_t joined,
-		       uint64_t now_ns)
+bool fts_leases_renew(struct fts_leases *leases, const char *group, const char *id, uint64_t joined, uint64_t now_ns)
 {
 	pthread_mutex_lock(&leases->lock);
-	struct lease *lease = *find(leases, election, id);
+	struct lease *lease = *find(leases, group, id);
 	if (!leases->leads) begin_to_lead(leases, 0, now_ns);
 	bool renewed = lease != NULL && lease->who.joined == joined && !lease->expiring;
 	if (renewed) lease->heard_ns = now_ns;
@@ -135,10 +133,10 @@ static uint64_t end_of(struct lease *lease, uint64_t now_ns)
 	return lease->heard_ns + (uint64_t)lease->lease_ms * 1000000;
 }
 
-struct ftsi_late_member *ftsi_leases_late(struct ftsi_leases *leases, uint64_t now_ns, size_t max, size_t *out_count,
-					  uint64_t *out_next_ns)
+struct fts_late_lease *fts_leases_late(struct fts_leases *leases, uint64_t now_ns, size_t max, size_t *out_count,
+				       uint64_t *out_next_ns)
 {
-	struct ftsi_late_member *late = NULL;
+	struct fts_late_lease *late = NULL;
 	*out_count = 0;
 	*out_next_ns = now_ns + (uint64_t)LOOK_MAX_MS * 1000000;
 	pthread_mutex_lock(&leases->lock);
@@ -156,12 +154,12 @@ struct ftsi_late_member *ftsi_leases_late(struct ftsi_leases *leases, uint64_t n
 	return late;
 }
 
-void ftsi_leases_spare(struct ftsi_leases *leases, const struct ftsi_late_member *members, size_t count)
+void fts_leases_spare(struct fts_leases *leases, const struct fts_late_lease *late, size_t count)
 {
 	pthread_mutex_lock(&leases->lock);
 	for (size_t i = 0; i < count; i++) {
-		struct lease *lease = *find(leases, members[i].election, members[i].id);
-		if (lease != NULL && lease->who.joined == members[i].joined) lease->expiring = false;
+		struct lease *lease = *find(leases, late[i].group, late[i].id);
+		if (lease != NULL && lease->who.joined == late[i].joined) lease->expiring = false;
 	}
 	pthread_mutex_unlock(&leases->lock);
 }
