@@ -31,9 +31,9 @@ void harness_disk_make(const char *path, uint32_t mebibytes)
 
 void harness_disk_fill(const char *path, uint64_t left_bytes)
 {
-	struct statvfs about;
+	struct statvfs about = {0};
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	struct stat before;
+	struct stat before = {0};
 	if (fd < 0 || fstatvfs(fd, &about) != 0 || fstat(fd, &before) != 0) fail_msg("%s: %s", path, strerror(errno));
 	uint64_t free_bytes = (uint64_t)about.f_bavail * about.f_frsize;
 	if (free_bytes > left_bytes && posix_fallocate(fd, before.st_size, (off_t)(free_bytes - left_bytes)) != 0)

@@ -10,9 +10,6 @@
 
 #define VISIBLE __attribute__((visibility("default")))
 
-VISIBLE int fsync(int fd);
-VISIBLE int fdatasync(int fd);
-
 static const volatile uint32_t *delay_us;
 
 __attribute__((constructor)) static void begin(void)
@@ -32,13 +29,13 @@ static void be_slow(void)
 	if (wait_us > 0) (void)nanosleep(&wait, NULL);
 }
 
-int fsync(int fd)
+VISIBLE int fsync(int fd)
 {
 	be_slow();
 	return (int)syscall(SYS_fsync, fd);
 }
 
-int fdatasync(int fd)
+VISIBLE int fdatasync(int fd)
 {
 	be_slow();
 	return (int)syscall(SYS_fdatasync, fd);

@@ -23,23 +23,23 @@
 	}
 #define WRITE(who, from, to, value)                                                                                    \
 	{                                                                                                              \
-		.client = who, .kind = LINEAR_WRITE, .known = (to) != NEVER, .input = {value}, .invoke_ns = from,      \
-		.return_ns = to                                                                                        \
+		.client = who, .kind = LINEAR_WRITE, .known = (uint64_t)(to) != NEVER, .input = {value},               \
+		.invoke_ns = from, .return_ns = to                                                                     \
 	}
 #define CAS(who, from, to, expected, value, swapped, after)                                                            \
 	{                                                                                                              \
-		.client = who, .kind = LINEAR_CAS, .known = (to) != NEVER, .input = {expected, value},                 \
+		.client = who, .kind = LINEAR_CAS, .known = (uint64_t)(to) != NEVER, .input = {expected, value},       \
 		.output = {swapped, after}, .invoke_ns = from, .return_ns = to                                         \
 	}
 #define ADD(who, from, to, delta, sum)                                                                                 \
 	{                                                                                                              \
-		.client = who, .kind = LINEAR_ADD, .known = (to) != NEVER, .input = {delta}, .output = {sum},          \
-		.invoke_ns = from, .return_ns = to                                                                     \
+		.client = who, .kind = LINEAR_ADD, .known = (uint64_t)(to) != NEVER, .input = {delta},                 \
+		.output = {sum}, .invoke_ns = from, .return_ns = to                                                    \
 	}
 #define MOVE(who, from, to, ply, move, done)                                                                           \
 	{                                                                                                              \
-		.client = who, .kind = LINEAR_MOVE, .known = (to) != NEVER, .input = {ply, move}, .output = {done},    \
-		.invoke_ns = from, .return_ns = to                                                                     \
+		.client = who, .kind = LINEAR_MOVE, .known = (uint64_t)(to) != NEVER, .input = {ply, move},            \
+		.output = {done}, .invoke_ns = from, .return_ns = to                                                   \
 	}
 
 struct history_case {
@@ -158,7 +158,7 @@ static void keys_are_apart(void **state)
 	struct linear_report report;
 	(void)state;
 	for (uint32_t i = 0; i < 64; i++) {
-		struct linear_operation write = WRITE(1, 1 + i, 100 + i, 1 + i), read = READ(2, 200, 300, 0);
+		struct linear_operation write = WRITE(1, 1 + i, (uint64_t)100 + i, 1 + i), read = READ(2, 200, 300, 0);
 		read.output[0] = (int64_t)(i - i % 2) + 1;
 		operations[i] = i % 2 == 0 ? write : read;
 		operations[i].key = i / 2;
