@@ -69,6 +69,7 @@ static void take_options(struct fts_channel *channel, const struct fts_channel_o
 	    options->connect_timeout_ms != 0 ? options->connect_timeout_ms : DEFAULT_CONNECT_TIMEOUT_MS;
 	channel->call_count_max = options->max_open_calls != 0 ? options->max_open_calls : DEFAULT_OPEN_CALLS;
 	channel->slot_bits = bits_for(channel->call_count_max + 1); /* one more: of questions */
+	if (options->learn_members) channel->members_at_ns = 0;
 	channel->token_size_bytes = options->token.size_bytes;
 	if (options->token.size_bytes > 0) memcpy(channel->token, options->token.data, options->token.size_bytes);
 }
@@ -84,7 +85,7 @@ static enum fts_status channel_init(struct fts_channel *channel, const struct ft
 	pthread_condattr_destroy(&monotonic);
 	channel->free_head = channel->free_tail = channel->ended_head = channel->ended_tail = FTSI_NO_CALL;
 	channel->scout = FTSI_NO_CALL;
-	channel->warm_at_ns = UINT64_MAX;
+	channel->warm_at_ns = channel->members_at_ns = UINT64_MAX;
 
 	enum fts_status status = check_options(options, out_error);
 	if (status != FTS_OK) return status;

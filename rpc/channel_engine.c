@@ -245,6 +245,10 @@ void ftsi_engine_refused(struct fts_channel *channel, struct ftsi_open_call *cal
 	};
 	call->request_id = 0; /* answered */
 	ftsi_call_note_answer(channel, call, header);
+	/* The log has judged this identity, so no earlier try has run or will: its answer would have come instead. */
+	bool is_passing = outcome.status == FTS_UNAVAILABLE || outcome.status == FTS_RESOURCE_EXHAUSTED;
+	bool is_judged = call->has_identity && header->index > 0 && !is_passing;
+	if (is_judged && outcome.executed == FTS_EXECUTED_NO) call->may_have_run = false;
 	ftsi_call_set_error(call, outcome.status, outcome.executed, "%s", header->detail);
 	call->error.retry_after_ms = header->retry_after_ms;
 	if (outcome.executed != FTS_EXECUTED_NO) call->may_have_run = true;

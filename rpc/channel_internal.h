@@ -62,6 +62,7 @@ struct ftsi_probe {
 	uint64_t rest_ns;      /* pause between questions while it answers them, and no call */
 	uint64_t answer_count; /* of the link, when asked */
 	uint32_t question_id;  /* request id of the question that is open; 0: none */
+	bool is_about_members; /* the question: who they are, not who leads */
 	bool is_resting;       /* it has answered the last question; look_ns is when to ask the next */
 	bool is_distrusted;    /* silent, while others answered: asked last, until it says something */
 	/* filled by each survey of the open calls */
@@ -183,6 +184,7 @@ struct fts_channel {
 	uint32_t question_generation;
 	uint64_t send_count;      /* of tries */
 	uint64_t seen_send_count; /* when the timer ran last */
+	uint64_t members_at_ns;   /* when to ask for the members; UINT64_MAX: never */
 	uint64_t warm_at_ns;      /* when to see to warm connections; UINT64_MAX: when one comes up or ends */
 	uint32_t free_head, free_tail;
 	uint32_t ended_head, ended_tail;
@@ -273,6 +275,8 @@ void ftsi_probe_reset(struct ftsi_link *link, uint64_t now_ns);
  * borrowed. May drop the mutex. Thread: the connection's. */
 bool ftsi_probe_answered(struct fts_channel *channel, struct ftsi_link *link, uint32_t request_id,
 			 const fts_rpc_v1_ReplyHeader *header, struct fts_bytes payload);
+/* Ask link for the members of its cluster, unless a question is open there. May drop the mutex. */
+void ftsi_probe_ask_members(struct fts_channel *channel, struct ftsi_link *link);
 /* Look at all connections. May drop the mutex. */
 void ftsi_probe_check(struct fts_channel *channel, uint64_t now_ns);
 /* When to look next; UINT64_MAX: not needed. Keeps the mutex. */
@@ -280,10 +284,11 @@ uint64_t ftsi_probe_due_ns(struct fts_channel *channel);
 /* When to look at a call that is sent now. */
 uint64_t ftsi_probe_first_look_ns(const struct fts_channel *channel, uint64_t now_ns);
 
-/* channel_warm.c. Keep the mutex. */
+/* channel_warm.c */
 
-/* A connection came up or ended: see to the others soon. */
+/* A connection came up or ended: see to the others soon. Keeps the mutex. */
 void ftsi_warm_want(struct fts_channel *channel, uint64_t now_ns);
+/* May drop the mutex. */
 void ftsi_warm_check(struct fts_channel *channel, uint64_t now_ns);
 
 /* channel_timer.c. Keep the mutex. */

@@ -48,10 +48,10 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 /* ---- Asking ---- */
 
-static void ask(struct fts_channel *channel, struct ftsi_link *link)
+static void ask_for(struct fts_channel *channel, struct ftsi_link *link, const struct fts_method *method)
 {
 	struct ftsi_call_fields header = {
-	    .method_id = fts_cluster_leader_method->id,
+	    .method_id = method->id,
 	    .timeout_ms = QUESTION_TIMEOUT_MS,
 	    .token = {channel->token, channel->token_size_bytes},
 	};
@@ -61,6 +61,7 @@ static void ask(struct fts_channel *channel, struct ftsi_link *link)
 	uint32_t id = ++channel->question_generation << channel->slot_bits | channel->call_count_max;
 	id |= FTSI_REQUEST_ID_BIT;
 	link->probe.question_id = id;
+	link->probe.is_about_members = method == fts_cluster_status_method;
 	ftsi_put_be32(route, id);
 	struct ftsi_outgoing outgoing = {.route = {route, sizeof route}, .call = &header};
 	struct ftsi_conn *conn = ftsi_conn_hold(link->conn);
@@ -71,6 +72,16 @@ static void ask(struct fts_channel *channel, struct ftsi_link *link)
 
 	pthread_mutex_lock(&channel->mutex);
 	if (status != FTS_OK && link->probe.question_id == id) link->probe.question_id = 0;
+}
+
+static void ask(struct fts_channel *channel, struct ftsi_link *link)
+{
+	ask_for(channel, link, fts_cluster_leader_method);
+}
+
+void ftsi_probe_ask_members(struct fts_channel *channel, struct ftsi_link *link)
+{
+	ask_for(channel, link, fts_cluster_status_method);
 }
 
 static void ask_all(struct fts_channel *channel)
@@ -134,6 +145,26 @@ static void leader_named(struct fts_channel *channel, const Fts__Cluster__V1__Le
 	}
 }
 
+static bool is_known_node(const struct fts_channel *channel, const char *name)
+{
+	for (uint32_t i = 0; name[0] != '\0' && i < channel->link_count; i++) {
+		if (strcmp(channel->links[i]->node, name) == 0) return true;
+	}
+	return false;
+}
+
+/* Keeps the mutex. */
+static void members_named(struct fts_channel *channel, const Fts__Cluster__V1__StatusResponse *members)
+{
+	uint32_t known_count = channel->link_count;
+	for (size_t i = 0; i < members->n_nodes; i++) {
+		const Fts__Cluster__V1__NodeStatus *node = members->nodes[i];
+		bool is_expected = node->role == FTS__CLUSTER__V1__ROLE__EXPECTED;
+		if (!is_expected && !is_known_node(channel, node->name)) (void)ftsi_route_learn(channel, node->address);
+	}
+	if (channel->link_count > known_count) ftsi_warm_want(channel, fts_clock_monotonic_ns());
+}
+
 static void *arena_alloc(void *arena, size_t size_bytes)
 {
 	return fts_arena_alloc(arena, size_bytes);
@@ -153,9 +184,15 @@ bool ftsi_probe_answered(struct fts_channel *channel, struct ftsi_link *link, ui
 	link->probe.question_id = 0;
 	if (header->code != FTS_OK) return true; /* it knows no such question: alive all the same */
 	fts_arena_reset(link->arena);
-	Fts__Cluster__V1__LeaderResponse *leader =
-	    fts__cluster__v1__leader_response__unpack(&allocator, payload.size_bytes, payload.data);
-	if (leader != NULL) leader_named(channel, leader);
+	if (link->probe.is_about_members) {
+		Fts__Cluster__V1__StatusResponse *members =
+		    fts__cluster__v1__status_response__unpack(&allocator, payload.size_bytes, payload.data);
+		if (members != NULL) members_named(channel, members);
+	} else {
+		Fts__Cluster__V1__LeaderResponse *leader =
+		    fts__cluster__v1__leader_response__unpack(&allocator, payload.size_bytes, payload.data);
+		if (leader != NULL) leader_named(channel, leader);
+	}
 	fts_arena_reset(link->arena);
 	return true;
 }

@@ -5,8 +5,9 @@
 
 static bool may_be_repeated(const struct ftsi_outcome *outcome)
 {
+	bool is_advised = outcome->status == FTS_UNAVAILABLE && outcome->retry_after_ms > 0;
 	if (outcome->kind != FTSI_OUTCOME_ANSWERED) return true;
-	if (outcome->executed == FTS_EXECUTED_YES) return false;
+	if (outcome->executed == FTS_EXECUTED_YES && !is_advised) return false;
 	if (outcome->status == FTS_RESOURCE_EXHAUSTED) return outcome->retry_after_ms > 0;
 	return outcome->status == FTS_UNAVAILABLE;
 }

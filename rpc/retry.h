@@ -16,7 +16,8 @@
  *   call with what is known now.
  * - Retried: UNAVAILABLE, a broken connection, no server reachable; RESOURCE_EXHAUSTED only when the server
  *   says when to come back. All of it is safe: a call that changes state carries its identity, others change
- *   nothing. Never retried: everything else, DEADLINE_EXCEEDED included, and what is said to have run.
+ *   nothing. Never retried: everything else, DEADLINE_EXCEEDED included, and what is said to have run
+ *   (unless the answer is UNAVAILABLE with advice: then it is only its answer that can't be had just now).
  * Source: docs/wire.md. */
 #ifndef FTS_RPC_RETRY_H
 #define FTS_RPC_RETRY_H

@@ -90,7 +90,8 @@ struct fts_tls {
  * A channel is a set of servers that offer the same services; calls find the right one, also while servers die.
  * - Where a call goes. To the leader: the one last known, at first the first endpoint. To any replica: a random
  *   endpoint at first, so that clients spread; then always that one, until it dies. To any node: the first endpoint.
- *   Leaders that are not in the list are learned from answers, and kept (up to 64 servers a channel).
+ *   Leaders that are not in the list are learned from answers, and kept (up to 64 servers a channel); with
+ *   learn_members all members of the cluster are, 20 ms after the first connection and every 30 s.
  * - Connections. The first call connects. From then on the channel keeps connections to up to 5 of its servers, so
  *   that a call that has to move finds one. One that could not be made is dialed again after 1 to 5 s.
  * - A connection that breaks: its calls move at once to another server.
@@ -116,6 +117,8 @@ struct fts_channel_options {
 	uint64_t client_id;     /* 0: a random one. One client id belongs to one channel at a time. */
 	uint32_t connect_timeout_ms; /* 0: 2,000 */
 	uint32_t max_open_calls;     /* 0: 4,096; more are refused with RESOURCE_EXHAUSTED */
+	bool learn_members;          /* ask the servers for the members of their cluster (fts.cluster.v1.Cluster/Status),
+	                                and use them too: one endpoint is enough then */
 };
 
 /* How a call went, for people and for --explain. */

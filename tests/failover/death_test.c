@@ -186,6 +186,64 @@ static void a_leader_that_was_not_in_the_list(void **state)
 	trio_close(&trio);
 }
 
+/* One endpoint is enough: its node names the others before it dies. */
+static void members_are_learned(void **state)
+{
+	struct trio trio;
+	struct fts_channel_options options = {.learn_members = true};
+	const char *members[TRIO_COUNT + 2] = {"not an address"};
+	(void)state;
+	trio_open(&trio, 1);
+	fts_channel_close(trio.channel);
+	options.endpoints = trio.addresses[0];
+	assert_int_equal(fts_channel_open(&options, &trio.channel, NULL), FTS_OK);
+	for (size_t i = 0; i < TRIO_COUNT; i++)
+		members[i + 1] = trio.addresses[i];
+	fake_set_members(trio.nodes[0], members);
+	trio_warm(&trio);
+	assert_int_equal(fake_question_count(trio.nodes[0]), 1);
+	assert_int_equal(fake_connection_count(trio.nodes[0]), 1);
+	for (size_t i = 0; i + 1 < TRIO_COUNT; i++) {
+		trio_stop(&trio, i);
+		assert_int_equal(echo(trio.channel, &write_method, i, NULL, NULL, NULL), FTS_OK);
+	}
+	trio_close(&trio);
+}
+
+/* Who does not ask for it is left alone, and so are servers that know no such question. */
+static void members_are_not_asked_for(void **state)
+{
+	struct trio trio;
+	(void)state;
+	trio_open(&trio, TRIO_COUNT);
+	trio_warm(&trio);
+	for (size_t i = 0; i < TRIO_COUNT; i++)
+		assert_int_equal(fake_question_count(trio.nodes[i]), 0);
+	trio_close(&trio);
+}
+
+/* A refusal by the log itself, after a try that may have run: it is known that none has. */
+static void the_log_has_the_last_word(void **state)
+{
+	static const struct {
+		uint64_t index;
+		enum fts_executed executed;
+	} cases[] = {{0, FTS_EXECUTED_UNKNOWN}, {7, FTS_EXECUTED_NO}};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct fake_step steps[] = {{.act = FAKE_BREAK},
+					    {.act = FAKE_ANSWER,
+					     .status = FTS_FAILED_PRECONDITION,
+					     .executed = FTS_EXECUTED_NO,
+					     .index = cases[i].index}};
+		struct pair pair = pair_open(steps, COUNT_OF(steps), true);
+		struct fts_error error;
+		assert_int_equal(echo(pair.channel, &write_method, 1, NULL, NULL, &error), FTS_FAILED_PRECONDITION);
+		assert_int_equal(error.executed, cases[i].executed);
+		pair_close(&pair);
+	}
+}
+
 static void flapping_hints_end(void **state)
 {
 	struct trio trio;
@@ -305,6 +363,9 @@ int main(void)
 	    cmocka_unit_test(a_hint_to_the_dead),
 	    cmocka_unit_test(no_storm_without_a_leader),
 	    cmocka_unit_test(a_leader_that_was_not_in_the_list),
+	    cmocka_unit_test(members_are_learned),
+	    cmocka_unit_test(members_are_not_asked_for),
+	    cmocka_unit_test(the_log_has_the_last_word),
 	    cmocka_unit_test(flapping_hints_end),
 	    cmocka_unit_test(no_busy_loop_without_nodes),
 	    cmocka_unit_test(a_call_that_breaks_everything),

@@ -22,6 +22,7 @@
 #define REQUEST_KEPT_MAX 20000
 #define IN_BYTES (FTS_MESSAGE_MAX + 4096)
 #define SILENT_MAX 2048
+#define MEMBER_MAX 8
 
 struct connection {
 	int fd;
@@ -53,6 +54,7 @@ struct fake {
 	struct fake_step step, settle;
 	uint64_t leader_term;
 	char leader_name[64], leader_address[64];
+	const char *const *members;
 	/* The thread's own. */
 	struct connection connections[CONNECTION_MAX];
 	size_t connection_count;
@@ -160,6 +162,7 @@ static bool act(struct fake *fake, int fd, const struct fake_step *step, uint32_
 						   .retry_after_ms = step->retry_after_ms,
 						   .node = fake->options.node,
 						   .leader = step->leader,
+						   .index = step->index,
 						   .detail = "as the script says"};
 		if (step->status == FTS_OK)
 			send_echo(fake, fd, request_id, from_index);
@@ -238,6 +241,28 @@ static void answer_question(struct fake *fake, int fd, uint32_t request_id)
 	send_reply(fd, request_id, &fields, payload, fields.status == FTS_OK ? size_bytes : 0);
 }
 
+static void answer_members(struct fake *fake, int fd, uint32_t request_id)
+{
+	Fts__Cluster__V1__StatusResponse response = FTS__CLUSTER__V1__STATUS_RESPONSE__INIT;
+	Fts__Cluster__V1__NodeStatus members[MEMBER_MAX], *nodes[MEMBER_MAX];
+	struct ftsi_reply_fields fields = {.status = FTS_UNIMPLEMENTED, .node = fake->options.node};
+	uint8_t payload[1024];
+	pthread_mutex_lock(&fake->mutex);
+	fake->question_count++;
+	if (fake->members != NULL) fields.status = FTS_OK;
+	for (size_t i = 0; fake->members != NULL && i < MEMBER_MAX && fake->members[i] != NULL; i++) {
+		nodes[i] = &members[i];
+		fts__cluster__v1__node_status__init(nodes[i]);
+		nodes[i]->address = (char *)(uintptr_t)fake->members[i];
+		nodes[i]->role = FTS__CLUSTER__V1__ROLE__FOLLOWER;
+		response.n_nodes = i + 1;
+	}
+	pthread_mutex_unlock(&fake->mutex);
+	response.nodes = nodes;
+	size_t size_bytes = fts__cluster__v1__status_response__pack(&response, payload);
+	send_reply(fd, request_id, &fields, payload, fields.status == FTS_OK ? size_bytes : 0);
+}
+
 static struct fake_step step_at(struct fake *fake, size_t at)
 {
 	struct fake_step step = {.act = FAKE_ANSWER, .status = FTS_OK};
@@ -262,6 +287,10 @@ static bool serve(struct fake *fake, int fd, struct fts_bytes message)
 	FTS_ASSERT(header != NULL);
 	if (header->method == fts_cluster_leader_method->id) {
 		answer_question(fake, fd, frame.request_id);
+		return true;
+	}
+	if (header->method == fts_cluster_status_method->id) {
+		answer_members(fake, fd, frame.request_id);
 		return true;
 	}
 	Fts__Rpc__V1__ReplayRequest *request =
@@ -447,6 +476,13 @@ void fake_set_leader(struct fake *fake, uint64_t term, const char *name, const c
 	fake->leader_term = term;
 	snprintf(fake->leader_name, sizeof fake->leader_name, "%s", name);
 	snprintf(fake->leader_address, sizeof fake->leader_address, "%s", address);
+	pthread_mutex_unlock(&fake->mutex);
+}
+
+void fake_set_members(struct fake *fake, const char *const *members)
+{
+	pthread_mutex_lock(&fake->mutex);
+	fake->members = members;
 	pthread_mutex_unlock(&fake->mutex);
 }
 

@@ -3,7 +3,8 @@
  *
  * Invariants: one thread serves everything, so the script's steps go with the requests in the order they came;
  * past the last step every request is answered OK. Every request's header is kept. The question who leads
- * (Cluster/Leader) is no request: it is answered as fake_set_leader says, and counted apart. */
+ * (Cluster/Leader) is no request: it is answered as fake_set_leader says, and counted apart; so is the one for the
+ * members (Cluster/Status). */
 #ifndef FTS_TESTS_FAKE_SERVER_H
 #define FTS_TESTS_FAKE_SERVER_H
 
@@ -28,6 +29,7 @@ struct fake_step {
 	enum fts_executed executed;
 	uint32_t retry_after_ms;
 	char leader[64];
+	uint64_t index; /* of the log, in a refusal */
 };
 
 struct fake_options {
@@ -71,6 +73,8 @@ void fake_set_step(struct fake *fake, const struct fake_step *step);
 void fake_settle(struct fake *fake, const struct fake_step *step);
 /* What it says about the leader: "" (name and address): knows none. Until it is called: it knows no such question. */
 void fake_set_leader(struct fake *fake, uint64_t term, const char *name, const char *address);
+/* Whom it names as members: addresses (borrowed until fake_stop), NULL-terminated. */
+void fake_set_members(struct fake *fake, const char *const *members);
 /* Stop reading and writing, as a stopped process does; or go on. */
 void fake_pause(struct fake *fake, bool is_paused);
 size_t fake_question_count(struct fake *fake);
