@@ -1,0 +1,315 @@
+/* Why this file exists: see dispatch/state.h, which has the table of the byte format. */
+#include "dispatch/state.h"
+
+#include <string.h>
+
+#include "replica/allocator.h"
+#include "replica/bytes.h"
+#include "store/key.h"
+
+static const struct fts_bytes nothing = {NULL, 0};
+
+/* ---- Keys ---- */
+
+static struct fts_bytes number_key(struct fts_key *key, uint16_t table, uint64_t number)
+{
+	fts_key_begin(key, table);
+	fts_key_u64(key, number);
+	return fts_key_bytes(key);
+}
+
+static struct fts_bytes pair_key(struct fts_key *key, uint16_t table, uint64_t first, uint64_t second)
+{
+	(void)number_key(key, table, first);
+	fts_key_u64(key, second);
+	return fts_key_bytes(key);
+}
+
+static struct fts_bytes name_key(struct fts_key *key, uint16_t table, const char *name)
+{
+	fts_key_begin(key, table);
+	fts_key_text(key, name, strlen(name));
+	return fts_key_bytes(key);
+}
+
+static struct fts_bytes line_key(struct fts_key *key, const char *name, uint64_t number)
+{
+	(void)name_key(key, FTSI_TABLE_LINE, name);
+	fts_key_u64(key, number);
+	return fts_key_bytes(key);
+}
+
+static struct fts_bytes free_key(struct fts_key *key, uint64_t worker, const Fts__Dispatch__V1__WorkerRecord *record)
+{
+	(void)name_key(key, FTSI_TABLE_FREE, record->name);
+	fts_key_u32(key, record->running);
+	fts_key_u64(key, record->last_given);
+	fts_key_u64(key, worker);
+	return fts_key_bytes(key);
+}
+
+/* ---- Messages as values ---- */
+
+static enum fts_status unpack(struct ftsi_place place, const ProtobufCMessageDescriptor *type, struct fts_bytes value,
+			      ProtobufCMessage **out_message)
+{
+	ProtobufCAllocator allocator = ftsi_arena_allocator(place.arena);
+	*out_message = protobuf_c_message_unpack(type, &allocator, value.size_bytes, value.data);
+	if (*out_message != NULL) return FTS_OK;
+	return fts_arena_exhausted(place.arena) ? FTS_RESOURCE_EXHAUSTED : FTS_DATA_LOSS;
+}
+
+static enum fts_status get(struct ftsi_place place, struct fts_bytes key, const ProtobufCMessageDescriptor *type,
+			   ProtobufCMessage **out_message)
+{
+	struct fts_value value;
+	enum fts_status status = fts_txn_get(place.txn, key, &value);
+	if (status != FTS_OK) return status;
+	status = unpack(place, type, (struct fts_bytes){value.data, value.size_bytes}, out_message);
+	fts_value_release(&value);
+	return status;
+}
+
+static enum fts_status put(struct ftsi_place place, struct fts_bytes key, const ProtobufCMessage *message)
+{
+	size_t size = protobuf_c_message_get_packed_size(message);
+	uint8_t *packed = fts_arena_alloc(place.arena, size);
+	if (packed == NULL) return FTS_RESOURCE_EXHAUSTED;
+	return fts_txn_put(place.txn, key, (struct fts_bytes){packed, protobuf_c_message_pack(message, packed)});
+}
+
+/* The last 8 bytes of the first key under prefix. */
+static enum fts_status first_number(struct ftsi_place place, struct fts_bytes prefix, uint64_t *out_number)
+{
+	struct fts_bytes key, value;
+	struct fts_cursor *cursor = NULL;
+	enum fts_status status = fts_txn_scan(place.txn, prefix, nothing, &cursor);
+	if (status != FTS_OK) return status;
+	if (fts_cursor_next(cursor, &key, &value))
+		*out_number = ftsi_get_u64(key.data + key.size_bytes - 8);
+	else
+		status = fts_cursor_status(cursor) == FTS_OK ? FTS_NOT_FOUND : fts_cursor_status(cursor);
+	fts_cursor_close(cursor);
+	return status;
+}
+
+/* ---- Workers ---- */
+
+enum fts_status ftsi_worker_get(struct ftsi_place place, uint64_t worker, Fts__Dispatch__V1__WorkerRecord **out_record)
+{
+	struct fts_key key;
+	ProtobufCMessage *message = NULL;
+	enum fts_status status = get(place, number_key(&key, FTSI_TABLE_WORKER, worker),
+				     &fts__dispatch__v1__worker_record__descriptor, &message);
+	*out_record = (Fts__Dispatch__V1__WorkerRecord *)message;
+	return status;
+}
+
+static bool may_take(const Fts__Dispatch__V1__WorkerRecord *record)
+{
+	return record->running < record->capacity && !record->leaving && !record->hung;
+}
+
+static enum fts_status put_instance(struct ftsi_place place, uint64_t worker,
+				    const Fts__Dispatch__V1__WorkerRecord *record)
+{
+	struct fts_key key;
+	uint8_t bytes[8];
+	ftsi_put_u64(bytes, worker);
+	return fts_txn_put(place.txn, number_key(&key, FTSI_TABLE_INSTANCE, record->instance),
+			   (struct fts_bytes){bytes, sizeof bytes});
+}
+
+static enum fts_status remove_worker(struct ftsi_place place, uint64_t worker,
+				     const Fts__Dispatch__V1__WorkerRecord *before)
+{
+	struct fts_key key;
+	enum fts_status status = fts_txn_delete(place.txn, number_key(&key, FTSI_TABLE_WORKER, worker));
+	if (status != FTS_OK) return status;
+	return fts_txn_delete(place.txn, number_key(&key, FTSI_TABLE_INSTANCE, before->instance));
+}
+
+enum fts_status ftsi_worker_put(struct ftsi_place place, uint64_t worker, const Fts__Dispatch__V1__WorkerRecord *before,
+				const Fts__Dispatch__V1__WorkerRecord *record)
+{
+	struct fts_key key;
+	enum fts_status status = FTS_OK;
+	if (before != NULL && may_take(before)) status = fts_txn_delete(place.txn, free_key(&key, worker, before));
+	if (status == FTS_OK && record == NULL) return remove_worker(place, worker, before);
+	if (status == FTS_OK && before == NULL) status = put_instance(place, worker, record);
+	if (status == FTS_OK && may_take(record))
+		status = fts_txn_put(place.txn, free_key(&key, worker, record), nothing);
+	return status == FTS_OK ? put(place, number_key(&key, FTSI_TABLE_WORKER, worker), &record->base) : status;
+}
+
+enum fts_status ftsi_instance_get(struct ftsi_place place, uint64_t instance, uint64_t *out_worker)
+{
+	struct fts_key key;
+	struct fts_value value;
+	enum fts_status status = fts_txn_get(place.txn, number_key(&key, FTSI_TABLE_INSTANCE, instance), &value);
+	if (status != FTS_OK) return status;
+	if (value.size_bytes == 8)
+		*out_worker = ftsi_get_u64(value.data);
+	else
+		status = FTS_DATA_LOSS;
+	fts_value_release(&value);
+	return status;
+}
+
+enum fts_status ftsi_free_first(struct ftsi_place place, const char *name, uint64_t *out_worker)
+{
+	struct fts_key prefix;
+	return first_number(place, name_key(&prefix, FTSI_TABLE_FREE, name), out_worker);
+}
+
+enum fts_status ftsi_worker_visit(struct ftsi_place place, ftsi_worker_visit_fn visit, void *ctx)
+{
+	struct fts_key prefix;
+	struct fts_bytes key, value;
+	struct fts_cursor *cursor = NULL;
+	fts_key_begin(&prefix, FTSI_TABLE_WORKER);
+	enum fts_status status = fts_txn_scan(place.txn, fts_key_bytes(&prefix), nothing, &cursor);
+	if (status != FTS_OK) return status;
+	for (bool more = true; more && fts_cursor_next(cursor, &key, &value);) {
+		ProtobufCMessage *message = NULL;
+		status = unpack(place, &fts__dispatch__v1__worker_record__descriptor, value, &message);
+		more = status == FTS_OK && visit(ctx, ftsi_get_u64(key.data + key.size_bytes - 8),
+						 (const Fts__Dispatch__V1__WorkerRecord *)message);
+	}
+	if (status == FTS_OK) status = fts_cursor_status(cursor);
+	fts_cursor_close(cursor);
+	return status;
+}
+
+/* ---- Names ---- */
+
+enum fts_status ftsi_name_get(struct ftsi_place place, const char *name, struct ftsi_name *out_name)
+{
+	struct fts_key key;
+	struct fts_value value;
+	enum fts_status status = fts_txn_get(place.txn, name_key(&key, FTSI_TABLE_NAME, name), &value);
+	*out_name = (struct ftsi_name){0};
+	if (status != FTS_OK) return status;
+	if (value.size_bytes == 8)
+		*out_name = (struct ftsi_name){ftsi_get_u32(value.data), ftsi_get_u32(value.data + 4)};
+	else
+		status = FTS_DATA_LOSS;
+	fts_value_release(&value);
+	return status;
+}
+
+enum fts_status ftsi_name_put(struct ftsi_place place, const char *name, struct ftsi_name value)
+{
+	struct fts_key key;
+	uint8_t bytes[8];
+	ftsi_put_u32(bytes, value.worker_count);
+	ftsi_put_u32(bytes + 4, value.line_count);
+	return fts_txn_put(place.txn, name_key(&key, FTSI_TABLE_NAME, name), (struct fts_bytes){bytes, sizeof bytes});
+}
+
+/* ---- Tickets and places in line ---- */
+
+enum fts_status ftsi_ticket_get(struct ftsi_place place, uint64_t number, Fts__Dispatch__V1__TicketRecord **out_record)
+{
+	struct fts_key key;
+	ProtobufCMessage *message = NULL;
+	enum fts_status status = get(place, number_key(&key, FTSI_TABLE_TICKET, number),
+				     &fts__dispatch__v1__ticket_record__descriptor, &message);
+	*out_record = (Fts__Dispatch__V1__TicketRecord *)message;
+	return status;
+}
+
+static enum fts_status unlist(struct ftsi_place place, uint64_t number, const Fts__Dispatch__V1__TicketRecord *before)
+{
+	struct fts_key key;
+	enum fts_status status = FTS_OK;
+	if (before->standing == FTS__DISPATCH__V1__STANDING__ENDED) return FTS_OK;
+	if (before->standing == FTS__DISPATCH__V1__STANDING__IN_LINE)
+		status = fts_txn_delete(place.txn, line_key(&key, before->name, number));
+	if (before->standing == FTS__DISPATCH__V1__STANDING__HELD)
+		status = fts_txn_delete(place.txn, pair_key(&key, FTSI_TABLE_HELD, before->worker, number));
+	if (status != FTS_OK) return status;
+	return fts_txn_delete(place.txn, pair_key(&key, FTSI_TABLE_DUE, (uint64_t)before->due_ms, number));
+}
+
+static enum fts_status list(struct ftsi_place place, uint64_t number, const Fts__Dispatch__V1__TicketRecord *record)
+{
+	struct fts_key key;
+	enum fts_status status = FTS_OK;
+	if (record->standing == FTS__DISPATCH__V1__STANDING__ENDED) return FTS_OK;
+	if (record->standing == FTS__DISPATCH__V1__STANDING__IN_LINE)
+		status = fts_txn_put(place.txn, line_key(&key, record->name, number), nothing);
+	if (record->standing == FTS__DISPATCH__V1__STANDING__HELD)
+		status = fts_txn_put(place.txn, pair_key(&key, FTSI_TABLE_HELD, record->worker, number), nothing);
+	if (status != FTS_OK) return status;
+	return fts_txn_put(place.txn, pair_key(&key, FTSI_TABLE_DUE, (uint64_t)record->due_ms, number), nothing);
+}
+
+enum fts_status ftsi_ticket_put(struct ftsi_place place, uint64_t number, const Fts__Dispatch__V1__TicketRecord *before,
+				const Fts__Dispatch__V1__TicketRecord *record)
+{
+	struct fts_key key;
+	enum fts_status status = before == NULL ? FTS_OK : unlist(place, number, before);
+	if (status == FTS_OK) status = list(place, number, record);
+	return status == FTS_OK ? put(place, number_key(&key, FTSI_TABLE_TICKET, number), &record->base) : status;
+}
+
+enum fts_status ftsi_ticket_delete(struct ftsi_place place, uint64_t number)
+{
+	struct fts_key key;
+	return fts_txn_delete(place.txn, number_key(&key, FTSI_TABLE_TICKET, number));
+}
+
+enum fts_status ftsi_line_first(struct ftsi_place place, const char *name, uint64_t *out_number)
+{
+	struct fts_key prefix;
+	return first_number(place, name_key(&prefix, FTSI_TABLE_LINE, name), out_number);
+}
+
+enum fts_status ftsi_ticket_first(struct ftsi_place place, uint64_t *out_number)
+{
+	struct fts_key prefix;
+	fts_key_begin(&prefix, FTSI_TABLE_TICKET);
+	return first_number(place, fts_key_bytes(&prefix), out_number);
+}
+
+enum fts_status ftsi_held_first(struct ftsi_place place, uint64_t worker, uint64_t *out_number)
+{
+	struct fts_key prefix;
+	return first_number(place, number_key(&prefix, FTSI_TABLE_HELD, worker), out_number);
+}
+
+enum fts_status ftsi_line_place(struct ftsi_place place, const char *name, uint64_t number, uint32_t max,
+				uint32_t *out_place)
+{
+	struct fts_key prefix;
+	struct fts_bytes key, value;
+	struct fts_cursor *cursor = NULL;
+	enum fts_status status = fts_txn_scan(place.txn, name_key(&prefix, FTSI_TABLE_LINE, name), nothing, &cursor);
+	if (status != FTS_OK) return status;
+	*out_place = 0;
+	while (*out_place < max && fts_cursor_next(cursor, &key, &value) &&
+	       ftsi_get_u64(key.data + key.size_bytes - 8) <= number)
+		++*out_place;
+	status = fts_cursor_status(cursor);
+	fts_cursor_close(cursor);
+	return status;
+}
+
+enum fts_status ftsi_due_by(struct ftsi_place place, int64_t now_ms, uint64_t *out_numbers, size_t max,
+			    size_t *out_count)
+{
+	struct fts_key prefix;
+	struct fts_bytes key, value;
+	struct fts_cursor *cursor = NULL;
+	fts_key_begin(&prefix, FTSI_TABLE_DUE);
+	*out_count = 0;
+	enum fts_status status = fts_txn_scan(place.txn, fts_key_bytes(&prefix), nothing, &cursor);
+	if (status != FTS_OK) return status;
+	while (*out_count < max && fts_cursor_next(cursor, &key, &value) &&
+	       (int64_t)ftsi_get_u64(key.data + key.size_bytes - 16) <= now_ms)
+		out_numbers[(*out_count)++] = ftsi_get_u64(key.data + key.size_bytes - 8);
+	status = fts_cursor_status(cursor);
+	fts_cursor_close(cursor);
+	return status;
+}

@@ -1,0 +1,199 @@
+/* Why this file exists: see dispatch/watch.h. */
+#include "dispatch/watch.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <fts/dispatch/v1/dispatch.fts.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "dispatch/state.h"
+
+enum { LATE_COUNT_MAX = 256, MARK_COUNT_MAX = 256, LOOK_MS = 50, ARENA_BYTES = 8 * 1024 * 1024 };
+
+struct ftsi_watch {
+	struct fts_leases *leases;
+	struct fts_arena_pool *pool;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct fts_replica *replica;       /* guarded by lock; NULL: stopped */
+	uint64_t marks[2][MARK_COUNT_MAX]; /* guarded by lock; 0: recovered, 1: hung */
+	size_t mark_counts[2];             /* guarded by lock */
+	pthread_t thread;
+};
+
+struct ftsi_watch *ftsi_watch_create(void)
+{
+	pthread_condattr_t attributes;
+	struct ftsi_watch *watch = calloc(1, sizeof *watch);
+	if (watch == NULL) return NULL;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_mutex_init(&watch->lock, NULL);
+	pthread_cond_init(&watch->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	watch->leases = fts_leases_create();
+	watch->pool = fts_arena_pool_create(2 * ARENA_BYTES);
+	if (watch->leases != NULL && watch->pool != NULL) return watch;
+	ftsi_watch_destroy(watch);
+	return NULL;
+}
+
+void ftsi_watch_destroy(struct ftsi_watch *watch)
+{
+	if (watch == NULL) return;
+	fts_leases_destroy(watch->leases);
+	fts_arena_pool_destroy(watch->pool);
+	pthread_cond_destroy(&watch->wake);
+	pthread_mutex_destroy(&watch->lock);
+	free(watch);
+}
+
+struct fts_leases *ftsi_watch_leases(struct ftsi_watch *watch)
+{
+	return watch->leases;
+}
+
+void ftsi_watch_mark(struct ftsi_watch *watch, uint64_t worker, bool hung)
+{
+	pthread_mutex_lock(&watch->lock);
+	if (watch->mark_counts[hung] < MARK_COUNT_MAX) watch->marks[hung][watch->mark_counts[hung]++] = worker;
+	pthread_mutex_unlock(&watch->lock); /* no room: its next beat marks it again */
+}
+
+static bool take_lease(void *ctx, uint64_t worker, const Fts__Dispatch__V1__WorkerRecord *record)
+{
+	char id[24];
+	(void)snprintf(id, sizeof id, "%llu", (unsigned long long)worker);
+	fts_leases_joined(ctx, "worker", id, worker, record->lease_ms);
+	return true;
+}
+
+void ftsi_watch_load(struct ftsi_watch *watch, struct fts_txn *view)
+{
+	struct fts_arena *arena = fts_arena_acquire(watch->pool, ARENA_BYTES);
+	enum fts_status status = FTS_RESOURCE_EXHAUSTED;
+	fts_leases_clear(watch->leases);
+	if (arena != NULL) status = ftsi_worker_visit((struct ftsi_place){view, arena}, take_lease, watch->leases);
+	if (status != FTS_OK) FTS_LOG_ERROR("dispatch.load_failed", "status=%s", fts_status_name(status));
+	fts_arena_release(arena);
+}
+
+/* ---- One look ---- */
+
+/* What one look found, and what of it has to be taken back when the log does not take it. */
+struct look {
+	struct ftsi_watch *watch;
+	struct fts_late_lease *late; /* owned */
+	size_t late_count;
+};
+
+static void on_expired(void *ctx, enum fts_status status, struct fts_bytes response, const struct fts_error *error)
+{
+	struct look *look = ctx;
+	(void)response;
+	(void)error;
+	if (status != FTS_OK && look->late != NULL) fts_leases_spare(look->watch->leases, look->late, look->late_count);
+	free(look->late);
+	free(look);
+}
+
+/* Tickets and places whose time is over by this node's clock; the log's own decides. */
+static size_t find_due(struct ftsi_watch *watch, struct fts_replica *replica, uint64_t *out_numbers)
+{
+	size_t count = 0;
+	struct fts_txn *view = NULL;
+	struct fts_arena *arena = fts_arena_acquire(watch->pool, ARENA_BYTES);
+	if (arena != NULL && fts_replica_view(replica, &view) == FTS_OK &&
+	    ftsi_due_by((struct ftsi_place){view, arena}, fts_clock_wall_ms(), out_numbers, LATE_COUNT_MAX, &count) !=
+		FTS_OK)
+		count = 0;
+	fts_txn_abort(view);
+	fts_arena_release(arena);
+	return count;
+}
+
+static void propose(struct look *look, struct fts_replica *replica, Fts__Dispatch__V1__ExpireRequest *request)
+{
+	Fts__Dispatch__V1__LostWorker items[LATE_COUNT_MAX], *list[LATE_COUNT_MAX];
+	for (size_t i = 0; i < look->late_count; i++) {
+		fts__dispatch__v1__lost_worker__init(&items[i]);
+		items[i].worker = look->late[i].joined;
+		list[i] = &items[i];
+	}
+	request->workers = list;
+	request->n_workers = look->late_count;
+	enum fts_status status =
+	    fts_replica_propose(replica, fts_dispatch_clock_expire_method, &request->base, on_expired, look);
+	if (status != FTS_OK) on_expired(look, status, (struct fts_bytes){NULL, 0}, NULL);
+}
+
+/* Called with lock held. When to look again. */
+static uint64_t look_once(struct ftsi_watch *watch, struct fts_replica *replica)
+{
+	Fts__Dispatch__V1__ExpireRequest request = FTS__DISPATCH__V1__EXPIRE_REQUEST__INIT;
+	uint64_t due[LATE_COUNT_MAX], next_ns, now_ns = fts_clock_monotonic_ns();
+	struct fts_replica_status status;
+	struct look *look = calloc(1, sizeof *look);
+	if (look == NULL) return now_ns + (uint64_t)LOOK_MS * 1000000;
+	fts_replica_status(replica, &status);
+	fts_leases_lead(watch->leases, status.leader, status.term, now_ns);
+	look->watch = watch;
+	look->late = fts_leases_late(watch->leases, now_ns, LATE_COUNT_MAX, &look->late_count, &next_ns);
+	request.numbers = due;
+	if (status.leader) request.n_numbers = find_due(watch, replica, due);
+	request.recovered = watch->marks[0];
+	request.n_recovered = watch->mark_counts[0];
+	request.hung = watch->marks[1];
+	request.n_hung = watch->mark_counts[1];
+	request.term = status.term;
+	watch->mark_counts[0] = watch->mark_counts[1] = 0;
+	if (look->late_count + request.n_numbers + request.n_hung + request.n_recovered > 0)
+		propose(look, replica, &request);
+	else
+		free(look);
+	uint64_t at_latest_ns = now_ns + (uint64_t)LOOK_MS * 1000000;
+	return next_ns < at_latest_ns ? next_ns : at_latest_ns;
+}
+
+static void *watch_all(void *data)
+{
+	struct ftsi_watch *watch = data;
+	pthread_mutex_lock(&watch->lock);
+	while (watch->replica != NULL) {
+		uint64_t next_ns = look_once(watch, watch->replica);
+		struct timespec until = {(time_t)(next_ns / 1000000000u), (long)(next_ns % 1000000000u)};
+		(void)pthread_cond_timedwait(&watch->wake, &watch->lock, &until);
+	}
+	pthread_mutex_unlock(&watch->lock);
+	return NULL;
+}
+
+enum fts_status ftsi_watch_start(struct ftsi_watch *watch, struct fts_replica *replica)
+{
+	struct fts_txn *view = NULL;
+	enum fts_status status = fts_replica_view(replica, &view);
+	if (status != FTS_OK) return status;
+	ftsi_watch_load(watch, view);
+	fts_txn_abort(view);
+	watch->replica = replica;
+	if (pthread_create(&watch->thread, NULL, watch_all, watch) != 0) {
+		watch->replica = NULL;
+		return FTS_RESOURCE_EXHAUSTED;
+	}
+	pthread_setname_np(watch->thread, "fts-dispatch");
+	return FTS_OK;
+}
+
+void ftsi_watch_stop(struct ftsi_watch *watch)
+{
+	if (watch->replica == NULL) return; /* only this thread sets it */
+	pthread_mutex_lock(&watch->lock);
+	watch->replica = NULL;
+	pthread_cond_signal(&watch->wake);
+	pthread_mutex_unlock(&watch->lock);
+	pthread_join(watch->thread, NULL);
+}
