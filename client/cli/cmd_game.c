@@ -154,7 +154,7 @@ enum ftsi_exit ftsi_run_game_join(struct ftsi_cli *cli)
 
 static void print_move(const struct ftsi_cli *cli, const Fts__Game__V1__MoveResponse *response)
 {
-	char board[4096];
+	char board[FTSI_GAME_BOARD_BYTES];
 
 	if (cli->json) {
 		ftsi_print_json(

@@ -124,5 +124,8 @@ enum ftsi_exit ftsi_run_game_watch(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_game_resign(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_game_rematch(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_game_export(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_game_replay(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_game_play(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_game_perft(struct ftsi_cli *cli);
 
 #endif

@@ -155,6 +155,24 @@ const struct ftsi_command ftsi_commands[] = {
 	 .flags = {{.name = "out", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "the file to write; replaced only once it is complete (default: standard output)"}},
 	 .positionals = {"MATCH"},
 	 .run = ftsi_run_game_export},
+	{"game replay", "Plays a record again under the rules, at any server, and compares hash, outcome and winner: exit 1 when they differ.",
+	 "game replay match.json",
+	 .positionals = {"FILE"},
+	 .run = ftsi_run_game_replay},
+	{"game play", "A board in the terminal, for players and for those who look on; it goes on at another node when one dies. "
+	 "Without a terminal it reads moves from standard input, a line a move, and prints what happens.",
+	 "game play MATCH --name ada --keep ada.token",
+	 .flags = {{.name = "token", .value_name = "TOKEN|@FILE", .kind = FTSI_TEXT, .purpose = "play from the seat of this token, or of the one in the file"},
+	           {.name = "name", .value_name = "NAME", .kind = FTSI_TEXT, .purpose = "take the first free seat under this name"},
+	           {.name = "keep", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "with --name: keep the token in this file; when it exists already, play with what it holds"},
+	           {.name = "spectate", .kind = FTSI_BOOL, .purpose = "look on, as without any of the others"}},
+	 .positionals = {"MATCH"},
+	 .run = ftsi_run_game_play},
+	{"game perft", "Counts the ways to play DEPTH moves from a game's first position, to be compared with published figures.",
+	 "game perft reversi 6",
+	 .flags = {{.name = "positions", .kind = FTSI_BOOL, .purpose = "count distinct positions too"}},
+	 .positionals = {"RULES", "DEPTH"},
+	 .run = ftsi_run_game_perft},
 };
 const size_t ftsi_command_count = sizeof(ftsi_commands) / sizeof(ftsi_commands[0]);
 /* clang-format on */

@@ -10,8 +10,6 @@
 #include "client/cli/utf8.h"
 #include "client/cli/value.h"
 
-#define BOARD_BYTES_MAX 4096u
-
 const char *ftsi_game_state(Fts__Game__V1__State state)
 {
 	switch (state) {
@@ -106,7 +104,7 @@ json_t *ftsi_game_text_json(const char *text)
 
 json_t *ftsi_game_board_json(const char *board)
 {
-	char buf[BOARD_BYTES_MAX];
+	char buf[FTSI_GAME_BOARD_BYTES];
 
 	return ftsi_json("s", ftsi_game_clean_board(buf, sizeof(buf), board));
 }
@@ -215,7 +213,7 @@ static void print_legal(const Fts__Game__V1__ShowResponse *match)
 
 void ftsi_match_print(const Fts__Game__V1__ShowResponse *match)
 {
-	char text[FTSI_GAME_TEXT_MAX], sentence[2 * FTSI_GAME_TEXT_MAX], board[BOARD_BYTES_MAX];
+	char text[FTSI_GAME_TEXT_MAX], sentence[2 * FTSI_GAME_TEXT_MAX], board[FTSI_GAME_BOARD_BYTES];
 	size_t length;
 
 	printf("match   %s\n", ftsi_game_clean(text, match->match));

@@ -11,7 +11,8 @@
 #include "client/cli/command.h"
 #include "fts/game/v1/game.fts.h"
 
-#define FTSI_GAME_TEXT_MAX 256u /* bytes of a name, a label or a line about an event, with the 0 */
+#define FTSI_GAME_TEXT_MAX 256u /* bytes of a name or a label, with the 0 */
+#define FTSI_GAME_BOARD_BYTES 4096u
 
 const char *ftsi_game_state(Fts__Game__V1__State state);
 const char *ftsi_game_outcome(Fts__Game__V1__Outcome outcome);

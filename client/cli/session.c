@@ -53,18 +53,25 @@ out:
 	return st;
 }
 
-enum fts_status ftsi_session_open(struct ftsi_cli *cli, struct fts_error *out_error)
+enum fts_status ftsi_session_channel(const struct ftsi_cli *cli, struct fts_channel **out_channel,
+				     struct fts_error *out_error)
 {
 	uint8_t token[FTSI_TOKEN_MAX_BYTES + 2];
 	const char *token_file = ftsi_global_of(cli, FTSI_GLOBAL_TOKEN_FILE)->text;
-	struct fts_channel_options options = {.endpoints = ftsi_endpoints(cli), .tls = ftsi_tls(cli)};
+	struct fts_channel_options options = {
+	    .endpoints = ftsi_endpoints(cli), .tls = ftsi_tls(cli), .learn_members = true};
 
 	if (token_file) {
 		options.token.data = token;
 		enum fts_status st = ftsi_token_read(token_file, token, &options.token.size_bytes, out_error);
 		if (st != FTS_OK) return st;
 	}
-	return fts_channel_open(&options, &cli->channel, out_error);
+	return fts_channel_open(&options, out_channel, out_error);
+}
+
+enum fts_status ftsi_session_open(struct ftsi_cli *cli, struct fts_error *out_error)
+{
+	return ftsi_session_channel(cli, &cli->channel, out_error);
 }
 
 void ftsi_session_close(struct ftsi_cli *cli)

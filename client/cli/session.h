@@ -19,6 +19,9 @@ FTS_MUST_USE enum fts_status ftsi_token_read(const char *path, uint8_t *buf, siz
 
 /* Open cli->channel. Errors: INVALID_ARGUMENT (endpoints, TLS or token file: wrong usage). */
 FTS_MUST_USE enum fts_status ftsi_session_open(struct ftsi_cli *cli, struct fts_error *out_error);
+/* Open another one to the same servers. out_channel: returned (fts_channel_close). Errors: as above. */
+FTS_MUST_USE enum fts_status ftsi_session_channel(const struct ftsi_cli *cli, struct fts_channel **out_channel,
+						  struct fts_error *out_error);
 /* Close cli->channel; NULL: no-op. */
 void ftsi_session_close(struct ftsi_cli *cli);
 
