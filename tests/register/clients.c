@@ -115,7 +115,8 @@ static struct linear_operation choose(struct client *client)
 	uint32_t group = client->place / options->clients_in_group;
 	uint32_t turn = atomic_fetch_add(&client->all->groups[group].calls, 1) / options->calls_on_key;
 	uint32_t dice = harness_random_below(&client->random, 100);
-	struct linear_operation operation = {.client = client->place, .key = options->first_key + turn * REGISTER_CLIENT_MAX + group};
+	struct linear_operation operation = {.client = client->place,
+					     .key = options->first_key + turn * REGISTER_CLIENT_MAX + group};
 	int64_t fresh = (int64_t)(client->place + 1) * VALUES_OF_A_CLIENT + ++client->written_count;
 	operation.input[0] = operation.input[1] = fresh;
 	operation.kind = dice < 40 ? LINEAR_READ : dice < 65 ? LINEAR_WRITE : dice < 90 ? LINEAR_CAS : LINEAR_ADD;
@@ -269,16 +270,23 @@ static void write_history(struct linear_history *history, char *out_path)
 		print_error("%s: the history can't be written\n", out_path);
 }
 
+enum linear_verdict register_verdict(struct linear_history *history, struct linear_report *out_report)
+{
+	size_t count;
+	struct linear_operation *operations = linear_history_operations(history, &count);
+	size_t others = split_adds(operations, count), kept = linear_register_prune(operations, others);
+	memmove(operations + kept, operations + others, (count - others) * sizeof(*operations));
+	return linear_check(&linear_register, operations, kept + count - others, NULL, out_report);
+}
+
 size_t register_judge(struct linear_history *history)
 {
 	char path[HARNESS_PATH_MAX];
 	struct linear_report report;
 	size_t count;
 	write_history(history, path);
-	struct linear_operation *operations = linear_history_operations(history, &count);
-	size_t others = split_adds(operations, count), kept = linear_register_prune(operations, others);
-	memmove(operations + kept, operations + others, (count - others) * sizeof(*operations));
-	enum linear_verdict verdict = linear_check(&linear_register, operations, kept + count - others, NULL, &report);
+	(void)linear_history_operations(history, &count);
+	enum linear_verdict verdict = register_verdict(history, &report);
 	if (verdict != LINEAR_OK)
 		fail_msg("%zu calls on %u registers: %s, register %u (history: %s)\n%s", count, report.key_count,
 			 linear_verdict_name(verdict), report.key, path, report.text);

@@ -43,5 +43,7 @@ struct register_counts register_clients_stop(struct register_clients *clients);
 /* Hold the history against a register; on a violation or no decision it fails the test and keeps the history, saying
  * where. Once only: the history is used up. Returns the number of calls judged. */
 size_t register_judge(struct linear_history *history);
+/* Only the verdict. Once only, as well. */
+enum linear_verdict register_verdict(struct linear_history *history, struct linear_report *out_report);
 
 #endif

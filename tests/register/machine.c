@@ -10,6 +10,8 @@
 #include "register.fts.h"
 #include "store/key.h"
 
+uint64_t register_forgets_one_in;
+
 static struct fts_bytes key_of(struct fts_key *key, uint32_t number)
 {
 	fts_key_begin(key, REGISTER_TABLE);
@@ -47,6 +49,7 @@ static enum fts_status write_value(struct fts_apply *apply, const ProtobufCMessa
 	if (request->ballast.len > REGISTER_BALLAST_MAX_BYTES)
 		return fts_apply_refuse(apply, FTS_INVALID_ARGUMENT, "ballast: at most %d bytes",
 					REGISTER_BALLAST_MAX_BYTES);
+	if (register_forgets_one_in != 0 && apply->index % register_forgets_one_in == 0) return FTS_OK;
 	return keep(apply, request->key, request->value,
 		    (struct fts_bytes){request->ballast.data, request->ballast.len});
 }
