@@ -6,7 +6,7 @@
 
 #include "replica/bytes.h"
 
-enum { COUNT_BYTES = 4, MEMBER_BYTES = 11, ADDRESS_MAX = 256 };
+enum { COUNT_BYTES = 4, MEMBER_BYTES = 11, ADDRESS_MAX = 256, ENTRY_HEAD_BYTES = 9, ENTRY_VERSION = 1 };
 
 enum fts_status ftsi_configuration_encode(const struct raft_configuration *configuration, uint8_t **out_data,
 					  size_t *out_size_bytes)
@@ -65,6 +65,65 @@ enum fts_status ftsi_configuration_decode(struct fts_bytes bytes, struct raft_co
 	raft_configuration_init(out_configuration);
 	for (uint32_t i = 0; i < count; i++) {
 		if (decode_member(&bytes, out_configuration) != 0) {
+			raft_configuration_close(out_configuration);
+			return FTS_DATA_LOSS;
+		}
+	}
+	return FTS_OK;
+}
+
+enum fts_status ftsi_configuration_copy(const struct raft_configuration *configuration,
+					struct raft_configuration *out_copy)
+{
+	struct raft_configuration copy;
+	raft_configuration_init(&copy);
+	for (unsigned i = 0; i < configuration->n; i++) {
+		const struct raft_server *server = &configuration->servers[i];
+		if (raft_configuration_add(&copy, server->id, server->address, server->role) == 0) continue;
+		raft_configuration_close(&copy);
+		return FTS_RESOURCE_EXHAUSTED;
+	}
+	*out_copy = copy;
+	return FTS_OK;
+}
+
+/* ---- libraft's own bytes ---- */
+
+static uint64_t get_little_u64(const uint8_t *at)
+{
+	uint64_t value = 0;
+	for (int i = 7; i >= 0; i--)
+		value = value << 8 | at[i];
+	return value;
+}
+
+static int decode_entry_member(struct fts_bytes *at, struct raft_configuration *configuration)
+{
+	const uint8_t *address, *end;
+	size_t used;
+	if (at->size_bytes < sizeof(uint64_t)) return -1;
+	address = at->data + sizeof(uint64_t);
+	end = memchr(address, 0, at->size_bytes - sizeof(uint64_t));
+	if (end == NULL) return -1;
+	used = (size_t)(end - at->data) + 2;
+	if (used > at->size_bytes) return -1;
+	if (raft_configuration_add(configuration, get_little_u64(at->data), (const char *)address, end[1]) != 0)
+		return -1;
+	at->data += used;
+	at->size_bytes -= used;
+	return 0;
+}
+
+enum fts_status ftsi_configuration_decode_entry(struct fts_bytes bytes, struct raft_configuration *out_configuration)
+{
+	uint64_t count;
+	if (bytes.size_bytes < ENTRY_HEAD_BYTES || bytes.data[0] != ENTRY_VERSION) return FTS_DATA_LOSS;
+	count = get_little_u64(bytes.data + 1);
+	bytes.data += ENTRY_HEAD_BYTES;
+	bytes.size_bytes -= ENTRY_HEAD_BYTES;
+	raft_configuration_init(out_configuration);
+	for (uint64_t i = 0; i < count; i++) {
+		if (decode_entry_member(&bytes, out_configuration) != 0) {
 			raft_configuration_close(out_configuration);
 			return FTS_DATA_LOSS;
 		}

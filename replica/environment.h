@@ -14,7 +14,7 @@ struct ftsi_worker;
 
 /* Where a replica's messages go. All calls: loop thread; never block, never call back from inside. */
 struct ftsi_transport {
-	/* message (borrowed; a packed PeerMessage) to the node at address ("HOST:PORT" of its calls). It leaves in
+	/* message (borrowed; a packed PeerMessage) to the node at address (as raft has it: member_text.h). It leaves in
 	 * order or not at all. False: there is no connection now or its queue is full; the message is dropped. */
 	bool (*send)(void *ctx, const char *address, struct fts_bytes message);
 	/* Keep a connection to each of these (borrowed), give up all others. Called whenever the members change. */
@@ -28,8 +28,9 @@ struct ftsi_environment {
 	uint64_t (*monotonic_ns)(void *ctx);
 	int64_t (*wall_ms)(void *ctx);
 	uint64_t (*random)(void *ctx);
-	/* NULL: jobs run on the workers' own threads. Otherwise job is handed over, and its owner runs job->work and
-	 * then job->done when its simulated time has come (in order within one worker). */
+	/* NULL: jobs run on the workers' own threads. Otherwise job is handed over, and its owner sets job->status to
+	 * what job->work returns and calls ftsi_worker_end when its simulated time has come (in order within one
+	 * worker); the next step runs job->done. */
 	void (*submit)(void *ctx, struct ftsi_worker *worker, struct ftsi_job *job);
 	/* NULL: the real one (replica/peers.h). */
 	const struct ftsi_transport *transport;
@@ -44,8 +45,8 @@ const struct ftsi_environment *ftsi_environment_real(void);
 
 /* A whole message arrived (borrowed). */
 void ftsi_replica_receive(struct fts_replica *replica, struct fts_bytes message);
-/* The connection to or from the node at address is there, or has ended (its process or its host died, or the line:
- * a hint, never proof). */
+/* The connection to or from the node at address ("HOST:PORT" of its calls, with or without "NAME=") is there, or has
+ * ended (its process or its host died, or the line: a hint, never proof). */
 void ftsi_replica_connected(struct fts_replica *replica, const char *address);
 void ftsi_replica_disconnected(struct fts_replica *replica, const char *address);
 

@@ -18,8 +18,11 @@
 #include <uv.h>
 
 #include "replica/command.h"
+#include "replica/environment.h"
 #include "replica/event_log.h"
 #include "replica/mailbox.h"
+#include "replica/members.h"
+#include "replica/outbox.h"
 #include "replica/raft_log.h"
 #include "replica/replica.h"
 #include "replica/session.h"
@@ -32,10 +35,12 @@ enum {
 	FTSI_ENTRY_BYTES_MAX = 4 * 1024 * 1024,
 	FTSI_READ_COUNT_MAX = 8192, /* reads waiting, parked or running */
 	FTSI_READER_COUNT = 2,
-	FTSI_TICK_MS = 100,
-	FTSI_ELECTION_MS = 1000,
+	FTSI_ELECTION_MS = 500,              /* unless the options say otherwise; heartbeats: a fifth, ticks: a tenth */
 	FTSI_TURN_MS = 500,                  /* how often on_turn runs without events */
 	FTSI_RETRY_MS = 50,                  /* advice to who was refused for a full queue */
+	FTSI_LEADERLESS_RETRY_MS = 5,        /* to who waited in vain for a leader, or hears of another one */
+	FTSI_HOLD_MS_MAX = 1000,             /* how long a call waits for a leader: two election times, this at most */
+	FTSI_COMMIT_TELL_MS = 5,             /* after a commit, the others hear of it, also when no entry follows */
 	FTSI_REPLAY_BYTES = 8 * 1024 * 1024, /* log applied in one state batch while replaying */
 };
 #define FTSI_LOG_BYTES_DEFAULT ((uint64_t)64 * 1024 * 1024)
@@ -68,6 +73,7 @@ struct ftsi_slot {
 	struct ftsi_slot *next;
 	struct ftsi_command command; /* payload borrowed until finish */
 	uint64_t deadline_ns;
+	uint64_t arrived_ns; /* at the loop */
 	struct ftsi_outcome outcome;
 	void (*finish)(struct fts_replica *replica, struct ftsi_slot *slot);
 };
@@ -84,6 +90,8 @@ struct ftsi_read_job {
 	const struct ftsi_target *target;
 	struct fts_bytes request;
 	uint64_t deadline_ns;
+	uint64_t arrived_ns;     /* at the loop */
+	uint64_t index;          /* what must be applied before it may run; 0: not known yet */
 	uint64_t applied_before; /* index that was applied when its view was taken, or more */
 	const char *wait_topic;
 	bool stale;
@@ -93,6 +101,66 @@ struct ftsi_read_job {
 struct ftsi_read_list {
 	struct ftsi_read_job *first, **last;
 	uint32_t count;
+};
+
+/* How far linearizable reads must wait: read_index.c. */
+struct ftsi_read_ask {
+	raft_id from;
+	uint64_t id;
+	bool in_round;
+};
+struct ftsi_rounds {
+	struct ftsi_read_list confirming; /* reads of the round or the question under way */
+	struct ftsi_read_list waiting;    /* reads that know their index */
+	uint64_t number;                  /* of the round or question under way, or the last one */
+	bool under_way;
+	bool asked; /* it is a question to the leader, not a round of this node's own */
+	uint64_t term, index, sent_ns;
+	raft_id acked[FTSI_MEMBER_MAX];
+	uint32_t acked_count;
+	struct ftsi_read_ask asks[FTSI_MEMBER_MAX]; /* of other members; one each */
+	uint32_t ask_count;
+};
+
+/* When to start an election before libraft's own timer does: elections.c. */
+struct ftsi_held_vote {
+	raft_id from; /* 0: none */
+	uint64_t until_ns;
+	struct raft_request_vote request;
+};
+struct ftsi_elections {
+	uint64_t due_ns; /* 0: none */
+	raft_term due_term;
+	struct ftsi_held_vote votes[FTSI_MEMBER_MAX];
+	raft_id leader_id; /* as last looked at; 0: nobody */
+	raft_term leader_term;
+	uint64_t leaderless_ns; /* since when nobody leads, or this node leads but does not serve yet */
+	uint64_t ready_index;   /* committed when this node started, as a leader told; UINT64_MAX: not known yet */
+};
+enum ftsi_leads { FTSI_LEADS_NOBODY, FTSI_LEADS_SELF, FTSI_LEADS_OTHER };
+
+/* What libraft must not see yet, or not as it came: guards.h. */
+struct ftsi_guards {
+	bool append_term_stands;
+	raft_index proven_index;                      /* UINT64_MAX: whatever libraft says is proven */
+	raft_index barrier_index;                     /* of this term's barrier */
+	struct raft_message results[FTSI_MEMBER_MAX]; /* held back; server_id 0: none */
+	struct raft_message timeout_now;              /* likewise */
+	struct raft_configuration committed;          /* the last one that has committed */
+	raft_index committed_index;
+};
+
+/* Leadership on its way to another node: transfer.c. */
+enum ftsi_handing { FTSI_HANDING_NOT, FTSI_HANDING_QUIET, FTSI_HANDING_ASKED, FTSI_HANDING_OVER };
+struct ftsi_lead_call;
+struct ftsi_transfer {
+	enum ftsi_handing phase;
+	raft_id target;
+	bool hurry; /* do not wait for what is on its way to this disk */
+	uint64_t deadline_ns;
+	uint64_t tried_ns; /* when the node last handed over of itself */
+	struct raft_transfer request;
+	struct ftsi_lead_call *calls; /* who wants to know how it ends */
 };
 
 struct fts_apply_events {
@@ -134,13 +202,16 @@ struct fts_replica {
 	size_t machine_count;
 	struct ftsi_identity identity;
 	struct fts_store *log;
-	struct fts_store *state;    /* loop; others hold state_lock, or use ftsi_state_view */
-	pthread_mutex_t state_lock; /* of the pointer alone */
-	struct ftsi_state *keeper;  /* replica/state.h: all that keeps the state; owned */
+	struct fts_store *state;                /* loop; others hold state_lock, or use ftsi_state_view */
+	pthread_mutex_t state_lock;             /* of the pointer alone */
+	struct ftsi_state *keeper;              /* replica/state.h: all that keeps the state; owned */
 	struct ftsi_forming *forming;           /* replica/forming.h; owned */
 	struct ftsi_membership *membership;     /* replica/membership.h; owned */
 	struct ftsi_peers *peers;               /* the real transport; NULL: the environment's; owned */
-	const struct ftsi_transport *transport; /* where messages leave; set before the loop runs */
+	const struct ftsi_transport *transport; /* where messages leave; set before the loop runs; NULL: nowhere */
+	const struct ftsi_environment *environment;
+	uint32_t election_ms, heartbeat_ms, tick_ms;
+	uint64_t started_ns;
 	struct fts_arena_pool *apply_pool, *read_pool;
 	uint64_t log_bytes_max;
 
@@ -150,21 +221,29 @@ struct fts_replica {
 	atomic_bool serving;   /* leads, and its barrier has committed */
 	atomic_bool sole;      /* the only voter: what it has applied is all there is */
 	atomic_bool accepting; /* neither stopping nor failed */
-	atomic_bool disk_full;
+	atomic_bool disk_full, disk_slow;
+	atomic_int leads;                     /* enum ftsi_leads */
+	atomic_uint_fast64_t leader_heard_ns; /* when somebody who leads was last heard */
 	atomic_bool failed;
-	atomic_bool doubted; /* its state differs from the others', or is not there: it does not serve */
+	atomic_bool doubted;                /* its state differs from the others', or is not there: it does not serve */
 	atomic_uint_fast64_t applied_index; /* written to DIR/state */
 	struct ftsi_mailbox mailbox;
 	struct ftsi_readers readers;
 	pthread_mutex_t status_lock;
 	pthread_cond_t status_changed;
-	struct fts_replica_status status; /* guarded by status_lock */
+	struct fts_replica_status status;                                       /* guarded by status_lock */
+	struct fts_replica_member_status member_status[FTS_REPLICA_MEMBER_MAX]; /* guarded by status_lock */
+	uint32_t member_status_count;                                           /* guarded by status_lock */
 
 	/* Loop. */
 	pthread_t thread;
 	bool thread_running;
 	uv_loop_t uv;
-	uv_timer_t tick_timer, turn_timer;
+	uv_timer_t timer;
+	uint64_t now_ns;                           /* when this wake-up began */
+	uint64_t tick_ns, turn_ns, commit_tell_ns; /* when they are due; commit_tell_ns 0: not */
+	uint64_t armed_ns;                         /* what timer is set to */
+	bool ended;                                /* stepped: the loop is over */
 	struct raft raft;
 	struct raft_io io;
 	struct raft_fsm fsm;
@@ -174,7 +253,14 @@ struct fts_replica {
 	raft_io_tick_cb raft_tick;
 	raft_io_recv_cb raft_recv;
 	raft_io_close_cb raft_closed;
-	bool append_term_stands;       /* guards.h */
+	uint64_t append_began_ns; /* the one at the disk; 0: none */
+	uint64_t disk_slow_ns;    /* when an append was last too slow */
+	struct ftsi_members members;
+	struct ftsi_outbox outbox;
+	struct ftsi_elections elections;
+	struct ftsi_rounds rounds;
+	struct ftsi_transfer transfer;
+	struct ftsi_guards guards;     /* guards.h */
 	uint64_t next_append_index;    /* libraft does not tell an append where it goes */
 	uint64_t log_bytes;            /* appended since the last snapshot */
 	struct ftsi_job *snapshot_job; /* waits until what it names is applied */
@@ -213,8 +299,54 @@ void ftsi_loop_run(struct fts_replica *replica);
 void ftsi_loop_turn(struct fts_replica *replica, bool worked);
 /* The replica can't go on: log, tell on_fatal once. Thread: loop. */
 void ftsi_loop_fail(struct fts_replica *replica, enum fts_status status, const char *format, ...) FTS_PRINTF(3, 4);
+/* Everything up to it is applied and written. */
+uint64_t ftsi_applied_index(const struct fts_replica *replica);
+/* Let raft's timers look at the time now. */
+void ftsi_loop_tick_raft(struct fts_replica *replica);
+/* The environment's time. Thread: any. */
+uint64_t ftsi_now_ns(const struct fts_replica *replica);
+
+/* ---- stop.c ---- */
 /* Refuse what waits; the turns that follow end raft, then the loop. Thread: loop. */
 void ftsi_loop_begin_stop(struct fts_replica *replica);
+/* The next step of that, at the end of each turn. */
+void ftsi_loop_go_on_stopping(struct fts_replica *replica);
+
+/* ---- receive.c ---- */
+/* Give libraft a message that the guards have let through; its entries are libraft's from then on. */
+void ftsi_receive_deliver(struct fts_replica *replica, struct raft_message *message);
+
+/* ---- elections.c ---- */
+/* Who leads, as raft has it now; tells status, calls and reads when that has changed. In each turn. */
+void ftsi_elections_observe(struct fts_replica *replica);
+/* Start an election that is due; deliver votes that were held back. */
+void ftsi_elections_run(struct fts_replica *replica);
+/* When _run has to be called; UINT64_MAX: not. */
+uint64_t ftsi_elections_next_ns(const struct fts_replica *replica);
+/* The connection to or from member has ended. */
+void ftsi_elections_disconnected(struct fts_replica *replica, const struct ftsi_member *member);
+/* A candidate asks. True: it may be delivered now; false: it was put aside for a moment. */
+bool ftsi_elections_may_vote(struct fts_replica *replica, const struct raft_message *message);
+/* A call that came at arrived_ns has waited long enough for somebody to lead. */
+bool ftsi_is_held_too_long(const struct fts_replica *replica, uint64_t arrived_ns, uint64_t now_ns);
+/* What io_random says for an election timer: libraft asks for min to 2 * min. */
+int ftsi_elections_timeout_ms(struct fts_replica *replica, int min_ms);
+/* A leader other than this node told how far it is. */
+void ftsi_elections_leader_heard(struct fts_replica *replica, uint64_t leader_commit);
+/* HOST:PORT of the leader's calls into out (128 bytes), unless it is this node or not known. Thread: any. */
+bool ftsi_leader_hint(struct fts_replica *replica, char *out);
+/* Everything that status tells of the leader, and whether this node is ready. status_lock is held. */
+void ftsi_elections_tell(struct fts_replica *replica, struct fts_replica_status *status);
+
+/* ---- transfer.c ---- */
+/* No command may go into the log now: leadership is on its way. */
+bool ftsi_transfer_holds(const struct fts_replica *replica);
+/* Go on with it. At the end of each turn. */
+void ftsi_transfer_turn(struct fts_replica *replica);
+/* A leader that is slow or full looks for a better one. At each tick. */
+void ftsi_transfer_tick(struct fts_replica *replica, uint64_t now_ns);
+/* This node stops: everybody who waits is told. */
+void ftsi_transfer_end(struct fts_replica *replica, const char *detail);
 
 /* ---- raft_io.c ---- */
 void ftsi_raft_io_init(struct fts_replica *replica);
@@ -245,6 +377,8 @@ void ftsi_propose_refuse_all(struct fts_replica *replica, const char *detail);
 void ftsi_propose_answer(struct fts_replica *replica);
 /* The entry in flight will not be answered by this node. */
 void ftsi_propose_lost(struct fts_replica *replica);
+/* Refuse what has waited for too long while nobody leads. At each tick. */
+void ftsi_propose_expire(struct fts_replica *replica, uint64_t now_ns);
 /* A free disk is part of being able to accept. */
 void ftsi_propose_check_disk(struct fts_replica *replica, uint64_t now_ns);
 
@@ -259,15 +393,30 @@ FTS_MUST_USE enum fts_status ftsi_read_post(struct fts_replica *replica, struct 
 void ftsi_read_finish(struct fts_replica *replica, struct ftsi_read_job *job, const struct ftsi_outcome *outcome);
 void ftsi_read_refuse(struct fts_replica *replica, struct ftsi_read_job *job, enum fts_status status,
 		      const char *detail);
+/* How old what this node has may be: how long ago it heard of a leader; 0 where it leads itself. Thread: any. */
+uint32_t ftsi_read_age_ms(const struct fts_replica *replica);
 /* Park a read that has to wait for topic. Thread: any. */
 void ftsi_read_park(struct fts_replica *replica, struct ftsi_read_job *job);
 void ftsi_read_wake(struct fts_replica *replica, const struct ftsi_pending_event *first);
+/* Take out of list what `leaves` picks; returns it, in order. */
+struct ftsi_read_job *ftsi_read_take_if(struct ftsi_read_list *list, const void *ctx,
+					bool (*leaves)(const struct ftsi_read_job *job, const void *ctx));
+/* Another node leads, or nobody: refuse what only a leader may read, with a hint. */
+void ftsi_read_sort_out(struct fts_replica *replica);
 void ftsi_read_expire(struct fts_replica *replica, uint64_t now_ns);
 void ftsi_read_refuse_all(struct fts_replica *replica);
 
 /* ---- read_index.c ---- */
-/* Confirm leadership for all reads that wait, and let them run. */
-void ftsi_read_index_round(struct fts_replica *replica);
+/* Find out for all reads that wait how far they must wait, and run those that need not any more. At the end of each
+ * turn, when what has committed is written. */
+void ftsi_read_index_turn(struct fts_replica *replica);
+/* A round or a question that nobody answers is repeated. At each tick. */
+void ftsi_read_index_tick(struct fts_replica *replica, uint64_t now_ns);
+struct Fts__Replica__V1__PeerMessage;
+/* A ReadIndexProbe, Ack, Ask or Told (borrowed) from a member. */
+void ftsi_read_index_receive(struct fts_replica *replica, const struct Fts__Replica__V1__PeerMessage *message);
+/* Another node leads now, or nobody: what was under way means nothing. */
+void ftsi_read_index_reset(struct fts_replica *replica);
 
 /* ---- replay.c ---- */
 void ftsi_replay_init(struct fts_replica *replica);

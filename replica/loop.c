@@ -8,9 +8,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/clock.h"
+#include "base/assert.h"
 #include "base/log.h"
 #include "replica/guards.h"
+#include "replica/member_text.h"
+
+enum { STOP_STEPS_MAX = 1000 };
 
 void ftsi_loop_fail(struct fts_replica *replica, enum fts_status status, const char *format, ...)
 {
@@ -31,200 +34,39 @@ void ftsi_loop_fail(struct fts_replica *replica, enum fts_status status, const c
 		replica->options.on_fatal(replica->options.ctx, &error);
 }
 
+uint64_t ftsi_now_ns(const struct fts_replica *replica)
+{
+	return replica->environment->monotonic_ns(replica->environment->ctx);
+}
+
 /* ---- What others may know ---- */
 
 static void tell_status(struct fts_replica *replica, bool worked)
 {
 	struct fts_replica_status *status = &replica->status;
-	bool serving = atomic_load(&replica->serving);
 	bool was_ready;
-	uint64_t applied_index = atomic_load(&replica->applied_index);
-	/* Entries that change nothing, as barriers, leave no mark in DIR/state: raft alone knows of them. */
-	if (replica->txn == NULL && raft_last_applied(&replica->raft) > applied_index)
-		applied_index = raft_last_applied(&replica->raft);
+	uint64_t applied_index = ftsi_applied_index(replica);
 	if (worked) replica->progress++;
 	pthread_mutex_lock(&replica->status_lock);
 	was_ready = status->ready;
-	status->leader = serving;
+	status->leader = atomic_load(&replica->serving);
 	status->term = replica->raft.current_term;
 	status->commit_index = replica->raft.commit_index;
 	status->applied_index = applied_index;
 	status->progress = replica->progress;
-	status->ready = serving;
-	(void)snprintf(status->leader_name, sizeof status->leader_name, "%s", serving ? replica->name : "");
+	ftsi_elections_tell(replica, status);
 	if (status->ready != was_ready) pthread_cond_broadcast(&replica->status_changed);
 	pthread_mutex_unlock(&replica->status_lock);
 }
 
 /* ---- A turn ---- */
 
-static void start_snapshot(struct fts_replica *replica)
+uint64_t ftsi_applied_index(const struct fts_replica *replica)
 {
-	struct ftsi_job *job = replica->snapshot_job;
-	if (job == NULL || atomic_load(&replica->failed)) return;
-	/* barriers and configuration changes are applied by raft alone: the state must say that it is past them */
-	if (ftsi_apply_mark(replica, raft_last_applied(&replica->raft)) != FTS_OK) return;
-	replica->snapshot_job = NULL;
-	ftsi_worker_submit(&replica->snapshot_worker, job);
-}
-
-static void run_turns(struct fts_replica *replica)
-{
-	bool leader = atomic_load(&replica->serving);
-	int64_t now_ms = fts_clock_wall_ms();
-	struct fts_txn *view = NULL;
-	for (size_t i = 0; i < replica->machine_count; i++) {
-		const struct fts_machine *machine = replica->machines[i];
-		if (machine->on_turn == NULL) continue;
-		if (view == NULL && fts_store_view(replica->state, &view) != FTS_OK)
-			return; /* no memory now: there is another turn soon */
-		machine->on_turn(machine->ctx, view, leader, now_ms);
-	}
-	fts_txn_abort(view);
-}
-
-static void close_handle(uv_handle_t *handle, void *ctx)
-{
-	(void)ctx;
-	if (!uv_is_closing(handle)) uv_close(handle, NULL);
-}
-
-/* Nothing may reach the loop any more: all work that was given to the workers has ended. */
-static void end_loop(struct fts_replica *replica)
-{
-	struct ftsi_post *left = ftsi_mailbox_close(&replica->mailbox);
-	while (left != NULL) {
-		struct ftsi_post *next = left->next;
-		left->run(replica, left);
-		left = next;
-	}
-	ftsi_propose_refuse_all(replica, "this node is stopping");
-	ftsi_read_refuse_all(replica);
-	uv_walk(&replica->uv, close_handle, NULL);
-}
-
-static void raft_is_closed(struct raft *raft)
-{
-	struct fts_replica *replica = raft->data;
-	replica->raft_open = false;
-	end_loop(replica);
-}
-
-/* What a snapshot that never reached its worker still holds. */
-static void drop_snapshot_job(struct fts_replica *replica)
-{
-	struct ftsi_job *job = replica->snapshot_job;
-	replica->snapshot_job = NULL;
-	if (job != NULL) job->done(replica, job, FTS_CANCELLED);
-}
-
-static bool workers_idle(const struct fts_replica *replica)
-{
-	return replica->append_worker.open_count == 0 && replica->snapshot_worker.open_count == 0;
-}
-
-static void go_on_stopping(struct fts_replica *replica)
-{
-	bool failed = atomic_load(&replica->failed);
-	raft_io_close_cb closed = replica->raft_closed;
-	if (!replica->stopping || !workers_idle(replica) || (replica->inflight.active && !failed)) return;
-	if (!replica->closing) {
-		replica->closing = true;
-		drop_snapshot_job(replica);
-		if (replica->raft_open)
-			raft_close(&replica->raft, raft_is_closed);
-		else
-			end_loop(replica);
-		closed = replica->raft_closed;
-	}
-	if (closed != NULL) {
-		replica->raft_closed = NULL;
-		closed(&replica->io);
-	}
-}
-
-void ftsi_loop_turn(struct fts_replica *replica, bool worked)
-{
-	bool failed = atomic_load(&replica->failed);
-	if (!failed && !replica->closing) {
-		ftsi_guard_observe(replica);
-		ftsi_propose_batch(replica);
-		failed = ftsi_apply_commit(replica) != FTS_OK;
-	}
-	if (!failed && !replica->closing) {
-		start_snapshot(replica);
-		ftsi_read_index_round(replica);
-		if (replica->events_published) {
-			replica->events_published = false;
-			run_turns(replica);
-		}
-	}
-	if (atomic_load(&replica->failed)) {
-		ftsi_propose_lost(replica);
-		ftsi_propose_refuse_all(replica, "this node has failed");
-		ftsi_read_refuse_all(replica);
-	}
-	go_on_stopping(replica);
-	tell_status(replica, worked);
-}
-
-void ftsi_loop_begin_stop(struct fts_replica *replica)
-{
-	replica->stopping = true;
-	atomic_store(&replica->accepting, false);
-	atomic_store(&replica->serving, false);
-	ftsi_propose_refuse_all(replica, "this node is stopping");
-	ftsi_read_refuse_all(replica);
-}
-
-/* ---- Wake-ups ---- */
-
-static void on_wake(uv_async_t *async)
-{
-	struct fts_replica *replica = async->data;
-	struct ftsi_post *post = ftsi_mailbox_take(&replica->mailbox);
-	while (post != NULL) {
-		struct ftsi_post *next = post->next; /* post is gone once it has run */
-		post->run(replica, post);
-		post = next;
-	}
-	ftsi_loop_turn(replica, true);
-}
-
-static void on_tick(uv_timer_t *timer)
-{
-	struct fts_replica *replica = timer->data;
-	uint64_t now_ns = fts_clock_monotonic_ns();
-	if (replica->raft_tick != NULL && !replica->stopping && !atomic_load(&replica->failed) &&
-	    ftsi_guard_may_tick(replica)) {
-		replica->raft_tick(&replica->io);
-		ftsi_guard_observe(replica);
-	}
-	ftsi_propose_check_disk(replica, now_ns);
-	ftsi_read_expire(replica, now_ns);
-	ftsi_loop_turn(replica, false);
-}
-
-static void on_turn(uv_timer_t *timer)
-{
-	struct fts_replica *replica = timer->data;
-	if (!replica->stopping && !atomic_load(&replica->failed)) run_turns(replica);
-}
-
-/* ---- Start ---- */
-
-static int make_handles(struct fts_replica *replica)
-{
-	if (uv_loop_init(&replica->uv) != 0) return -1;
-	replica->loop_open = true;
-	replica->tick_timer.data = replica->turn_timer.data = replica;
-	if (ftsi_mailbox_init(&replica->mailbox, &replica->uv, on_wake, replica) != 0 ||
-	    uv_timer_init(&replica->uv, &replica->tick_timer) != 0 ||
-	    uv_timer_init(&replica->uv, &replica->turn_timer) != 0 ||
-	    uv_timer_start(&replica->tick_timer, on_tick, FTSI_TICK_MS, FTSI_TICK_MS) != 0 ||
-	    uv_timer_start(&replica->turn_timer, on_turn, FTSI_TURN_MS, FTSI_TURN_MS) != 0)
-		return -1;
-	return 0;
+	uint64_t applied_index = atomic_load(&replica->applied_index);
+	/* Entries that change nothing, as barriers, leave no mark in DIR/state: raft alone knows of them. */
+	if (replica->txn == NULL && replica->raft.last_applied > applied_index) return replica->raft.last_applied;
+	return applied_index;
 }
 
 static bool is_sole_voter(const struct fts_replica *replica)
@@ -239,24 +81,234 @@ static bool is_sole_voter(const struct fts_replica *replica)
 	return self && voters == 1;
 }
 
-static int start_raft(struct fts_replica *replica)
+static void start_snapshot(struct fts_replica *replica)
 {
+	struct ftsi_job *job = replica->snapshot_job;
+	if (job == NULL || atomic_load(&replica->failed)) return;
+	/* barriers and configuration changes are applied by raft alone: the state must say that it is past them */
+	if (ftsi_apply_mark(replica, raft_last_applied(&replica->raft)) != FTS_OK) return;
+	replica->snapshot_job = NULL;
+	ftsi_worker_submit(&replica->snapshot_worker, job);
+}
+
+static void run_turns(struct fts_replica *replica)
+{
+	bool leader = atomic_load(&replica->serving);
+	int64_t now_ms = replica->environment->wall_ms(replica->environment->ctx);
+	struct fts_txn *view = NULL;
+	for (size_t i = 0; i < replica->machine_count; i++) {
+		const struct fts_machine *machine = replica->machines[i];
+		if (machine->on_turn == NULL) continue;
+		if (view == NULL && fts_store_view(replica->state, &view) != FTS_OK)
+			return; /* no memory now: there is another turn soon */
+		machine->on_turn(machine->ctx, view, leader, now_ms);
+	}
+	fts_txn_abort(view);
+}
+
+/* Raft's part: what became of the messages and appends of this wake-up. */
+static void turn_raft(struct fts_replica *replica)
+{
+	ftsi_outbox_finish(replica);
+	ftsi_guard_observe(replica);
+	atomic_store(&replica->sole, is_sole_voter(replica));
+	ftsi_members_turn(replica);
+	ftsi_elections_observe(replica);
+	ftsi_transfer_turn(replica);
+	if (replica->commit_tell_ns == 0 && ftsi_members_lack_commit(replica))
+		replica->commit_tell_ns = replica->now_ns + (uint64_t)FTSI_COMMIT_TELL_MS * 1000000;
+}
+
+static void turn(struct fts_replica *replica)
+{
+	if (replica->raft_running) turn_raft(replica);
+	ftsi_propose_batch(replica);
+	if (atomic_load(&replica->failed) || ftsi_apply_commit(replica) != FTS_OK) return;
+	start_snapshot(replica);
+	ftsi_read_index_turn(replica);
+	if (replica->events_published) {
+		replica->events_published = false;
+		run_turns(replica);
+	}
+}
+
+void ftsi_loop_turn(struct fts_replica *replica, bool worked)
+{
+	if (!atomic_load(&replica->failed) && !replica->closing) turn(replica);
+	if (atomic_load(&replica->failed)) {
+		ftsi_propose_lost(replica);
+		ftsi_propose_refuse_all(replica, "this node has failed");
+		ftsi_read_refuse_all(replica);
+	}
+	ftsi_loop_go_on_stopping(replica);
+	tell_status(replica, worked);
+}
+
+/* ---- Wake-ups ---- */
+
+static bool raft_may_run(const struct fts_replica *replica)
+{
+	return replica->raft_running && !replica->stopping && !atomic_load(&replica->failed);
+}
+
+void ftsi_loop_tick_raft(struct fts_replica *replica)
+{
+	if (!raft_may_run(replica) || !ftsi_guard_may_tick(replica)) return;
+	ftsi_guard_before_tick(replica);
+	replica->raft_tick(&replica->io);
+	ftsi_guard_observe(replica);
+}
+
+static void tick(struct fts_replica *replica)
+{
+	uint64_t now_ns = replica->now_ns;
+	ftsi_loop_tick_raft(replica);
+	ftsi_propose_check_disk(replica, now_ns);
+	ftsi_propose_expire(replica, now_ns);
+	ftsi_read_expire(replica, now_ns);
+	if (!raft_may_run(replica)) return;
+	ftsi_transfer_tick(replica, now_ns);
+	ftsi_read_index_tick(replica, now_ns);
+	ftsi_members_tick(replica, now_ns);
+}
+
+/* Those who did not hear of the last commit by the next entry hear of it now. */
+static void tell_commit(struct fts_replica *replica)
+{
+	replica->commit_tell_ns = 0;
+	if (!raft_may_run(replica) || raft_state(&replica->raft) != RAFT_LEADER) return;
+	ftsi_members_want_commit(replica);
+	ftsi_loop_tick_raft(replica);
+}
+
+static void run_timers(struct fts_replica *replica)
+{
+	uint64_t now_ns = replica->now_ns;
+	if (now_ns >= replica->tick_ns) {
+		replica->tick_ns = now_ns + (uint64_t)replica->tick_ms * 1000000;
+		tick(replica);
+	}
+	if (replica->commit_tell_ns != 0 && now_ns >= replica->commit_tell_ns) tell_commit(replica);
+	if (raft_may_run(replica) && now_ns >= ftsi_elections_next_ns(replica)) ftsi_elections_run(replica);
+	if (now_ns >= replica->turn_ns) {
+		replica->turn_ns = now_ns + (uint64_t)FTSI_TURN_MS * 1000000;
+		if (!replica->stopping && !atomic_load(&replica->failed)) run_turns(replica);
+	}
+}
+
+static void run_posts(struct fts_replica *replica)
+{
+	struct ftsi_post *post = ftsi_mailbox_take(&replica->mailbox);
+	while (post != NULL) {
+		struct ftsi_post *next = post->next; /* post is gone once it has run */
+		post->run(replica, post);
+		post = next;
+	}
+}
+
+static void wake(struct fts_replica *replica, bool worked)
+{
+	replica->now_ns = ftsi_now_ns(replica);
+	run_posts(replica);
+	run_timers(replica);
+	ftsi_loop_turn(replica, worked);
+}
+
+uint64_t ftsi_replica_next_ns(const struct fts_replica *replica)
+{
+	uint64_t next_ns = replica->tick_ns < replica->turn_ns ? replica->tick_ns : replica->turn_ns;
+	uint64_t election_ns = replica->raft_running ? ftsi_elections_next_ns(replica) : UINT64_MAX;
+	if (replica->ended) return UINT64_MAX;
+	if (replica->commit_tell_ns != 0 && replica->commit_tell_ns < next_ns) next_ns = replica->commit_tell_ns;
+	return election_ns < next_ns ? election_ns : next_ns;
+}
+
+void ftsi_replica_step(struct fts_replica *replica)
+{
+	if (!replica->ended) wake(replica, true);
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void arm(struct fts_replica *replica)
+{
+	uint64_t next_ns = ftsi_replica_next_ns(replica), now_ns;
+	if (replica->ended || next_ns == replica->armed_ns) return;
+	replica->armed_ns = next_ns;
+	uv_update_time(&replica->uv);
+	now_ns = ftsi_now_ns(replica);
+	(void)uv_timer_start(&replica->timer, on_timer, next_ns <= now_ns ? 0 : (next_ns - now_ns + 999999) / 1000000,
+			     0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct fts_replica *replica = timer->data;
+	replica->armed_ns = 0;
+	wake(replica, false);
+	arm(replica);
+}
+
+static void on_wake(uv_async_t *async)
+{
+	struct fts_replica *replica = async->data;
+	wake(replica, true);
+	arm(replica);
+}
+
+/* ---- Start ---- */
+
+static int make_handles(struct fts_replica *replica)
+{
+	replica->now_ns = replica->started_ns = ftsi_now_ns(replica);
+	replica->tick_ns = replica->now_ns + (uint64_t)replica->tick_ms * 1000000;
+	replica->turn_ns = replica->now_ns + (uint64_t)FTSI_TURN_MS * 1000000;
+	atomic_store(&replica->leader_heard_ns, replica->now_ns);
+	if (replica->environment->stepped) {
+		replica->loop_open = ftsi_mailbox_init(&replica->mailbox, NULL, NULL, NULL) == 0;
+		return replica->loop_open ? 0 : -1;
+	}
+	if (uv_loop_init(&replica->uv) != 0) return -1;
+	replica->loop_open = true;
+	replica->timer.data = replica;
+	if (ftsi_mailbox_init(&replica->mailbox, &replica->uv, on_wake, replica) != 0 ||
+	    uv_timer_init(&replica->uv, &replica->timer) != 0)
+		return -1;
+	return 0;
+}
+
+static int init_raft(struct fts_replica *replica)
+{
+	char text[FTSI_MEMBER_TEXT_BYTES];
 	int result;
 	ftsi_raft_io_init(replica);
 	ftsi_fsm_init(replica);
-	result = raft_init(&replica->raft, &replica->io, &replica->fsm, replica->identity.node_id, replica->address);
+	result = raft_init(&replica->raft, &replica->io, &replica->fsm, replica->identity.node_id,
+			   ftsi_member_text(replica->name, replica->address, text));
 	if (result != 0) return result;
 	replica->raft_open = true;
 	replica->raft.data = replica;
-	raft_set_heartbeat_timeout(&replica->raft, FTSI_TICK_MS);
-	raft_set_election_timeout(&replica->raft, FTSI_ELECTION_MS);
+	raft_set_heartbeat_timeout(&replica->raft, replica->heartbeat_ms);
+	raft_set_election_timeout(&replica->raft, replica->election_ms);
 	raft_set_pre_vote(&replica->raft, true);
 	raft_set_snapshot_trailing(&replica->raft, 0); /* nobody lags behind the only voter */
 	ftsi_guard_snapshot_due(replica, false);
-	result = raft_start(&replica->raft);
-	if (result != 0)
+	return 0;
+}
+
+int ftsi_loop_start_raft(struct fts_replica *replica)
+{
+	int result = init_raft(replica);
+	if (result == 0) result = raft_start(&replica->raft);
+	if (result != 0) {
 		ftsi_loop_fail(replica, FTS_INTERNAL, "the log can't be started: %s", raft_errmsg(&replica->raft));
-	return result;
+		return result;
+	}
+	replica->raft_running = true;
+	replica->elections.leaderless_ns = replica->now_ns;
+	replica->elections.ready_index = UINT64_MAX;
+	atomic_store(&replica->sole, is_sole_voter(replica));
+	return 0;
 }
 
 int ftsi_loop_start(struct fts_replica *replica)
@@ -265,11 +317,9 @@ int ftsi_loop_start(struct fts_replica *replica)
 		ftsi_loop_fail(replica, FTS_RESOURCE_EXHAUSTED, "no memory for the replica");
 		return -1;
 	}
-	ftsi_worker_start(&replica->append_worker, &replica->mailbox, "fts-append");
-	ftsi_worker_start(&replica->snapshot_worker, &replica->mailbox, "fts-snapshot");
-	if (start_raft(replica) != 0) return -1;
-	replica->raft_running = true;
-	atomic_store(&replica->sole, is_sole_voter(replica));
+	ftsi_worker_start(&replica->append_worker, &replica->mailbox, replica->environment, "fts-append");
+	ftsi_worker_start(&replica->snapshot_worker, &replica->mailbox, replica->environment, "fts-snapshot");
+	if (ftsi_loop_start_raft(replica) != 0) return -1;
 	atomic_store(&replica->accepting, true);
 	ftsi_loop_turn(replica, true);
 	return 0;
@@ -278,6 +328,14 @@ int ftsi_loop_start(struct fts_replica *replica)
 void ftsi_loop_run(struct fts_replica *replica)
 {
 	if (!replica->loop_open) return;
+	if (replica->environment->stepped) {
+		for (uint32_t i = 0; i < STOP_STEPS_MAX && !replica->ended; i++)
+			ftsi_replica_step(replica);
+		FTS_ASSERT(replica->ended); /* else a job was never ended by its environment */
+		replica->loop_open = false;
+		return;
+	}
+	arm(replica);
 	(void)uv_run(&replica->uv, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&replica->uv);
 	replica->loop_open = false;

@@ -7,7 +7,9 @@ int ftsi_mailbox_init(struct ftsi_mailbox *mailbox, uv_loop_t *loop, uv_async_cb
 	mailbox->first = NULL;
 	mailbox->last = &mailbox->first;
 	mailbox->closed = false;
+	mailbox->has_async = loop != NULL;
 	mailbox->async.data = data;
+	if (loop == NULL) return 0;
 	return uv_async_init(loop, &mailbox->async, on_wake);
 }
 
@@ -17,7 +19,7 @@ bool ftsi_mailbox_post(struct ftsi_mailbox *mailbox, struct ftsi_post *post)
 	post->next = NULL;
 	pthread_mutex_lock(&mailbox->lock);
 	taken = !mailbox->closed;
-	wake = taken && mailbox->first == NULL;
+	wake = taken && mailbox->first == NULL && mailbox->has_async;
 	if (taken) {
 		*mailbox->last = post;
 		mailbox->last = &post->next;

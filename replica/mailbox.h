@@ -20,10 +20,12 @@ struct ftsi_mailbox {
 	pthread_mutex_t lock;
 	struct ftsi_post *first, **last; /* guarded by lock */
 	bool closed;                     /* guarded by lock */
+	bool has_async;
 	uv_async_t async;
 };
 
-/* on_wake runs on loop whenever something was posted. 0 on success. */
+/* on_wake runs on loop whenever something was posted. loop NULL: nobody is woken, its owner looks by itself. 0 on
+ * success. */
 int ftsi_mailbox_init(struct ftsi_mailbox *mailbox, uv_loop_t *loop, uv_async_cb on_wake, void *data);
 /* post: owned until it runs. False: closed, post was not taken. Thread: any. */
 bool ftsi_mailbox_post(struct ftsi_mailbox *mailbox, struct ftsi_post *post);

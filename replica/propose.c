@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "replica/guards.h"
 
@@ -63,20 +62,22 @@ static void refuse(struct fts_replica *replica, struct ftsi_slot *slot, enum fts
 static void arrive(struct fts_replica *replica, struct ftsi_post *post)
 {
 	struct ftsi_slot *slot = (struct ftsi_slot *)(void *)post;
-	if (atomic_load(&replica->serving) && !replica->stopping && !atomic_load(&replica->failed)) {
+	/* While nobody is known to lead it waits here, as this node may lead soon: ftsi_propose_expire. */
+	if (atomic_load(&replica->leads) != FTSI_LEADS_OTHER && !replica->stopping && !atomic_load(&replica->failed)) {
+		slot->arrived_ns = replica->now_ns;
 		ftsi_slots_push(&replica->queue, slot);
 		return;
 	}
 	uncount(replica, slot);
-	refuse(replica, slot, FTS_UNAVAILABLE, FTS_EXECUTED_NO, "this node does not lead the log now");
+	refuse(replica, slot, FTS_UNAVAILABLE, FTS_EXECUTED_NO, "another node leads the log");
 }
 
 static enum fts_status may_propose(struct fts_replica *replica, struct fts_error *out_error)
 {
 	if (!atomic_load(&replica->accepting))
 		return fts_error_set(out_error, FTS_UNAVAILABLE, "this node is stopping");
-	if (!atomic_load(&replica->serving))
-		return fts_error_set(out_error, FTS_UNAVAILABLE, "this node does not lead the log now");
+	if (atomic_load(&replica->leads) == FTSI_LEADS_OTHER)
+		return fts_error_set(out_error, FTS_UNAVAILABLE, "another node leads the log");
 	if (atomic_load(&replica->disk_full))
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED,
 				     "the disk of this node is nearly full: make room on it");
@@ -89,7 +90,9 @@ enum fts_status ftsi_propose_post(struct fts_replica *replica, struct ftsi_slot 
 	if (status == FTS_OK && !count(replica, slot))
 		status = fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "too many commands wait on this node");
 	if (status != FTS_OK) {
-		out_error->retry_after_ms = FTSI_RETRY_MS;
+		/* Whom to ask instead comes with the refusal: no need to wait. */
+		out_error->retry_after_ms =
+		    atomic_load(&replica->leads) == FTSI_LEADS_OTHER ? FTSI_LEADERLESS_RETRY_MS : FTSI_RETRY_MS;
 		return status;
 	}
 	slot->post.run = arrive;
@@ -158,7 +161,8 @@ static void give_up(struct fts_replica *replica, struct ftsi_slot *slot, enum ft
 static int append_entry(struct fts_replica *replica, const struct ftsi_slot_list *chosen, size_t size_max)
 {
 	struct ftsi_inflight *inflight = &replica->inflight;
-	const struct ftsi_batch_head head = {fts_clock_wall_ms(), replica->raft.current_term};
+	const struct ftsi_batch_head head = {replica->environment->wall_ms(replica->environment->ctx),
+					     replica->raft.current_term};
 	struct raft_buffer buffer = {raft_malloc(size_max), 0};
 	uint8_t *at = buffer.base;
 	int result;
@@ -186,10 +190,10 @@ void ftsi_propose_batch(struct fts_replica *replica)
 	struct ftsi_slot_list chosen;
 	size_t size;
 	if (replica->queue.first == NULL || !atomic_load(&replica->serving) || atomic_load(&replica->failed) ||
-	    replica->stopping || !ftsi_guard_may_append(replica))
+	    replica->stopping || ftsi_transfer_holds(replica) || !ftsi_guard_may_append(replica))
 		return;
 	ftsi_slots_init(&chosen);
-	size = gather(replica, &chosen, fts_clock_monotonic_ns());
+	size = gather(replica, &chosen, replica->now_ns);
 	if (chosen.first != NULL && append_entry(replica, &chosen, size) != 0)
 		give_up(replica, chosen.first, FTS_UNAVAILABLE, FTS_EXECUTED_NO, "the log takes no commands now");
 }
@@ -218,6 +222,25 @@ void ftsi_propose_lost(struct fts_replica *replica)
 		give_up(replica, answered, FTS_UNAVAILABLE, FTS_EXECUTED_UNKNOWN, detail);
 	}
 	give_up(replica, inflight, FTS_UNAVAILABLE, FTS_EXECUTED_UNKNOWN, detail);
+}
+
+static bool is_late(const struct fts_replica *replica, const struct ftsi_slot *slot, uint64_t now_ns)
+{
+	return !atomic_load(&replica->serving) && ftsi_is_held_too_long(replica, slot->arrived_ns, now_ns);
+}
+
+/* In the order they came, so the first is the first to be late; one whose own time is over may wait behind it. */
+void ftsi_propose_expire(struct fts_replica *replica, uint64_t now_ns)
+{
+	while (replica->queue.first != NULL && is_late(replica, replica->queue.first, now_ns)) {
+		struct ftsi_slot *slot = pop(&replica->queue);
+		uncount(replica, slot);
+		slot->outcome = (struct ftsi_outcome){.status = FTS_UNAVAILABLE,
+						      .executed = FTS_EXECUTED_NO,
+						      .retry_after_ms = FTSI_LEADERLESS_RETRY_MS,
+						      .detail = "no node is known to lead the log now"};
+		slot->finish(replica, slot);
+	}
 }
 
 void ftsi_propose_refuse_all(struct fts_replica *replica, const char *detail)

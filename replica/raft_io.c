@@ -7,10 +7,8 @@
  * Ownership: the entries of an append are libraft's until its callback; what load returns becomes libraft's. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "replica/configuration.h"
 #include "replica/guards.h"
@@ -141,6 +139,12 @@ static int io_load(struct raft_io *io, raft_term *term, raft_id *voted_for, stru
 		destroy_snapshot(*snapshot);
 		return RAFT_CORRUPT;
 	}
+	if (ftsi_guard_loaded(replica, *snapshot, loaded.first_index, loaded.entries, loaded.count) != FTS_OK) {
+		ftsi_loop_fail(replica, FTS_DATA_LOSS, "%s/log is damaged: its members can't be read", replica->data);
+		ftsi_loaded_drop(&loaded);
+		destroy_snapshot(*snapshot);
+		return RAFT_CORRUPT;
+	}
 	*term = stored_term;
 	*voted_for = vote;
 	*start_index = loaded.first_index;
@@ -206,14 +210,10 @@ static int io_set_vote(struct raft_io *io, raft_id server_id)
 	return write_hard(replica, term, server_id);
 }
 
-/* ---- Network: a log with one voter has no peers ---- */
-
 static int io_send(struct raft_io *io, struct raft_io_send *request, const struct raft_message *message,
 		   raft_io_send_cb done)
 {
-	(void)request;
-	(void)done;
-	return ftsi_guard_may_send(replica_of(io), message) ? RAFT_NOCONNECTION : RAFT_INVALID;
+	return ftsi_outbox_send_raft(replica_of(io), request, message, done);
 }
 
 /* ---- Appending ---- */
@@ -231,11 +231,16 @@ static void append_done(struct fts_replica *replica, struct ftsi_job *job, enum 
 	free(job);
 	if (status != FTS_OK)
 		ftsi_loop_fail(replica, status, "%s/log can't be written: %s", replica->data, fts_status_name(status));
-	if (append.done == NULL) return;
-	replica->append_term_stands = ftsi_guard_term_stands(replica, append.term);
-	append.done(append.request, atomic_load(&replica->failed) ? RAFT_CANCELED : 0);
-	replica->append_term_stands = true;
+	replica->append_began_ns = replica->append_worker.open_count > 0 ? replica->now_ns : 0;
+	if (append.done != NULL) {
+		replica->guards.append_term_stands = ftsi_guard_term_stands(replica, append.term);
+		replica->guards.proven_index = append.first_index + append.n - 1;
+		append.done(append.request, atomic_load(&replica->failed) ? RAFT_CANCELED : 0);
+		replica->guards.append_term_stands = true;
+		replica->guards.proven_index = UINT64_MAX;
+	}
 	ftsi_guard_observe(replica);
+	ftsi_guard_written(replica);
 }
 
 static int submit(struct fts_replica *replica, const struct append_job *wanted)
@@ -247,6 +252,7 @@ static int submit(struct fts_replica *replica, const struct append_job *wanted)
 	append->term = replica->raft.current_term;
 	append->job.work = append_work;
 	append->job.done = append_done;
+	if (replica->append_began_ns == 0) replica->append_began_ns = replica->now_ns;
 	ftsi_worker_submit(&replica->append_worker, &append->job);
 	return 0;
 }
@@ -355,16 +361,13 @@ static void io_close(struct raft_io *io, raft_io_close_cb done)
 
 static raft_time io_time(struct raft_io *io)
 {
-	(void)io;
-	return fts_clock_monotonic_ns() / 1000000;
+	return ftsi_now_ns(replica_of(io)) / 1000000;
 }
 
 static int io_random(struct raft_io *io, int min, int max)
 {
-	uint32_t value = 0;
-	(void)io;
-	if (getrandom(&value, sizeof value, 0) != (ssize_t)sizeof value) value = (uint32_t)fts_clock_monotonic_ns();
-	return max <= min ? min : min + (int)(value % (uint32_t)(max - min));
+	int timeout_ms = ftsi_elections_timeout_ms(replica_of(io), min);
+	return timeout_ms < max ? timeout_ms : max;
 }
 
 void ftsi_raft_io_init(struct fts_replica *replica)

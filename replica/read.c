@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
 #include "replica/allocator.h"
 #include "replica/internal.h"
 
@@ -41,8 +40,8 @@ static void push(struct ftsi_read_list *list, struct ftsi_read_job *job)
 }
 
 /* Take out what `leaves` picks; returns it, in order. */
-static struct ftsi_read_job *take_if(struct ftsi_read_list *list, const void *ctx,
-				     bool (*leaves)(const struct ftsi_read_job *job, const void *ctx))
+struct ftsi_read_job *ftsi_read_take_if(struct ftsi_read_list *list, const void *ctx,
+					bool (*leaves)(const struct ftsi_read_job *job, const void *ctx))
 {
 	struct ftsi_read_job *taken = NULL, **taken_last = &taken;
 	struct ftsi_read_job **link = &list->first;
@@ -73,7 +72,12 @@ void ftsi_read_finish(struct fts_replica *replica, struct ftsi_read_job *job, co
 void ftsi_read_refuse(struct fts_replica *replica, struct ftsi_read_job *job, enum fts_status status,
 		      const char *detail)
 {
-	const struct ftsi_outcome outcome = {.status = status, .executed = FTS_EXECUTED_NO, .detail = detail};
+	const struct ftsi_outcome outcome = {
+	    .status = status,
+	    .executed = FTS_EXECUTED_NO,
+	    .retry_after_ms = status == FTS_UNAVAILABLE ? FTSI_LEADERLESS_RETRY_MS : 0,
+	    .detail = detail,
+	};
 	ftsi_read_finish(replica, job, &outcome);
 }
 
@@ -97,8 +101,10 @@ static bool leaves_always(const struct ftsi_read_job *job, const void *ctx)
 void ftsi_read_refuse_all(struct fts_replica *replica)
 {
 	static const char detail[] = "this node is stopping";
-	refuse_each(replica, take_if(&replica->unconfirmed, NULL, leaves_always), FTS_UNAVAILABLE, detail);
-	refuse_each(replica, take_if(&replica->parked, NULL, leaves_always), FTS_UNAVAILABLE, detail);
+	struct ftsi_read_list *const lists[] = {&replica->unconfirmed, &replica->rounds.confirming,
+						&replica->rounds.waiting, &replica->parked};
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+		refuse_each(replica, ftsi_read_take_if(lists[i], NULL, leaves_always), FTS_UNAVAILABLE, detail);
 }
 
 static bool leaves_when_late(const struct ftsi_read_job *job, const void *ctx)
@@ -106,12 +112,39 @@ static bool leaves_when_late(const struct ftsi_read_job *job, const void *ctx)
 	return job->deadline_ns <= *(const uint64_t *)ctx;
 }
 
+static bool leaves_when_held_too_long(const struct ftsi_read_job *job, const void *ctx)
+{
+	const struct fts_replica *replica = ctx;
+	return ftsi_is_held_too_long(replica, job->arrived_ns, replica->now_ns);
+}
+
+static bool leaves_for_leader(const struct ftsi_read_job *job, const void *ctx)
+{
+	(void)ctx;
+	return job->target->method->route == FTS_ROUTE_LEADER;
+}
+
+void ftsi_read_sort_out(struct fts_replica *replica)
+{
+	if (atomic_load(&replica->leads) != FTSI_LEADS_OTHER) return;
+	refuse_each(replica, ftsi_read_take_if(&replica->unconfirmed, NULL, leaves_for_leader), FTS_UNAVAILABLE,
+		    "another node leads the log");
+}
+
 void ftsi_read_expire(struct fts_replica *replica, uint64_t now_ns)
 {
-	refuse_each(replica, take_if(&replica->unconfirmed, &now_ns, leaves_when_late), FTS_DEADLINE_EXCEEDED,
-		    "the time limit passed before this node knew that it leads");
-	refuse_each(replica, take_if(&replica->parked, &now_ns, leaves_when_late), FTS_DEADLINE_EXCEEDED,
+	static const char unknown[] = "the time limit passed before it was known how far to read";
+	refuse_each(replica, ftsi_read_take_if(&replica->unconfirmed, &now_ns, leaves_when_late), FTS_DEADLINE_EXCEEDED,
+		    unknown);
+	refuse_each(replica, ftsi_read_take_if(&replica->rounds.confirming, &now_ns, leaves_when_late),
+		    FTS_DEADLINE_EXCEEDED, unknown);
+	refuse_each(replica, ftsi_read_take_if(&replica->rounds.waiting, &now_ns, leaves_when_late),
+		    FTS_DEADLINE_EXCEEDED, "the time limit passed before this node had what is to be read");
+	refuse_each(replica, ftsi_read_take_if(&replica->parked, &now_ns, leaves_when_late), FTS_DEADLINE_EXCEEDED,
 		    "what the call waits for did not happen within its time limit");
+	if (atomic_load(&replica->leads) != FTSI_LEADS_OTHER && !atomic_load(&replica->serving))
+		refuse_each(replica, ftsi_read_take_if(&replica->unconfirmed, replica, leaves_when_held_too_long),
+			    FTS_UNAVAILABLE, "no node is known to lead the log now");
 }
 
 /* ---- Running ---- */
@@ -162,7 +195,7 @@ void ftsi_read_run(struct fts_replica *replica, struct ftsi_read_job *job)
 {
 	struct fts_read read = {0};
 	bool waits;
-	if (job->deadline_ns <= fts_clock_monotonic_ns()) {
+	if (job->deadline_ns <= ftsi_now_ns(replica)) {
 		ftsi_read_refuse(replica, job, FTS_DEADLINE_EXCEEDED,
 				 "the time limit passed before the read's turn came");
 		return;
@@ -213,7 +246,7 @@ static bool leaves_for_topic(const struct ftsi_read_job *job, const void *ctx)
 
 void ftsi_read_wake(struct fts_replica *replica, const struct ftsi_pending_event *first)
 {
-	struct ftsi_read_job *job = take_if(&replica->parked, first, leaves_for_topic);
+	struct ftsi_read_job *job = ftsi_read_take_if(&replica->parked, first, leaves_for_topic);
 	while (job != NULL) {
 		struct ftsi_read_job *next = job->next;
 		ftsi_readers_give(replica, job);
@@ -223,13 +256,25 @@ void ftsi_read_wake(struct fts_replica *replica, const struct ftsi_pending_event
 
 /* ---- Coming in ---- */
 
+uint32_t ftsi_read_age_ms(const struct fts_replica *replica)
+{
+	uint64_t heard_ns = atomic_load(&replica->leader_heard_ns), now_ns = ftsi_now_ns(replica), age_ms;
+	if (atomic_load(&replica->serving) || heard_ns >= now_ns) return 0;
+	age_ms = (now_ns - heard_ns) / 1000000;
+	return age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX;
+}
+
 static void arrive(struct fts_replica *replica, struct ftsi_post *post)
 {
 	struct ftsi_read_job *job = (struct ftsi_read_job *)(void *)post;
 	if (replica->stopping || atomic_load(&replica->failed))
 		ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, "this node is stopping");
-	else
+	else if (atomic_load(&replica->leads) == FTSI_LEADS_OTHER && job->target->method->route == FTS_ROUTE_LEADER)
+		ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, "another node leads the log");
+	else {
+		job->arrived_ns = replica->now_ns;
 		push(&replica->unconfirmed, job);
+	}
 }
 
 enum fts_status ftsi_read_post(struct fts_replica *replica, struct ftsi_read_job *job, struct fts_error *out_error)

@@ -44,6 +44,10 @@ void ftsi_readers_give(struct fts_replica *replica, struct ftsi_read_job *job)
 {
 	struct ftsi_readers *readers = &replica->readers;
 	job->next = NULL;
+	if (replica->environment->stepped) { /* there are no threads */
+		ftsi_read_run(replica, job);
+		return;
+	}
 	pthread_mutex_lock(&readers->lock);
 	bool taken = have_reader(replica);
 	if (taken) {

@@ -3,6 +3,7 @@
 #include "replica/replica.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,10 @@
 #include "replica/identity.h"
 #include "replica/internal.h"
 
+enum { ELECTION_MS_MIN = 50, ELECTION_MS_MAX = 60000, HAND_OVER_MS = 2000 };
 enum { LOG_BUFFER_BYTES = 16 * 1024 * 1024, STATE_BUFFER_BYTES = 8 * 1024 * 1024, CACHE_BYTES = 8 * 1024 * 1024 };
-#define APPLY_POOL_BYTES (FTSI_APPLY_ARENA_BYTES + 2 * FTSI_ANSWER_ARENA_BYTES)
+/* with a message being read, 48 MiB at most */
+#define APPLY_POOL_BYTES (FTSI_APPLY_ARENA_BYTES + 3 * FTSI_ANSWER_ARENA_BYTES)
 #define READ_POOL_BYTES (8 * FTSI_READ_ARENA_BYTES)
 
 /* ---- Start ---- */
@@ -35,6 +38,10 @@ static enum fts_status check_options(const struct fts_replica_options *options, 
 	if (options->address == NULL || strlen(options->address) >= sizeof limits.address)
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "a node's address has 1 to %zu bytes",
 				     sizeof limits.address - 1);
+	if (options->election_ms != 0 &&
+	    (options->election_ms < ELECTION_MS_MIN || options->election_ms > ELECTION_MS_MAX))
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "the election time is %d to %d ms",
+				     ELECTION_MS_MIN, ELECTION_MS_MAX);
 	return FTS_OK;
 }
 
@@ -50,6 +57,11 @@ static enum fts_status copy_options(struct fts_replica *replica, const struct ft
 		return no_memory(out_error);
 	for (size_t i = 0; i < options->machine_count; i++)
 		replica->machines[i] = options->machines[i];
+	replica->environment = options->environment == NULL ? ftsi_environment_real() : options->environment;
+	replica->transport = replica->environment->transport;
+	replica->election_ms = options->election_ms == 0 ? FTSI_ELECTION_MS : options->election_ms;
+	replica->heartbeat_ms = replica->election_ms / 5;
+	replica->tick_ms = replica->election_ms / 10;
 	ftsi_replay_init(replica);
 	replica->machines[options->machine_count] = &replica->events_machine;
 	replica->machine_count = options->machine_count + 1;
@@ -85,7 +97,8 @@ static void init_shared(struct fts_replica *replica)
 	replica->readers.waiting.last = &replica->readers.waiting.first;
 	replica->unconfirmed.last = &replica->unconfirmed.first;
 	replica->parked.last = &replica->parked.first;
-	replica->append_term_stands = true;
+	replica->rounds.confirming.last = &replica->rounds.confirming.first;
+	replica->rounds.waiting.last = &replica->rounds.waiting.first;
 	ftsi_slots_init(&replica->queue);
 	ftsi_slots_init(&replica->answered);
 }
@@ -166,6 +179,7 @@ static enum fts_status start_threads(struct fts_replica *replica, struct fts_err
 		if (out_error != NULL) *out_error = replica->failure;
 		return replica->failure.status;
 	}
+	if (replica->environment->stepped) return FTS_OK;
 	if (pthread_create(&replica->thread, NULL, run_loop, replica) != 0)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no threads for the replica");
 	replica->thread_running = true;
@@ -203,10 +217,31 @@ static void begin_stop(struct fts_replica *replica, struct ftsi_post *post)
 	ftsi_loop_begin_stop(replica);
 }
 
+static void handed_over(void *ctx, enum fts_status status, const struct fts_error *error)
+{
+	(void)status; /* when nobody took over, the others elect somebody as soon as this node is gone */
+	(void)error;
+	sem_post(ctx);
+}
+
+/* Who stops while it leads hands over first, so that nobody has to notice its end. */
+static void hand_over(struct fts_replica *replica)
+{
+	struct fts_error error;
+	sem_t done;
+	if (!replica->thread_running || !atomic_load(&replica->serving) || atomic_load(&replica->sole)) return;
+	sem_init(&done, 0, 0);
+	if (fts_replica_member_lead(replica, NULL, HAND_OVER_MS, handed_over, &done, &error) == FTS_OK)
+		while (sem_wait(&done) != 0)
+			continue;
+	sem_destroy(&done);
+}
+
 static void stop_loop(struct fts_replica *replica)
 {
 	struct ftsi_post stop = {.run = begin_stop};
 	if (!replica->loop_open) return;
+	hand_over(replica);
 	if (!replica->thread_running) { /* start failed half-way: end it on this thread */
 		ftsi_loop_begin_stop(replica);
 		ftsi_loop_turn(replica, false);
@@ -242,6 +277,7 @@ void fts_replica_destroy(struct fts_replica *replica)
 	fts_arena_release(replica->apply_arena);
 	fts_arena_pool_destroy(replica->read_pool);
 	fts_arena_pool_destroy(replica->apply_pool);
+	ftsi_outbox_destroy(replica);
 	free(replica->targets);
 	free(replica->machines);
 	free(replica->address);
@@ -264,6 +300,8 @@ void fts_replica_status(struct fts_replica *replica, struct fts_replica_status *
 	out_status->queue_count = atomic_load(&replica->queue_count);
 	out_status->cluster_id = replica->identity.cluster_id;
 	out_status->disk_full = atomic_load(&replica->disk_full);
+	out_status->disk_slow = atomic_load(&replica->disk_slow);
+	out_status->digest_ok = !atomic_load(&replica->doubted);
 }
 
 enum fts_status fts_replica_wait_ready(struct fts_replica *replica, uint32_t timeout_ms)

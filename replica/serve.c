@@ -18,7 +18,14 @@ struct served_read {
 	struct fts_call *call;
 };
 
-static void answer(struct fts_call *call, const struct ftsi_outcome *outcome)
+/* Whom to ask instead goes with every refusal. */
+static void set_hint(struct fts_replica *replica, struct fts_call *call, enum fts_status status)
+{
+	char leader[sizeof((struct fts_replica_status *)0)->leader_address];
+	if (status == FTS_UNAVAILABLE && ftsi_leader_hint(replica, leader)) fts_call_set_leader(call, leader);
+}
+
+static void answer(struct fts_replica *replica, struct fts_call *call, const struct ftsi_outcome *outcome)
 {
 	struct fts_error error;
 	fts_call_set_executed(call, outcome->executed);
@@ -27,6 +34,7 @@ static void answer(struct fts_call *call, const struct ftsi_outcome *outcome)
 		fts_call_reply_bytes(call, outcome->payload);
 		return;
 	}
+	set_hint(replica, call, outcome->status);
 	fts_error_set(&error, outcome->status, "%s", outcome->detail);
 	error.executed = outcome->executed;
 	error.retry_after_ms = outcome->retry_after_ms;
@@ -37,16 +45,14 @@ static void finish_command(struct fts_replica *replica, struct ftsi_slot *slot)
 {
 	struct served_command *served = (struct served_command *)(void *)slot;
 	struct ftsi_outcome outcome = slot->outcome; /* the slot goes with the call */
-	(void)replica;
-	answer(served->call, &outcome);
+	answer(replica, served->call, &outcome);
 }
 
 static void finish_read(struct fts_replica *replica, struct ftsi_read_job *job, const struct ftsi_outcome *outcome)
 {
 	struct served_read *served = (struct served_read *)(void *)job;
-	(void)replica;
-	if (job->stale) fts_call_set_age_ms(served->call, 0); /* the only voter is never behind */
-	answer(served->call, outcome);
+	if (job->stale) fts_call_set_age_ms(served->call, ftsi_read_age_ms(replica));
+	answer(replica, served->call, outcome);
 }
 
 /* Let the machine put in what only this node knows; *payload becomes memory of the call. */
@@ -131,6 +137,7 @@ static void handle(struct fts_call *call, const struct fts_method *method, struc
 						 : take_read(replica, target, call, payload, &error);
 	if (status == FTS_OK) return; /* the call may be gone already */
 	error.executed = FTS_EXECUTED_NO;
+	set_hint(replica, call, status);
 	fts_call_set_executed(call, FTS_EXECUTED_NO);
 	fts_call_fail_error(call, &error);
 }

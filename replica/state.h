@@ -26,7 +26,7 @@
 
 #include "replica/internal.h"
 
-struct _Fts__Replica__V1__PeerMessage;
+struct Fts__Replica__V1__PeerMessage;
 
 /* ---- Life ---- */
 
@@ -59,7 +59,7 @@ void ftsi_state_tick(struct fts_replica *replica, uint64_t now_ns);
 
 /* Every StateAsk, StateChunk, StateTaken, DigestReport, DigestVerdict and InstallSnapshot. True: it is dealt with, an
  * InstallSnapshot too: it reaches raft later, through replica->raft_recv, when its files are here. */
-bool ftsi_state_receive(struct fts_replica *replica, const struct _Fts__Replica__V1__PeerMessage *message);
+bool ftsi_state_receive(struct fts_replica *replica, const struct Fts__Replica__V1__PeerMessage *message);
 /* An install is being written: raft must not see entries meanwhile (it would count them wrongly afterwards), so an
  * AppendEntries with entries is dropped when this is true. */
 bool ftsi_state_is_installing(const struct fts_replica *replica);

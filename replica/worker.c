@@ -2,6 +2,7 @@
 #include "replica/worker.h"
 
 #include "base/assert.h"
+#include "replica/environment.h"
 
 static void end_job(struct fts_replica *replica, struct ftsi_post *post)
 {
@@ -25,20 +26,31 @@ static struct ftsi_job *next_job(struct ftsi_worker *worker)
 	return job;
 }
 
-static void run_job(struct ftsi_worker *worker, struct ftsi_job *job)
+static void post_end(struct ftsi_job *job)
 {
 	bool posted;
-	job->status = job->work(job);
 	job->post.run = end_job;
-	posted = ftsi_mailbox_post(worker->mailbox, &job->post);
+	posted = ftsi_mailbox_post(job->worker->mailbox, &job->post);
 	FTS_ASSERT(posted); /* the mailbox is closed only after the workers are idle */
+}
+
+void ftsi_worker_end(struct fts_replica *replica, struct ftsi_job *job)
+{
+	(void)replica;
+	post_end(job);
+}
+
+static void run_job(struct ftsi_job *job)
+{
+	job->status = job->work(job);
+	post_end(job);
 }
 
 static void *run(void *data)
 {
 	struct ftsi_worker *worker = data;
 	for (struct ftsi_job *job = next_job(worker); job != NULL; job = next_job(worker))
-		run_job(worker, job);
+		run_job(job);
 	return NULL;
 }
 
@@ -51,7 +63,8 @@ static bool have_thread(struct ftsi_worker *worker)
 	return worker->running;
 }
 
-void ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox, const char *name)
+void ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox,
+		       const struct ftsi_environment *environment, const char *name)
 {
 	pthread_mutex_init(&worker->lock, NULL);
 	pthread_cond_init(&worker->wake, NULL);
@@ -60,6 +73,7 @@ void ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox,
 	worker->stopping = false;
 	worker->open_count = 0;
 	worker->mailbox = mailbox;
+	worker->environment = environment;
 	worker->name = name;
 	worker->running = false;
 	worker->started = true;
@@ -70,8 +84,12 @@ void ftsi_worker_submit(struct ftsi_worker *worker, struct ftsi_job *job)
 	job->next = NULL;
 	job->worker = worker;
 	worker->open_count++;
+	if (worker->environment->submit != NULL) {
+		worker->environment->submit(worker->environment->ctx, worker, job);
+		return;
+	}
 	if (!have_thread(worker)) {
-		run_job(worker, job); /* slow for the loop, and still right */
+		run_job(job); /* slow for the loop, and still right */
 		return;
 	}
 	pthread_mutex_lock(&worker->lock);

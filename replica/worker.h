@@ -9,6 +9,7 @@
 
 #include "replica/mailbox.h"
 
+struct ftsi_environment;
 struct ftsi_worker;
 
 struct ftsi_job {
@@ -31,12 +32,17 @@ struct ftsi_worker {
 	const char *name;
 	uint32_t open_count; /* jobs given whose done has not run yet; loop only */
 	struct ftsi_mailbox *mailbox;
+	const struct ftsi_environment *environment;
 };
 
-/* mailbox: borrowed until stop. name: static, at most 15 bytes, of the thread, which is made for the first job. */
-void ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox, const char *name);
+/* mailbox, environment: borrowed until stop. name: static, at most 15 bytes, of the thread, which is made for the first
+ * job; there is none when environment takes the jobs. */
+void ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox,
+		       const struct ftsi_environment *environment, const char *name);
 /* job: owned until its done runs. Thread: loop. */
 void ftsi_worker_submit(struct ftsi_worker *worker, struct ftsi_job *job);
+/* job->status says how job's work ended: its done runs at replica's next turn. For an environment that takes jobs. */
+void ftsi_worker_end(struct fts_replica *replica, struct ftsi_job *job);
 /* Finish what was given, join. Thread: any but the worker's and while nobody submits. Never started: no-op. */
 void ftsi_worker_stop(struct ftsi_worker *worker);
 
