@@ -5,55 +5,24 @@
 
 #include "base/clock.h"
 #include "client/cli/interrupt.h"
+#include "client/cli/nodes.h"
 #include "client/cli/output.h"
 #include "client/cli/session.h"
 #include "fts/cluster/v1/cluster.fts.h"
 #include "fts/health/v1/health.fts.h"
 
-static const char *role_name(Fts__Cluster__V1__Role role)
-{
-	switch (role) {
-	case FTS__CLUSTER__V1__ROLE__LEADER:
-		return "leader";
-	case FTS__CLUSTER__V1__ROLE__FOLLOWER:
-		return "follower";
-	case FTS__CLUSTER__V1__ROLE__CANDIDATE:
-		return "candidate";
-	case FTS__CLUSTER__V1__ROLE__LEARNER:
-		return "learner";
-	default:
-		return "unknown";
-	}
-}
-
 static void print_status_json(const Fts__Cluster__V1__StatusResponse *response)
 {
-	json_t *nodes = ftsi_json("[]");
-
-	for (size_t i = 0; i < response->n_nodes; i++) {
-		const Fts__Cluster__V1__NodeStatus *node = response->nodes[i];
-		json_array_append_new(nodes,
-				      ftsi_json("{s:s,s:s,s:s,s:b,s:I,s:b}", "name", node->name, "address",
-						node->address, "role", role_name(node->role), "alive", node->alive,
-						"applied", (json_int_t)node->applied, "digest_ok", node->digest_ok));
-	}
 	ftsi_print_json(ftsi_json("{s:s,s:I,s:I,s:o}", "leader", response->leader, "term", (json_int_t)response->term,
-				  "index", (json_int_t)response->index, "nodes", nodes));
+				  "index", (json_int_t)response->index, "nodes",
+				  ftsi_nodes_json(response->nodes, response->n_nodes)));
 }
 
 static void print_status_table(const Fts__Cluster__V1__StatusResponse *response)
 {
 	printf("leader %s   term %" PRIu64 "   index %" PRIu64 "\n\n",
 	       response->leader[0] ? response->leader : "(none)", response->term, response->index);
-	printf("%-12s %-22s %-10s %-6s %12s  %s\n", "NODE", "ADDRESS", "ROLE", "STATE", "APPLIED", "DIGEST");
-	for (size_t i = 0; i < response->n_nodes; i++) {
-		const Fts__Cluster__V1__NodeStatus *node = response->nodes[i];
-		printf("%-12s %-22s %-10s ", node->name, node->address, role_name(node->role));
-		ftsi_print_state(node->alive ? 'g' : 'b', 6, node->alive ? "alive" : "away");
-		printf(" %12" PRIu64 "  ", node->applied);
-		ftsi_print_state(node->digest_ok ? 'g' : 'b', 0, node->digest_ok ? "ok" : "differs");
-		putchar('\n');
-	}
+	ftsi_nodes_print(response->nodes, response->n_nodes);
 }
 
 enum ftsi_exit ftsi_run_status(struct ftsi_cli *cli)

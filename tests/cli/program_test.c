@@ -153,6 +153,11 @@ static void test_nobody_there(void **state)
 	static const char *const lines[] = {
 	    "status",
 	    "health",
+	    "member|list",
+	    "member|add|n4|127.0.0.1:7430",
+	    "member|remove|n4",
+	    "member|replace|n3|n4|127.0.0.1:7430",
+	    "member|lead|n2",
 	    "list",
 	    "describe|a.B",
 	    "call|a.B/C",
