@@ -1,0 +1,80 @@
+/* Why this file exists: see storage/map_cache.h. */
+#include "storage/map_cache.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct ftsi_map_cache {
+	pthread_mutex_t lock;
+	struct ftsi_map_shared *newest; /* guarded by lock; never NULL */
+};
+
+static struct ftsi_map_shared *make_shared(void)
+{
+	struct ftsi_map_shared *shared = calloc(1, sizeof *shared);
+	if (shared != NULL) atomic_init(&shared->holder_count, 1);
+	return shared;
+}
+
+struct ftsi_map_cache *ftsi_map_cache_create(void)
+{
+	struct ftsi_map_cache *cache = calloc(1, sizeof *cache);
+	if (cache == NULL || (cache->newest = make_shared()) == NULL) {
+		free(cache);
+		return NULL;
+	}
+	pthread_mutex_init(&cache->lock, NULL);
+	return cache;
+}
+
+void ftsi_map_cache_destroy(struct ftsi_map_cache *cache)
+{
+	if (cache == NULL) return;
+	ftsi_map_release(cache->newest);
+	pthread_mutex_destroy(&cache->lock);
+	free(cache);
+}
+
+const struct ftsi_map_shared *ftsi_map_take(struct ftsi_map_cache *cache)
+{
+	pthread_mutex_lock(&cache->lock);
+	struct ftsi_map_shared *shared = cache->newest;
+	(void)atomic_fetch_add(&shared->holder_count, 1);
+	pthread_mutex_unlock(&cache->lock);
+	return shared;
+}
+
+void ftsi_map_release(const struct ftsi_map_shared *shared)
+{
+	struct ftsi_map_shared *own = (struct ftsi_map_shared *)(uintptr_t)shared; /* its count alone changes */
+	if (atomic_fetch_sub(&own->holder_count, 1) == 1) free(own);
+}
+
+static int compare(const void *key, const void *item)
+{
+	uint32_t a = *(const uint32_t *)key, b = *(const uint32_t *)item;
+	return a < b ? -1 : a > b;
+}
+
+bool ftsi_map_is_linearizable(const struct ftsi_map_shared *shared, uint32_t db)
+{
+	return bsearch(&db, shared->linearizable, shared->linearizable_count, sizeof db, compare) != NULL;
+}
+
+enum fts_status ftsi_map_cache_load(struct ftsi_map_cache *cache, struct fts_txn *txn)
+{
+	struct ftsi_map_shared *shared = make_shared(), *old;
+	if (shared == NULL) return FTS_RESOURCE_EXHAUSTED;
+	enum fts_status status = ftsi_log_get_map(txn, &shared->map);
+	if (status == FTS_OK) status = ftsi_log_linearizable(txn, shared->linearizable, &shared->linearizable_count);
+	if (status != FTS_OK) {
+		free(shared);
+		return status;
+	}
+	pthread_mutex_lock(&cache->lock);
+	old = cache->newest;
+	cache->newest = shared;
+	pthread_mutex_unlock(&cache->lock);
+	ftsi_map_release(old);
+	return FTS_OK;
+}
