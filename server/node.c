@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "game/service.h"
 #include "lottery/service.h"
 #include "rpc/publisher.h"
 #include "rpc/survey.h"
@@ -25,6 +26,7 @@ struct ftsi_node {
 	struct ftsi_endpoint listen;
 	struct fts_publisher *publisher;
 	struct fts_lottery *lottery;
+	struct fts_games *games;
 	struct fts_replica *replica;
 	struct fts_server *server;
 	struct fts_respondent *respondent;
@@ -114,6 +116,7 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 {
 	struct fts_lottery_options lottery = {.data = node->settings->data, .node = node->settings->name};
 	enum fts_status status = fts_lottery_create(&lottery, &node->lottery, out_error);
+	if (status == FTS_OK) status = fts_games_create(&node->games, out_error);
 	if (status != FTS_OK) return status;
 	struct fts_replica_options options = {
 	    .data = node->settings->data,
@@ -127,11 +130,15 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 	size_t count;
 	const struct fts_machine *const *machines = fts_lottery_machines(node->lottery, &count);
 	add_machines(node, machines, count);
+	machines = fts_games_machines(node->games, &count);
+	add_machines(node, machines, count);
 	add_machines(node, ftsi_extra()->machines, ftsi_extra()->machine_count);
 	options.machines = node->machines;
 	options.machine_count = node->machine_count;
 	status = fts_replica_start(&options, &node->replica, out_error);
-	if (status == FTS_OK) fts_lottery_attach(node->lottery, node->replica);
+	if (status != FTS_OK) return status;
+	fts_lottery_attach(node->lottery, node->replica);
+	fts_games_attach(node->games, node->replica);
 	return status;
 }
 
@@ -164,6 +171,7 @@ static enum fts_status start_server(struct ftsi_node *node, struct fts_error *ou
 	node->health.surveyor = node->surveyor;
 	if ((status = fts_replica_serve(node->replica, node->server, out_error)) != FTS_OK ||
 	    (status = ftsi_cluster_serve(&node->cluster, out_error)) != FTS_OK ||
+	    (status = fts_games_serve(node->games, node->server, out_error)) != FTS_OK ||
 	    (status = ftsi_health_serve(&node->health, out_error)) != FTS_OK)
 		return status;
 	return fts_server_start(node->server, out_error);
@@ -231,6 +239,7 @@ void ftsi_node_stop(struct ftsi_node *node)
 	if (node->server != NULL) (void)fts_server_drain(node->server, 0); /* from here on nothing new is taken */
 	if (node->replica != NULL) {
 		fts_lottery_detach(node->lottery);
+		fts_games_detach(node->games);
 		fts_replica_stop(node->replica); /* answers all that is open */
 	}
 	if (node->server != NULL && fts_server_drain(node->server, REPLY_DRAIN_MS) != FTS_OK)
@@ -246,6 +255,7 @@ void ftsi_node_destroy(struct ftsi_node *node)
 	fts_surveyor_destroy(node->surveyor); /* after the server's workers, which ask by it */
 	fts_replica_destroy(node->replica);
 	fts_lottery_destroy(node->lottery);
+	fts_games_destroy(node->games);
 	fts_publisher_destroy(node->publisher);
 	free(node);
 }
