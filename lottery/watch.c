@@ -28,8 +28,8 @@ static void propose(struct look *look, const struct fts_method *method, const Pr
 	struct fts_lottery *lottery = look->lottery;
 	look->proposed_count++;
 	pthread_mutex_lock(&lottery->lock);
-	/* Refused: it leads no more, or is busy. The next look sees whether it is still to be done. */
-	if (lottery->replica != NULL) (void)!fts_replica_propose(lottery->replica, method, command, NULL, NULL);
+	/* It may be lost, or come twice. The next look sees whether it is still to be done. */
+	if (lottery->replica != NULL) fts_replica_suggest(lottery->replica, method, command);
 	pthread_mutex_unlock(&lottery->lock);
 }
 

@@ -37,6 +37,8 @@ enum {
 	FTSI_READER_COUNT = 2,
 	FTSI_ELECTION_MS = 500,              /* unless the options say otherwise; heartbeats: a fifth, ticks: a tenth */
 	FTSI_TURN_MS = 500,                  /* how often on_turn runs without events */
+	FTSI_CATCH_UP_ROUNDS = 100,          /* of a learner that is promoted; libraft's 10 are few under load */
+	FTSI_CATCH_UP_ROUND_MS = 10000,
 	FTSI_RETRY_MS = 50,                  /* advice to who was refused for a full queue */
 	FTSI_LEADERLESS_RETRY_MS = 5,        /* to who waited in vain for a leader, or hears of another one */
 	FTSI_HOLD_MS_MAX = 1000,             /* how long a call waits for a leader: two election times, this at most */
@@ -247,6 +249,7 @@ struct fts_replica {
 	struct raft raft;
 	struct raft_io io;
 	struct raft_fsm fsm;
+	bool started; /* a failure is told by on_fatal, no more by fts_replica_start */
 	bool loop_open, raft_open, raft_running, stopping, closing;
 	struct fts_error failure; /* why it failed, once failed is set */
 	struct ftsi_worker append_worker, snapshot_worker, state_worker;
@@ -290,6 +293,8 @@ struct fts_replica {
 /* Make the loop, its workers and raft, replay the log. Not 0: failure says why; ftsi_loop_begin_stop,
  * ftsi_loop_run then clean up. Thread: the one that makes the replica, before the loop runs. */
 int ftsi_loop_start(struct fts_replica *replica);
+/* Listen for peers, unless the environment brings a transport, or nobody is ever to come. Not 0: failed. */
+int ftsi_replica_open_network(struct fts_replica *replica);
 /* The node is a member (replica/forming.h): make raft and start it. Not 0: failed. Thread: loop, or before it runs. */
 int ftsi_loop_start_raft(struct fts_replica *replica);
 /* Until stopped. Thread: the loop itself. */
@@ -363,6 +368,10 @@ FTS_MUST_USE enum fts_status ftsi_apply_entry(struct fts_replica *replica, uint6
 FTS_MUST_USE enum fts_status ftsi_apply_commit(struct fts_replica *replica);
 /* Record that everything up to index is applied (entries that change no state included). */
 FTS_MUST_USE enum fts_status ftsi_apply_mark(struct fts_replica *replica, uint64_t index);
+
+/* ---- own.c ---- */
+/* Another node suggests a command (payload borrowed). */
+void ftsi_own_receive(struct fts_replica *replica, uint32_t method_id, struct fts_bytes payload);
 
 /* ---- propose.c ---- */
 void ftsi_slots_init(struct ftsi_slot_list *list);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "fts/replica/v1/peer.pb-c.h"
 #include "replica/allocator.h"
+#include "replica/forming.h"
 #include "replica/guards.h"
 #include "replica/message.h"
 
@@ -106,6 +107,10 @@ static void dispatch(struct fts_replica *replica, const Fts__Replica__V1__PeerMe
 	case FTS__REPLICA__V1__PEER_MESSAGE__KIND_PULSE:
 		ftsi_members_pulse(replica, message);
 		return;
+	case FTS__REPLICA__V1__PEER_MESSAGE__KIND_PROPOSAL:
+		ftsi_own_receive(replica, message->proposal->method,
+				 (struct fts_bytes){message->proposal->payload.data, message->proposal->payload.len});
+		return;
 	default:
 		return;
 	}
@@ -125,8 +130,7 @@ void ftsi_replica_receive(struct fts_replica *replica, struct fts_bytes bytes)
 		if (message->kind_case == FTS__REPLICA__V1__PEER_MESSAGE__KIND_HELLO)
 			ftsi_members_learn(replica, message->from, message->hello->name, message->hello->address);
 		ftsi_members_heard(replica, message->from);
-		if (message->to == replica->identity.node_id && message->cluster_id == replica->identity.cluster_id)
-			dispatch(replica, message);
+		if (!ftsi_forming_receive(replica, message)) dispatch(replica, message);
 	}
 	fts_arena_release(arena);
 }
@@ -137,6 +141,7 @@ void ftsi_replica_connected(struct fts_replica *replica, const char *address)
 {
 	if (replica->ended || replica->closing) return;
 	(void)ftsi_members_connected(replica, address, true);
+	ftsi_forming_connected(replica, address);
 }
 
 void ftsi_replica_disconnected(struct fts_replica *replica, const char *address)

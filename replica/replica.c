@@ -11,8 +11,12 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "replica/forming.h"
 #include "replica/identity.h"
 #include "replica/internal.h"
+#include "replica/membership.h"
+#include "replica/peers.h"
+#include "rpc/endpoint.h"
 
 enum { ELECTION_MS_MIN = 50, ELECTION_MS_MAX = 60000, HAND_OVER_MS = 2000 };
 enum { LOG_BUFFER_BYTES = 16 * 1024 * 1024, STATE_BUFFER_BYTES = 8 * 1024 * 1024, CACHE_BYTES = 8 * 1024 * 1024 };
@@ -129,42 +133,47 @@ static enum fts_status open_stores(struct fts_replica *replica, struct fts_error
 	return status;
 }
 
-/* Before raft_init, of which only the encoding of a configuration is needed. */
-static enum fts_status bootstrap(struct fts_replica *replica, struct fts_error *out_error)
-{
-	struct raft_configuration conf;
-	struct raft_buffer encoded = {NULL, 0};
-	enum fts_status status = FTS_RESOURCE_EXHAUSTED;
-	raft_configuration_init(&conf);
-	if (raft_configuration_add(&conf, replica->identity.node_id, replica->address, RAFT_VOTER) == 0 &&
-	    raft_configuration_encode(&conf, &encoded) == 0)
-		status = ftsi_log_bootstrap(replica->log, &replica->identity, &encoded);
-	raft_free(encoded.base);
-	raft_configuration_close(&conf);
-	if (status != FTS_OK)
-		return fts_error_set(out_error, status, "the first entry can't be written to %s/log", replica->data);
-	FTS_LOG_INFO("replica.bootstrapped", "node=%s cluster=%016llx", replica->name,
-		     (unsigned long long)replica->identity.cluster_id);
-	return FTS_OK;
-}
-
 static enum fts_status open_dir(struct fts_replica *replica, struct fts_error *out_error)
 {
 	enum fts_status status = open_stores(replica, out_error);
-	bool fresh;
-	if (status != FTS_OK) return status;
-	status = ftsi_log_read_identity(replica->log, &replica->identity);
-	fresh = status == FTS_NOT_FOUND;
-	if (fresh)
-		status = ftsi_identity_make(replica->name, replica->address, &replica->identity, out_error);
-	else if (status != FTS_OK)
-		fts_error_set(out_error, status, "%s/log is damaged: it does not tell whose it is", replica->data);
-	else
-		status = ftsi_identity_check(&replica->identity, replica->data, replica->name, out_error);
+	if (status == FTS_OK) status = ftsi_forming_open(replica, out_error);
 	if (status == FTS_OK) status = ftsi_apply_load(replica, out_error);
-	if (status == FTS_OK && fresh && (status = ftsi_dir_sync(replica->data, out_error)) == FTS_OK)
-		status = bootstrap(replica, out_error);
 	return status;
+}
+
+/* ---- The network ---- */
+
+static bool post_to_loop(struct fts_replica *replica, struct ftsi_post *post)
+{
+	return ftsi_mailbox_post(&replica->mailbox, post);
+}
+
+/* HOST:PORT + 3 of the address of calls. False: it is no such address. */
+static bool peer_address(const struct fts_replica *replica, char *out, size_t capacity_bytes)
+{
+	struct ftsi_endpoint endpoint;
+	if (ftsi_endpoint_parse(replica->address, strlen(replica->address), &endpoint, NULL) != FTS_OK) return false;
+	(void)snprintf(out, capacity_bytes, endpoint.ipv6 ? "[%s]:%u" : "%s:%u", endpoint.host, endpoint.port + 3u);
+	return true;
+}
+
+int ftsi_replica_open_network(struct fts_replica *replica)
+{
+	char address[FTSI_MEMBER_TEXT_BYTES];
+	struct fts_error error = {.status = FTS_INVALID_ARGUMENT, .detail = "its address is not HOST:PORT"};
+	struct ftsi_peers_options options = {.listen = replica->options.peer_listen,
+					     .tls = replica->options.tls,
+					     .replica = replica,
+					     .post = post_to_loop};
+	bool alone = replica->options.member_count <= 1 && !replica->options.join && ftsi_forming_is_over(replica);
+	if (replica->transport != NULL || (options.listen == NULL && alone)) return 0;
+	if (options.listen == NULL && peer_address(replica, address, sizeof address)) options.listen = address;
+	if (options.listen != NULL && ftsi_peers_create(&options, &replica->peers, &error) == FTS_OK) {
+		replica->transport = ftsi_peers_transport(replica->peers);
+		return 0;
+	}
+	ftsi_loop_fail(replica, error.status, "peers: %s", error.detail);
+	return -1;
 }
 
 static void *run_loop(void *data)
@@ -257,6 +266,7 @@ void fts_replica_stop(struct fts_replica *replica)
 {
 	bool failed = atomic_load(&replica->failed);
 	stop_loop(replica);
+	if (replica->peers != NULL) ftsi_peers_stop(replica->peers);
 	ftsi_readers_stop(replica);
 	ftsi_worker_stop(&replica->append_worker);
 	ftsi_worker_stop(&replica->snapshot_worker);
@@ -268,6 +278,9 @@ void fts_replica_destroy(struct fts_replica *replica)
 {
 	if (replica == NULL) return;
 	FTS_ASSERT(!replica->thread_running);
+	ftsi_peers_destroy(replica->peers);
+	ftsi_membership_destroy(replica);
+	ftsi_forming_destroy(replica);
 	fts_txn_abort(replica->txn);
 	fts_store_close(replica->state);
 	fts_store_close(replica->log);
@@ -298,7 +311,6 @@ void fts_replica_status(struct fts_replica *replica, struct fts_replica_status *
 	*out_status = replica->status;
 	pthread_mutex_unlock(&replica->status_lock);
 	out_status->queue_count = atomic_load(&replica->queue_count);
-	out_status->cluster_id = replica->identity.cluster_id;
 	out_status->disk_full = atomic_load(&replica->disk_full);
 	out_status->disk_slow = atomic_load(&replica->disk_slow);
 	out_status->digest_ok = !atomic_load(&replica->doubted);
@@ -316,47 +328,4 @@ enum fts_status fts_replica_wait_ready(struct fts_replica *replica, uint32_t tim
 	ready = replica->status.ready;
 	pthread_mutex_unlock(&replica->status_lock);
 	return ready ? FTS_OK : FTS_DEADLINE_EXCEEDED;
-}
-
-/* A node's own command. */
-struct own_command {
-	struct ftsi_slot slot; /* first */
-	fts_propose_fn done;
-	void *ctx;
-	uint8_t payload[];
-};
-
-static void finish_own(struct fts_replica *replica, struct ftsi_slot *slot)
-{
-	struct own_command *own = (struct own_command *)(void *)slot;
-	const struct ftsi_outcome *outcome = &slot->outcome;
-	struct fts_error error = {
-	    .status = outcome->status, .executed = outcome->executed, .retry_after_ms = outcome->retry_after_ms};
-	(void)replica;
-	if (outcome->status != FTS_OK) (void)snprintf(error.detail, sizeof error.detail, "%s", outcome->detail);
-	if (own->done != NULL)
-		own->done(own->ctx, outcome->status, outcome->payload, outcome->status == FTS_OK ? NULL : &error);
-	free(own);
-}
-
-enum fts_status fts_replica_propose(struct fts_replica *replica, const struct fts_method *method,
-				    const ProtobufCMessage *request, fts_propose_fn done, void *ctx)
-{
-	size_t size = protobuf_c_message_get_packed_size(request);
-	const struct ftsi_target *target = ftsi_target_find(replica, method->id);
-	struct own_command *own;
-	struct fts_error error;
-	enum fts_status status;
-	FTS_ASSERT(target != NULL && method->mutates && size <= FTS_MESSAGE_MAX);
-	own = calloc(1, sizeof *own + size);
-	if (own == NULL) return FTS_RESOURCE_EXHAUSTED;
-	own->done = done;
-	own->ctx = ctx;
-	own->slot.finish = finish_own;
-	own->slot.deadline_ns = UINT64_MAX;
-	own->slot.command.method = method->id;
-	own->slot.command.payload = (struct fts_bytes){own->payload, protobuf_c_message_pack(request, own->payload)};
-	status = ftsi_propose_post(replica, &own->slot, &error);
-	if (status != FTS_OK) free(own);
-	return status;
 }

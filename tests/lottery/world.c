@@ -64,14 +64,11 @@ enum fts_status fts_read_wait(struct fts_read *read, const char *topic)
 	return FTS_UNAVAILABLE;
 }
 
-enum fts_status fts_replica_propose(struct fts_replica *replica, const struct fts_method *method,
-				    const ProtobufCMessage *request, fts_propose_fn done, void *ctx)
+void fts_replica_suggest(struct fts_replica *replica, const struct fts_method *method, const ProtobufCMessage *request)
 {
 	struct world *world = (struct world *)(void *)replica;
-	(void)done, (void)ctx;
 	assert_true(world->proposal_count < WORLD_PROPOSAL_MAX);
 	world->proposals[world->proposal_count++] = (struct world_proposal){method, copy_of(request)};
-	return FTS_OK;
 }
 
 enum fts_status fts_replica_view(struct fts_replica *replica, struct fts_txn **out_view)
