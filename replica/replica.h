@@ -147,7 +147,9 @@ struct fts_replica_status {
 	uint64_t term, commit_index, applied_index;
 	uint32_t queue_count; /* commands waiting */
 	uint64_t progress;    /* grows with each loop turn that did work */
-	uint64_t cluster_id;
+	uint64_t cluster_id;      /* 0: not formed yet */
+	uint64_t node_id;
+	bool formed;              /* it belongs to a cluster: it may be no member of it yet */
 	bool disk_full;           /* down to the reserve: writes are refused, reads go on */
 	bool disk_slow;           /* an append takes longer than a leader may take */
 	bool digest_ok;           /* false: this node's state differs from the others'; it does not serve */
@@ -201,6 +203,10 @@ typedef void (*fts_propose_fn)(void *ctx, enum fts_status status, struct fts_byt
  * Errors: UNAVAILABLE (not leader), RESOURCE_EXHAUSTED (queue full). Thread: any. */
 FTS_MUST_USE enum fts_status fts_replica_propose(struct fts_replica *replica, const struct fts_method *method,
 						 const ProtobufCMessage *request, fts_propose_fn done, void *ctx);
+
+/* As fts_replica_propose from whatever node this is: sent on to the leader when that is another one. It may be lost, so
+ * it is for what a node looks at again and again, and what may run twice. Thread: any. */
+void fts_replica_suggest(struct fts_replica *replica, const struct fts_method *method, const ProtobufCMessage *request);
 
 /* What is applied and written now, for work of a service's own threads: not linearizable. Returned (fts_txn_abort),
  * before the replica is destroyed. Errors: RESOURCE_EXHAUSTED. Thread: any but the loop. */
