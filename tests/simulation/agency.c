@@ -3,17 +3,15 @@
  * those that each agency expects, in the order of its bets.
  *
  * The machine is the real one; only the thread that looks for winners beforehand is not started. */
-#include <fcntl.h>
 #include <fts/lottery/v1/lottery.fts.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "lottery/service_internal.h"
 #include "simulation.h"
 
-enum { BATCH_MAX = 4, NUMBERS = 3, WINNING = 1, KEY_BYTES = FTSI_HASH_BYTES };
+enum { BATCH_MAX = 4, NUMBERS = 3, WINNING = 1 };
 enum stage { OPENS, STORES, CLOSES, ASKS, COUNTS, IS_DONE };
 
 static const char draw_name[] = "spring";
@@ -25,28 +23,13 @@ struct turn {
 
 /* ---- The machine of a node ---- */
 
-/* The node's key comes from the seed, as all chance does. */
-static void write_key(struct sim_node *node)
-{
-	char path[160];
-	uint8_t key[KEY_BYTES];
-	int fd;
-	(void)mkdir(node->dir, 0700);
-	(void)snprintf(path, sizeof path, "%s/lottery.key", node->dir);
-	if ((fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600)) < 0) return; /* it has one */
-	for (uint32_t i = 0; i < KEY_BYTES; i++)
-		key[i] = (uint8_t)sim_random_next(&node->sim->random);
-	if (write(fd, key, sizeof key) != (ssize_t)sizeof key) abort();
-	(void)close(fd);
-}
-
 void sim_lottery_create(struct sim_node *node)
 {
 	const struct fts_lottery_options options = {.data = node->dir, .node = node->name};
 	struct fts_error error = {0};
 	const struct fts_machine *const *machines;
 	size_t count;
-	write_key(node);
+	(void)mkdir(node->dir, 0700); /* for its key */
 	if (fts_lottery_create(&options, &node->lottery, &error) != FTS_OK) abort();
 	machines = fts_lottery_machines(node->lottery, &count);
 	for (size_t i = 0; i < count; i++)

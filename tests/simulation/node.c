@@ -5,7 +5,7 @@
 
 #include "simulation.h"
 
-enum { STEP_MIN_US = 5, STEP_MAX_US = 60, WALL_START_S = 1700000000 };
+enum { STEP_MIN_US = 5, STEP_MAX_US = 60, WALL_START_S = 1700000000, STOP_TURNS_MAX = 100 };
 
 struct wake {
 	struct sim_event event; /* first */
@@ -154,15 +154,18 @@ void sim_node_start(struct sim_node *node, bool join)
 	sim_note(sim, "start", node->number, node->incarnation, join);
 	node->machine_count = 1;
 	sim_lottery_create(node);
+	sim_game_create(node);
 	options.machine_count = node->machine_count;
 	sim_network_started(node);
 	if (fts_replica_start(&options, &node->replica, &error) != FTS_OK) {
 		node->replica = NULL;
 		sim_lottery_destroy(node);
+		sim_game_destroy(node);
 		sim_violation(sim, "node %s does not start: %s", node->name, error.detail);
 		return;
 	}
 	sim_lottery_attach(node);
+	sim_game_attach(node);
 	sim_check_started(node);
 	sim_node_wake(node);
 }
@@ -174,6 +177,7 @@ static void end(struct sim_node *node)
 	node->replica = NULL;
 	fts_replica_destroy(replica);
 	sim_lottery_destroy(node);
+	sim_game_destroy(node);
 	node->ending = false;
 	node->wake_ns = SIM_NEVER;
 	node->resume_ns = 0;
@@ -197,9 +201,11 @@ void sim_node_stop(struct sim_node *node)
 	if (!sim_node_runs(node)) return;
 	sim_note(node->sim, "stop", node->number, 0, 0);
 	ftsi_loop_begin_stop(node->replica);
-	for (uint32_t turn = 0; turn < 100 && sim_disk_drain(node); turn++)
+	for (uint32_t turn = 0; turn < STOP_TURNS_MAX && (sim_disk_drain(node) || turn == 0); turn++)
 		ftsi_replica_step(node->replica);
 	node->ending = true;
+	/* What is in the log but has not committed would be waited for: the patience of who stops it is over. */
+	if (!node->replica->ended) atomic_store(&node->replica->failed, true);
 	sim_network_gone(node, false);
 	sim_check_ended(node);
 	end(node);

@@ -9,6 +9,7 @@
  * | call.c         | callers with an identity, who retry elsewhere                                   |
  * | client.c       | callers of the counters, who check what they are told                           |
  * | agency.c       | a lottery, and those who play it                                                |
+ * | match.c        | matches, and those who play them                                                |
  * | tally.c        | the machine that is replicated                                                  |
  * | check.c        | what must hold after each step                                                  |
  * | faults.c       | what goes wrong                                                                 |
@@ -31,6 +32,8 @@ enum {
 	SIM_NODE_MAX = 6, /* five, and one that joins */
 	SIM_CLIENT_MAX = 6,
 	SIM_AGENCY_MAX = 3,
+	SIM_TABLE_MAX = 2,
+	SIM_PLY_MAX = 80,
 	SIM_CALLER_MAX = 12,
 	SIM_MACHINE_MAX = 6,
 	SIM_BALLAST_MAX = 2000,
@@ -46,6 +49,7 @@ enum {
 /* What kind of world it is. Decided by the seed. */
 struct sim_profile {
 	uint32_t node_count, client_count, agency_count; /* no agency: no lottery */
+	uint32_t table_count;                            /* where matches are played */
 	bool fixed_number;                               /* of the lottery */
 	uint32_t election_ms;
 	uint64_t snapshot_bytes;
@@ -107,6 +111,7 @@ struct sim_node {
 	const struct fts_machine *machines[SIM_MACHINE_MAX];
 	size_t machine_count;
 	struct fts_lottery *lottery; /* owned while it runs */
+	struct fts_game *game;       /* likewise */
 	struct sim_disk disks[SIM_WORKER_MAX];
 	struct sim_seen seen;
 };
@@ -172,6 +177,13 @@ struct sim_agency {
 	uint32_t wanted, stored, storing; /* bets */
 };
 
+struct sim_table {
+	struct sim_caller caller; /* first */
+	uint32_t number, stage, seat, ply, played_count;
+	char match[64], tokens[2][80];
+	char moves[SIM_PLY_MAX + 1][16];
+};
+
 /* One command as it was applied first, on whatever node. */
 struct sim_applied {
 	uint64_t index, operation, value;
@@ -206,6 +218,7 @@ struct simulation {
 	struct sim_link links[SIM_NODE_MAX][SIM_NODE_MAX]; /* [from][to] */
 	struct sim_client clients[SIM_CLIENT_MAX];
 	struct sim_agency agencies[SIM_AGENCY_MAX];
+	struct sim_table tables[SIM_TABLE_MAX];
 	struct sim_caller *callers[SIM_CALLER_MAX]; /* all of them, by number */
 	uint32_t caller_count;
 	uint32_t open_calls; /* given to a replica, not finished */
@@ -313,6 +326,12 @@ void sim_lottery_attach(struct sim_node *node);
 void sim_lottery_destroy(struct sim_node *node);
 void sim_agency_start(struct simulation *sim, uint32_t number);
 bool sim_agencies_done(const struct simulation *sim);
+
+/* ---- match.c: as agency.c ---- */
+void sim_game_create(struct sim_node *node);
+void sim_game_attach(struct sim_node *node);
+void sim_game_destroy(struct sim_node *node);
+void sim_table_start(struct simulation *sim, uint32_t number);
 
 /* ---- check.c ---- */
 void sim_check_started(struct sim_node *node);

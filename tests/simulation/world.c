@@ -1,5 +1,6 @@
 /* Why this file exists: see simulation.h. */
 #include <ftw.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,34 @@ void sim_violation(struct simulation *sim, const char *format, ...)
 
 /* ---- Made from its seed ---- */
 
+/* libsodium's randomness, of which services make keys and tokens. */
+static struct sim_random *sodium_random;
+
+static const char *sodium_name(void)
+{
+	return "simulation";
+}
+
+static uint32_t sodium_word(void)
+{
+	return (uint32_t)sim_random_next(sodium_random);
+}
+
+static void sodium_fill(void *out, size_t size_bytes)
+{
+	uint8_t *bytes = out;
+	for (size_t i = 0; i < size_bytes; i++)
+		bytes[i] = (uint8_t)sim_random_next(sodium_random);
+}
+
+static void take_over_sodium(struct sim_random *random)
+{
+	static struct randombytes_implementation ours = {
+	    .implementation_name = sodium_name, .random = sodium_word, .buf = sodium_fill};
+	sodium_random = random;
+	(void)randombytes_set_implementation(&ours);
+}
+
 static void choose_profile(struct simulation *sim)
 {
 	struct sim_random *random = &sim->random;
@@ -68,6 +97,8 @@ static void choose_profile(struct simulation *sim)
 	profile->client_count = (uint32_t)sim_random_between(random, 1, SIM_CLIENT_MAX);
 	profile->agency_count =
 	    sim_random_chance(random, 600) ? (uint32_t)sim_random_between(random, 1, SIM_AGENCY_MAX) : 0;
+	profile->table_count =
+	    sim_random_chance(random, 600) ? (uint32_t)sim_random_between(random, 1, SIM_TABLE_MAX) : 0;
 	profile->fixed_number = sim_random_chance(random, 500);
 	profile->election_ms = sim_random_chance(random, 500) ? 500 : 150;
 	profile->snapshot_bytes = sim_random_chance(random, 800) ? sim_random_between(random, 500, 20000) : SIM_S;
@@ -111,6 +142,7 @@ static void create(const struct sim_options *options, struct simulation *sim)
 	sim->trace = options->trace;
 	sim->now_ns = START_S * SIM_S;
 	fts_log_set_level(options->verbose ? FTS_LOG_LEVEL_DEBUG : FTS_LOG_LEVEL_ERROR);
+	take_over_sodium(&sim->random);
 	make_dir(sim);
 	choose_profile(sim);
 	if (options->faults_ms != 0) sim->profile.faults_ns = options->faults_ms * SIM_MS;
@@ -188,6 +220,8 @@ bool sim_world_run(const struct sim_options *options, struct simulation *sim)
 		sim_client_start(sim, i);
 	for (uint32_t i = 0; i < sim->profile.agency_count; i++)
 		sim_agency_start(sim, i);
+	for (uint32_t i = 0; i < sim->profile.table_count; i++)
+		sim_table_start(sim, i);
 	run_events(sim);
 	for (uint32_t i = 0; i < SIM_NODE_MAX; i++)
 		sim_node_kill(&sim->nodes[i], true);
