@@ -21,7 +21,7 @@
 #include "replica/internal.h"
 #include "replica/member_text.h"
 
-struct _Fts__Replica__V1__PeerMessage;
+struct Fts__Replica__V1__PeerMessage;
 
 /* Read this node's identity from DIR/log or make one, durably. A cluster of one is bootstrapped here. Thread: the one
  * that makes the replica, before the loop runs. Errors: FAILED_PRECONDITION (foreign DIR, was removed), DATA_LOSS. */
@@ -37,7 +37,7 @@ void ftsi_forming_turn(struct fts_replica *replica);
 void ftsi_forming_connected(struct fts_replica *replica, const char *address);
 /* Every message, before anybody else sees it (unpacked, borrowed). True: it was dealt with, or does not concern this
  * node; false: it is from a member of this cluster, to this node, and raft runs. */
-bool ftsi_forming_receive(struct fts_replica *replica, const struct _Fts__Replica__V1__PeerMessage *message);
+bool ftsi_forming_receive(struct fts_replica *replica, const struct Fts__Replica__V1__PeerMessage *message);
 void ftsi_forming_destroy(struct fts_replica *replica); /* nothing there: no-op */
 
 #endif

@@ -10,8 +10,9 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "replica/forming.h"
 #include "replica/guards.h"
-#include "replica/member_text.h"
+#include "replica/membership.h"
 
 enum { STOP_STEPS_MAX = 1000 };
 
@@ -30,7 +31,7 @@ void ftsi_loop_fail(struct fts_replica *replica, enum fts_status status, const c
 		      fts_log_quote(quoted, sizeof quoted, error.detail));
 	replica->failure = error;
 	/* A failure to start is told by fts_replica_start instead. */
-	if (replica->raft_running && replica->options.on_fatal != NULL)
+	if (replica->started && replica->options.on_fatal != NULL)
 		replica->options.on_fatal(replica->options.ctx, &error);
 }
 
@@ -115,6 +116,8 @@ static void turn_raft(struct fts_replica *replica)
 	ftsi_members_turn(replica);
 	ftsi_elections_observe(replica);
 	ftsi_transfer_turn(replica);
+	ftsi_forming_turn(replica);
+	ftsi_membership_turn(replica);
 	if (replica->commit_tell_ns == 0 && ftsi_members_lack_commit(replica))
 		replica->commit_tell_ns = replica->now_ns + (uint64_t)FTSI_COMMIT_TELL_MS * 1000000;
 }
@@ -166,10 +169,12 @@ static void tick(struct fts_replica *replica)
 	ftsi_propose_check_disk(replica, now_ns);
 	ftsi_propose_expire(replica, now_ns);
 	ftsi_read_expire(replica, now_ns);
+	ftsi_forming_tick(replica, now_ns);
 	if (!raft_may_run(replica)) return;
 	ftsi_transfer_tick(replica, now_ns);
 	ftsi_read_index_tick(replica, now_ns);
 	ftsi_members_tick(replica, now_ns);
+	ftsi_membership_tick(replica, now_ns);
 }
 
 /* Those who did not hear of the last commit by the next entry hear of it now. */
@@ -291,6 +296,8 @@ static int init_raft(struct fts_replica *replica)
 	raft_set_heartbeat_timeout(&replica->raft, replica->heartbeat_ms);
 	raft_set_election_timeout(&replica->raft, replica->election_ms);
 	raft_set_pre_vote(&replica->raft, true);
+	raft_set_max_catch_up_rounds(&replica->raft, FTSI_CATCH_UP_ROUNDS);
+	raft_set_max_catch_up_round_duration(&replica->raft, FTSI_CATCH_UP_ROUND_MS);
 	raft_set_snapshot_trailing(&replica->raft, 0); /* nobody lags behind the only voter */
 	ftsi_guard_snapshot_due(replica, false);
 	return 0;
@@ -319,7 +326,10 @@ int ftsi_loop_start(struct fts_replica *replica)
 	}
 	ftsi_worker_start(&replica->append_worker, &replica->mailbox, replica->environment, "fts-append");
 	ftsi_worker_start(&replica->snapshot_worker, &replica->mailbox, replica->environment, "fts-snapshot");
-	if (ftsi_loop_start_raft(replica) != 0) return -1;
+	if (ftsi_replica_open_network(replica) != 0) return -1;
+	if (ftsi_forming_is_over(replica) && ftsi_loop_start_raft(replica) != 0) return -1;
+	replica->started = true;
+	ftsi_forming_begin(replica);
 	atomic_store(&replica->accepting, true);
 	ftsi_loop_turn(replica, true);
 	return 0;

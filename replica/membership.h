@@ -19,6 +19,10 @@
 
 #include "replica/internal.h"
 
+/* In each turn, before the next entry is proposed: the wanted step is taken once nothing is on its way to the disk. */
+void ftsi_membership_turn(struct fts_replica *replica);
+/* Such a step waits: no entry may be proposed now. */
+bool ftsi_membership_holds(const struct fts_replica *replica);
 /* At each tick. */
 void ftsi_membership_tick(struct fts_replica *replica, uint64_t now_ns);
 /* A node that is not formed has said Hello (name, address: borrowed): to this leader, or to a member that passed it on.

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "replica/guards.h"
+#include "replica/membership.h"
 
 enum { DISK_CHECK_MS = 200 };
 
@@ -190,7 +191,8 @@ void ftsi_propose_batch(struct fts_replica *replica)
 	struct ftsi_slot_list chosen;
 	size_t size;
 	if (replica->queue.first == NULL || !atomic_load(&replica->serving) || atomic_load(&replica->failed) ||
-	    replica->stopping || ftsi_transfer_holds(replica) || !ftsi_guard_may_append(replica))
+	    replica->stopping || ftsi_transfer_holds(replica) || ftsi_membership_holds(replica) ||
+	    !ftsi_guard_may_append(replica))
 		return;
 	ftsi_slots_init(&chosen);
 	size = gather(replica, &chosen, replica->now_ns);

@@ -56,6 +56,8 @@ static enum fts_status decode_identity(struct fts_bytes bytes, struct ftsi_ident
 		out_identity->node_id = message->node_id;
 		out_identity->cluster_id = message->cluster_id;
 		out_identity->format = message->format;
+		out_identity->joined = message->joined;
+		out_identity->removed = message->removed;
 		status = FTS_OK;
 	}
 	fts__replica__v1__node_identity__free_unpacked(message, NULL);
@@ -88,6 +90,8 @@ static enum fts_status put_identity(struct fts_txn *txn, const struct ftsi_ident
 	message.node_id = identity->node_id;
 	message.cluster_id = identity->cluster_id;
 	message.format = identity->format;
+	message.joined = identity->joined;
+	message.removed = identity->removed;
 	FTS_ASSERT(fts__replica__v1__node_identity__get_packed_size(&message) <= sizeof packed);
 	return fts_txn_put(txn, meta_key(&key, "identity"),
 			   (struct fts_bytes){packed, fts__replica__v1__node_identity__pack(&message, packed)});
@@ -137,6 +141,34 @@ enum fts_status ftsi_log_bootstrap(struct fts_store *log, const struct ftsi_iden
 	if ((status = put_hard(txn, 1, 0)) == FTS_OK && (status = put_entry(txn, 1, &first)) == FTS_OK)
 		status = put_identity(txn, identity);
 	return finish(txn, status);
+}
+
+enum fts_status ftsi_log_write_identity(struct fts_store *log, const struct ftsi_identity *identity)
+{
+	struct fts_txn *txn = NULL;
+	enum fts_status status = fts_txn_begin(log, &txn);
+	if (status != FTS_OK) return status;
+	return finish(txn, put_identity(txn, identity));
+}
+
+enum fts_status ftsi_log_write_form(struct fts_store *log, struct fts_bytes form)
+{
+	struct fts_key key;
+	struct fts_txn *txn = NULL;
+	enum fts_status status = fts_txn_begin(log, &txn);
+	if (status != FTS_OK) return status;
+	return finish(txn, fts_txn_put(txn, meta_key(&key, "form"), form));
+}
+
+enum fts_status ftsi_log_read_form(struct fts_store *log, struct fts_value *out_value)
+{
+	struct fts_key key;
+	struct fts_txn *view = NULL;
+	enum fts_status status = fts_store_view(log, &view);
+	if (status != FTS_OK) return status;
+	status = fts_txn_get(view, meta_key(&key, "form"), out_value);
+	fts_txn_abort(view);
+	return status;
 }
 
 /* ---- Term and vote ---- */
@@ -376,16 +408,24 @@ void ftsi_loaded_drop(struct ftsi_loaded *loaded)
 	raft_free(loaded->entries);
 }
 
-static enum fts_status check_loaded(uint64_t mark_index, const struct ftsi_loaded *loaded, struct fts_error *out_error)
+static enum fts_status check_loaded(uint64_t mark_index, const struct ftsi_loaded *loaded, bool may_be_empty,
+				    struct fts_error *out_error)
 {
-	if (mark_index == 0 && loaded->count == 0)
+	if (mark_index == 0 && loaded->count == 0 && !may_be_empty)
 		return fts_error_set(out_error, FTS_DATA_LOSS, "the log is damaged: it has no entry and no snapshot");
-	if (mark_index == 0 && loaded->entries[0].type != RAFT_CHANGE)
+	if (mark_index == 0 && loaded->count > 0 && loaded->entries[0].type != RAFT_CHANGE)
 		return fts_error_set(out_error, FTS_DATA_LOSS,
 				     "the log is damaged: its first entry is not a configuration");
 	if (loaded->count > 0 && loaded->first_index + loaded->count - 1 < mark_index)
 		return fts_error_set(out_error, FTS_DATA_LOSS, "the log is damaged: it ends before its last snapshot");
 	return FTS_OK;
+}
+
+/* Of a node that was let into a running cluster: entries or a snapshot come from the leader. */
+static bool begins_empty(struct fts_store *log)
+{
+	struct ftsi_identity identity;
+	return ftsi_log_read_identity(log, &identity) == FTS_OK && identity.joined;
 }
 
 enum fts_status ftsi_log_load(struct fts_store *log, uint64_t mark_index, struct ftsi_loaded *out_loaded,
@@ -406,7 +446,7 @@ enum fts_status ftsi_log_load(struct fts_store *log, uint64_t mark_index, struct
 	if (status == FTS_OK && (status = fts_cursor_status(cursor)) != FTS_OK)
 		fts_error_set(out_error, status, "the log is damaged: entry %" PRIu64 " can't be read",
 			      (uint64_t)(loaded.first_index + loaded.count));
-	if (status == FTS_OK) status = check_loaded(mark_index, &loaded, out_error);
+	if (status == FTS_OK) status = check_loaded(mark_index, &loaded, begins_empty(log), out_error);
 	fts_cursor_close(cursor);
 	fts_txn_abort(view);
 	if (status == FTS_OK)

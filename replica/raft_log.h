@@ -6,7 +6,8 @@
  * | table 1, text "mark"    | index 8, term 8, configuration index 8, encoded configuration                    |
  * | table 1, text "state"   | generation of the state's directory 8, applied index it came with 8               |
  * | table 1, text "doubt"   | one byte: the state differs from the others' or is not whole; absent: it is not   |
- * | table 1, text "identity"| fts.replica.v1.NodeIdentity; written in the batch that bootstraps                |
+ * | table 1, text "identity"| fts.replica.v1.NodeIdentity; with a cluster id from the batch that bootstraps on  |
+ * | table 1, text "form"    | fts.replica.v1.Form: the first configuration                                      |
  * | table 2, u64 index      | term 8, type 1, checksum 8 (of index, term, type, data), data                     |
  *
  * Invariants: entries have no gap from the first to the last, and the first is not behind mark + 1. A batch is
@@ -22,18 +23,28 @@ struct ftsi_identity {
 	char name[64];
 	char address[128];
 	uint64_t node_id;
-	uint64_t cluster_id;
+	uint64_t cluster_id; /* 0: not formed yet (forming.h) */
 	uint32_t format;
+	bool joined;  /* its log begins empty */
+	bool removed; /* it is no member any more */
 };
 
 #define FTSI_DIR_FORMAT 1
 
-/* NOT_FOUND: nothing was ever bootstrapped here. Thread: any, one at a time. */
+/* NOT_FOUND: a blank directory. Thread: any, one at a time. */
 FTS_MUST_USE enum fts_status ftsi_log_read_identity(struct fts_store *log, struct ftsi_identity *out_identity);
 
 /* Write identity (borrowed), term 1 and conf (borrowed, encoded) as the first entry in one synced batch. */
 FTS_MUST_USE enum fts_status ftsi_log_bootstrap(struct fts_store *log, const struct ftsi_identity *identity,
 						const struct raft_buffer *conf);
+
+/* Write identity (borrowed) alone: before anybody hears of it, when it joins, when it is removed. Synced. */
+FTS_MUST_USE enum fts_status ftsi_log_write_identity(struct fts_store *log, const struct ftsi_identity *identity);
+
+/* The first configuration of the cluster, for members that were left behind: fts.replica.v1.Form, packed (borrowed).
+ * Synced. Reading: NOT_FOUND; value: to be released. */
+FTS_MUST_USE enum fts_status ftsi_log_write_form(struct fts_store *log, struct fts_bytes form);
+FTS_MUST_USE enum fts_status ftsi_log_read_form(struct fts_store *log, struct fts_value *out_value);
 
 FTS_MUST_USE enum fts_status ftsi_log_write_hard(struct fts_store *log, uint64_t term, uint64_t voted_for);
 FTS_MUST_USE enum fts_status ftsi_log_read_hard(struct fts_store *log, uint64_t *out_term, uint64_t *out_voted_for);

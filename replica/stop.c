@@ -4,6 +4,7 @@
  * Invariant: after the mailbox is closed nothing reaches the loop any more: all work that was given to the workers has
  * ended. */
 #include "replica/guards.h"
+#include "replica/membership.h"
 
 static void close_handle(uv_handle_t *handle, void *ctx)
 {
@@ -75,6 +76,7 @@ void ftsi_loop_begin_stop(struct fts_replica *replica)
 	atomic_store(&replica->accepting, false);
 	atomic_store(&replica->serving, false);
 	ftsi_transfer_end(replica, detail);
+	ftsi_membership_stop(replica, detail);
 	ftsi_propose_refuse_all(replica, detail);
 	ftsi_read_refuse_all(replica);
 }

@@ -1,38 +1,97 @@
-/* Why this file exists: see server/cluster.h. */
+/* Why this file exists: see server/cluster.h; here: how the cluster is. */
 #include "server/cluster.h"
 
-#include <fts/cluster/v1/cluster.fts.h>
+#include <string.h>
 
 static char *text(const char *borrowed)
 {
 	return (char *)(uintptr_t)borrowed; /* protobuf-c's strings are not const */
 }
 
+static Fts__Cluster__V1__Role role_of(const struct ftsi_cluster_view *view,
+				      const struct fts_replica_member_status *member)
+{
+	if (member->leader) return FTS__CLUSTER__V1__ROLE__LEADER;
+	if (member->learner) return FTS__CLUSTER__V1__ROLE__LEARNER;
+	if (!member->voter) return FTS__CLUSTER__V1__ROLE__EXPECTED;
+	return member->self && view->replica.leader_name[0] == '\0' ? FTS__CLUSTER__V1__ROLE__CANDIDATE
+								    : FTS__CLUSTER__V1__ROLE__FOLLOWER;
+}
+
+static void fill(struct ftsi_cluster_view *view, size_t place)
+{
+	const struct fts_replica_member_status *member = &view->members[place];
+	Fts__Cluster__V1__NodeStatus *node = &view->nodes[place];
+	fts__cluster__v1__node_status__init(node);
+	node->name = text(member->name);
+	node->address = text(member->address);
+	node->role = role_of(view, member);
+	node->alive = member->alive;
+	node->applied = member->applied;
+	node->digest_ok = member->digest_ok;
+	view->pointers[place] = node;
+}
+
+/* A node that is no member yet still tells of itself. */
+static void fill_self(const struct ftsi_cluster *cluster, struct ftsi_cluster_view *view)
+{
+	Fts__Cluster__V1__NodeStatus *node = &view->nodes[0];
+	fts__cluster__v1__node_status__init(node);
+	node->name = text(cluster->name);
+	node->address = text(cluster->address);
+	node->alive = true;
+	node->digest_ok = true;
+	view->pointers[0] = node;
+	view->count = 1;
+}
+
+void ftsi_cluster_look(struct ftsi_cluster *cluster, struct ftsi_cluster_view *out_view)
+{
+	fts_replica_status(cluster->replica, &out_view->replica);
+	out_view->count = fts_replica_members(cluster->replica, out_view->members);
+	for (size_t i = 0; i < out_view->count; i++)
+		fill(out_view, i);
+	if (out_view->count == 0) fill_self(cluster, out_view);
+}
+
 static void status(struct fts_call *call, const Fts__Cluster__V1__StatusRequest *request, void *ctx)
 {
-	const struct ftsi_cluster *cluster = ctx;
 	Fts__Cluster__V1__StatusResponse response = FTS__CLUSTER__V1__STATUS_RESPONSE__INIT;
-	Fts__Cluster__V1__NodeStatus node = FTS__CLUSTER__V1__NODE_STATUS__INIT, *nodes[] = {&node};
+	struct ftsi_cluster_view view;
+	(void)request;
+	ftsi_cluster_look(ctx, &view);
+	response.leader = view.replica.leader_name;
+	response.term = view.replica.term;
+	response.index = view.replica.commit_index;
+	response.cluster_id = view.replica.cluster_id;
+	response.nodes = view.pointers;
+	response.n_nodes = view.count;
+	fts_cluster_status_reply(call, &response);
+}
+
+static void leader(struct fts_call *call, const Fts__Cluster__V1__LeaderRequest *request, void *ctx)
+{
+	Fts__Cluster__V1__LeaderResponse response = FTS__CLUSTER__V1__LEADER_RESPONSE__INIT;
+	const struct ftsi_cluster *cluster = ctx;
 	struct fts_replica_status replica;
 	(void)request;
 	fts_replica_status(cluster->replica, &replica);
-	node.name = text(cluster->name);
-	node.address = text(cluster->address);
-	node.role = replica.leader ? FTS__CLUSTER__V1__ROLE__LEADER : FTS__CLUSTER__V1__ROLE__CANDIDATE;
-	node.alive = true;
-	node.applied = replica.applied_index;
-	node.digest_ok = true; /* of one node: there is nobody to differ from */
-	response.leader = text(replica.leader_name);
 	response.term = replica.term;
-	response.index = replica.commit_index;
-	response.cluster_id = replica.cluster_id;
-	response.nodes = nodes;
-	response.n_nodes = 1;
-	fts_cluster_status_reply(call, &response);
+	response.name = replica.leader_name;
+	response.address = replica.leader_address;
+	fts_cluster_leader_reply(call, &response);
 }
 
 enum fts_status ftsi_cluster_serve(struct ftsi_cluster *cluster, struct fts_error *out_error)
 {
-	static const struct fts_cluster_handlers handlers = {.status = status};
+	static const struct fts_cluster_handlers handlers = {
+	    .status = status,
+	    .leader = leader,
+	    .join = ftsi_cluster_join,
+	    .member_add = ftsi_cluster_member_add,
+	    .member_remove = ftsi_cluster_member_remove,
+	    .member_replace = ftsi_cluster_member_replace,
+	    .member_lead = ftsi_cluster_member_lead,
+	};
 	return fts_cluster_register(cluster->server, &handlers, cluster, out_error);
 }

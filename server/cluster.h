@@ -1,6 +1,11 @@
-/* Why this file exists: fts.cluster.v1.Cluster: the nodes as this one sees them. */
+/* Why this file exists: fts.cluster.v1.Cluster: the nodes as this one sees them (cluster.c), and how members come and
+ * go (cluster_member.c). */
 #ifndef FTS_SERVER_CLUSTER_H
 #define FTS_SERVER_CLUSTER_H
+
+#include <stdatomic.h>
+
+#include <fts/cluster/v1/cluster.fts.h>
 
 #include "replica/replica.h"
 
@@ -9,9 +14,30 @@ struct ftsi_cluster {
 	const char *address;         /* HOST:PORT of its calls: borrowed */
 	struct fts_server *server;   /* borrowed */
 	struct fts_replica *replica; /* borrowed */
+	atomic_uint change_count;    /* calls about members that are open */
 };
 
 /* Offer the service on cluster->server. cluster: borrowed until the server is destroyed. */
 FTS_MUST_USE enum fts_status ftsi_cluster_serve(struct ftsi_cluster *cluster, struct fts_error *out_error);
+
+/* ---- Shared by the two files ---- */
+
+/* All members as this node sees them, with the memory they lie in. Don't copy it: nodes points into it. */
+struct ftsi_cluster_view {
+	struct fts_replica_status replica;
+	struct fts_replica_member_status members[FTS_REPLICA_MEMBER_MAX];
+	Fts__Cluster__V1__NodeStatus nodes[FTS_REPLICA_MEMBER_MAX];
+	Fts__Cluster__V1__NodeStatus *pointers[FTS_REPLICA_MEMBER_MAX];
+	size_t count;
+};
+void ftsi_cluster_look(struct ftsi_cluster *cluster, struct ftsi_cluster_view *out_view);
+
+/* Handlers, on a worker's thread: they block. */
+void ftsi_cluster_join(struct fts_call *call, const Fts__Cluster__V1__JoinRequest *request, void *ctx);
+void ftsi_cluster_member_add(struct fts_call *call, const Fts__Cluster__V1__MemberAddRequest *request, void *ctx);
+void ftsi_cluster_member_remove(struct fts_call *call, const Fts__Cluster__V1__MemberRemoveRequest *request, void *ctx);
+void ftsi_cluster_member_replace(struct fts_call *call, const Fts__Cluster__V1__MemberReplaceRequest *request,
+				 void *ctx);
+void ftsi_cluster_member_lead(struct fts_call *call, const Fts__Cluster__V1__MemberLeadRequest *request, void *ctx);
 
 #endif

@@ -105,7 +105,12 @@ enum fts_status ftsi_directory_recall(struct ftsi_settings *settings, struct fts
 	if (settings->name[0] != '\0' && strcmp(settings->name, remembered.name) != 0)
 		return fts_error_set(out_error, FTS_FAILED_PRECONDITION, "--data: %.300s belongs to node %s, not %s",
 				     settings->data, remembered.name, settings->name);
-	return ftsi_settings_read_file(settings, path, out_error);
+	bool joins = settings->join[0] != '\0', founds = settings->cluster[0] != '\0';
+	status = ftsi_settings_read_file(settings, path, out_error);
+	/* What is said now takes the place of what was said then: the two exclude each other. */
+	if (joins) settings->cluster[0] = '\0';
+	if (founds) settings->join[0] = '\0';
+	return status;
 }
 
 enum fts_status ftsi_directory_claim(const struct ftsi_settings *settings, int *out_lock_fd,

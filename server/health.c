@@ -2,6 +2,7 @@
 #include "server/health.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #define SURVEY_WAIT_MS_MAX 4000 /* below the call's time limit */
 #define SURVEY_NODES_MAX 64
 #define QUESTION_MEMORY_BYTES 1024
+#define ENDPOINTS_BYTES (FTS_REPLICA_MEMBER_MAX * (FTSI_ADDRESS_MAX + 1))
 
 static char *add_reason(struct ftsi_health_report *report)
 {
@@ -40,6 +42,14 @@ void ftsi_health_look(struct ftsi_health *health, struct ftsi_health_report *out
 	if (replica.disk_full)
 		snprintf(add_reason(out_report), sizeof(out_report->texts[0]),
 			 "the disk is nearly full: writes are refused, reads go on");
+	if (replica.disk_slow)
+		snprintf(add_reason(out_report), sizeof(out_report->texts[0]), "the disk is slow: it should not lead");
+	if (!replica.digest_ok)
+		snprintf(add_reason(out_report), sizeof(out_report->texts[0]),
+			 "its state differs from the others': it does not serve");
+	if (replica.syncing)
+		snprintf(add_reason(out_report), sizeof(out_report->texts[0]),
+			 "it fetches the state from another node");
 	if (work.overrun != NULL)
 		snprintf(add_reason(out_report), sizeof(out_report->texts[0]), "%s has been running for %u ms",
 			 work.overrun->full_name, work.overrun_ms);
@@ -105,6 +115,102 @@ size_t ftsi_health_respond(void *ctx, struct fts_bytes question, uint8_t *out)
 	return fts__health__v1__report__pack(&report.message, out);
 }
 
+/* ---- Whom to ask: all members but those that are only announced ---- */
+
+struct nodes {
+	size_t count;
+	char names[FTS_REPLICA_MEMBER_MAX][64];
+	char endpoints[ENDPOINTS_BYTES];
+};
+
+static void add_node(struct nodes *nodes, const char *name, const char *address)
+{
+	size_t used = strlen(nodes->endpoints);
+	snprintf(nodes->names[nodes->count++], sizeof(nodes->names[0]), "%s", name);
+	snprintf(nodes->endpoints + used, sizeof(nodes->endpoints) - used, "%s%s", used > 0 ? "," : "", address);
+}
+
+static void list_nodes(const struct ftsi_health *health, struct nodes *out_nodes)
+{
+	struct fts_replica_member_status members[FTS_REPLICA_MEMBER_MAX];
+	size_t count = fts_replica_members(health->replica, members);
+	out_nodes->count = 0;
+	out_nodes->endpoints[0] = '\0';
+	for (size_t i = 0; i < count; i++)
+		if (members[i].voter || members[i].learner)
+			add_node(out_nodes, members[i].name, members[i].self ? health->self : members[i].address);
+	if (out_nodes->count == 0) add_node(out_nodes, health->name, health->self); /* it is no member yet */
+}
+
+/* A surveyor for the members as they are: nng's dialers are not taken away one by one (dangers.md), so each set of
+ * members has a socket of its own, which goes with the last survey that uses it. */
+struct ftsi_asker {
+	struct fts_surveyor *surveyor;
+	uint32_t user_count; /* surveys, and the health that keeps it; guarded by asker_lock */
+	char endpoints[ENDPOINTS_BYTES];
+};
+
+static void asker_release(struct ftsi_health *health, struct ftsi_asker *asker)
+{
+	if (asker == NULL) return;
+	pthread_mutex_lock(&health->asker_lock);
+	bool last = --asker->user_count == 0;
+	pthread_mutex_unlock(&health->asker_lock);
+	if (!last) return;
+	fts_surveyor_destroy(asker->surveyor);
+	free(asker);
+}
+
+/* Called with asker_lock held. */
+static struct ftsi_asker *asker_make(const struct ftsi_health *health, const char *endpoints,
+				     struct fts_error *out_error)
+{
+	struct fts_surveyor_options options = {.endpoints = endpoints, .tls = health->tls};
+	struct ftsi_asker *asker = calloc(1, sizeof(*asker));
+	if (asker == NULL) {
+		(void)fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory");
+		return NULL;
+	}
+	snprintf(asker->endpoints, sizeof(asker->endpoints), "%s", endpoints);
+	asker->user_count = 1;
+	if (fts_surveyor_create(&options, &asker->surveyor, out_error) == FTS_OK) return asker;
+	free(asker);
+	return NULL;
+}
+
+/* NULL: out_error says why. Returned (asker_release). */
+static struct ftsi_asker *asker_take(struct ftsi_health *health, const char *endpoints, struct fts_error *out_error)
+{
+	struct ftsi_asker *old = NULL, *taken = NULL;
+	pthread_mutex_lock(&health->asker_lock);
+	if (health->asker == NULL || strcmp(health->asker->endpoints, endpoints) != 0) {
+		old = health->asker;
+		health->asker = asker_make(health, endpoints, out_error);
+	}
+	if (health->asker != NULL) {
+		taken = health->asker;
+		taken->user_count++;
+	}
+	pthread_mutex_unlock(&health->asker_lock);
+	asker_release(health, old);
+	return taken;
+}
+
+void ftsi_health_init(struct ftsi_health *health, const char *name, const char *self, const struct fts_tls *tls)
+{
+	health->name = name;
+	health->tls = *tls;
+	snprintf(health->self, sizeof(health->self), "%s", self);
+	pthread_mutex_init(&health->asker_lock, NULL);
+}
+
+void ftsi_health_fini(struct ftsi_health *health)
+{
+	if (health->name == NULL) return;
+	asker_release(health, health->asker);
+	pthread_mutex_destroy(&health->asker_lock);
+}
+
 /* ---- Asking everybody: a worker's thread ---- */
 
 struct round {
@@ -135,16 +241,16 @@ static bool has_answered(const struct round *round, const char *name)
 	return false;
 }
 
-static void reply_to_survey(struct ftsi_health *health, struct round *round, uint64_t took_ns)
+static void reply_to_survey(const struct nodes *nodes, struct round *round, uint64_t took_ns)
 {
 	Fts__Health__V1__SurveyResponse response = FTS__HEALTH__V1__SURVEY_RESPONSE__INIT;
-	char *missing[SURVEY_NODES_MAX];
+	char *missing[FTS_REPLICA_MEMBER_MAX];
 	response.answered = round->answered;
 	response.n_answered = round->answered_count;
 	response.missing = missing;
-	for (size_t i = 0; i < health->name_count && i < SURVEY_NODES_MAX; i++)
-		if (!has_answered(round, health->names[i]))
-			missing[response.n_missing++] = (char *)(uintptr_t)health->names[i];
+	for (size_t i = 0; i < nodes->count; i++)
+		if (!has_answered(round, nodes->names[i]))
+			missing[response.n_missing++] = (char *)(uintptr_t)nodes->names[i];
 	response.took_ms = (uint32_t)(took_ns / 1000000u);
 	fts_health_survey_reply(round->call, &response);
 }
@@ -157,15 +263,23 @@ static void survey(struct fts_call *call, const Fts__Health__V1__SurveyRequest *
 	Fts__Health__V1__Question question = FTS__HEALTH__V1__QUESTION__INIT;
 	uint8_t packed[32];
 	uint32_t wait_ms = request->wait_ms == 0 ? SURVEY_WAIT_MS : request->wait_ms, count;
+	struct nodes nodes;
 	struct fts_error error;
 	question.id = round.question_id;
 	struct fts_bytes bytes = {packed, fts__health__v1__question__pack(&question, packed)};
 	if (wait_ms > SURVEY_WAIT_MS_MAX) wait_ms = SURVEY_WAIT_MS_MAX;
+	list_nodes(health, &nodes);
+	struct ftsi_asker *asker = asker_take(health, nodes.endpoints, &error);
+	if (asker == NULL) {
+		fts_call_fail_error(call, &error);
+		return;
+	}
 	atomic_fetch_add(&health->watching_count, 1);
-	enum fts_status status = fts_surveyor_ask(health->surveyor, bytes, wait_ms, on_answer, &round, &count, &error);
+	enum fts_status status = fts_surveyor_ask(asker->surveyor, bytes, wait_ms, on_answer, &round, &count, &error);
 	atomic_fetch_sub(&health->watching_count, 1);
+	asker_release(health, asker);
 	if (status == FTS_OK)
-		reply_to_survey(health, &round, fts_clock_monotonic_ns() - start_ns);
+		reply_to_survey(&nodes, &round, fts_clock_monotonic_ns() - start_ns);
 	else
 		fts_call_fail_error(call, &error);
 }

@@ -6,22 +6,26 @@
 #ifndef FTS_SERVER_HEALTH_H
 #define FTS_SERVER_HEALTH_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include <fts/health/v1/health.pb-c.h>
 
 #include "replica/replica.h"
 #include "rpc/survey.h"
+#include "server/address.h"
 
-#define FTSI_HEALTH_REASONS_MAX 2
+#define FTSI_HEALTH_REASONS_MAX 5
 
 struct ftsi_health {
-	const char *name;              /* of this node: borrowed */
-	struct fts_server *server;     /* borrowed */
-	struct fts_replica *replica;   /* borrowed */
-	struct fts_surveyor *surveyor; /* of all nodes: borrowed */
-	const char *const *names;      /* of all nodes: borrowed */
-	size_t name_count;
+	const char *name;            /* of this node: borrowed */
+	struct fts_server *server;   /* borrowed */
+	struct fts_replica *replica; /* borrowed */
+	struct fts_tls tls;          /* borrowed */
+	char self[FTSI_ADDRESS_MAX]; /* where this node reaches itself */
+	pthread_mutex_t asker_lock;
+	struct ftsi_asker
+	    *asker; /* of all nodes; made when it is needed, anew when they change. Guarded by asker_lock */
 	atomic_uint watching_count; /* calls of this service that are open now: they are no work */
 };
 
@@ -32,6 +36,9 @@ struct ftsi_health_report {
 	char texts[FTSI_HEALTH_REASONS_MAX][160];
 };
 
+/* name, tls: borrowed until fini. self: HOST:PORT, borrowed for the call. server and replica are set afterwards. */
+void ftsi_health_init(struct ftsi_health *health, const char *name, const char *self, const struct fts_tls *tls);
+void ftsi_health_fini(struct ftsi_health *health); /* never initialised: no-op */
 /* Offer the service on health->server. health: borrowed until the server is destroyed. */
 FTS_MUST_USE enum fts_status ftsi_health_serve(struct ftsi_health *health, struct fts_error *out_error);
 /* How it is now. out_report: the caller's. Thread: any. */

@@ -119,6 +119,11 @@ static enum exit_code serve(struct ftsi_node *node, const struct ftsi_settings *
 	enum wake wake = WAKE_NOTHING;
 	while (wake == WAKE_NOTHING && ftsi_node_wait_ready(node, READY_POLL_MS) != FTS_OK)
 		wake = wait_for(signal_fd, fatal_fd, 0);
+	/* It may not become what it was told to be: another list, no member any more. Nothing is open yet. */
+	if (wake == WAKE_FATAL && ftsi_node_failed(node, out_error) && out_error->status == FTS_FAILED_PRECONDITION) {
+		(void)not_started(out_error);
+		_exit(EXIT_NOT_STARTED);
+	}
 	if (wake == WAKE_NOTHING) {
 		if (ftsi_node_open_gateways(node, out_error) != FTS_OK) return EXIT_NOT_STARTED;
 		remember(settings);

@@ -1,6 +1,7 @@
 /* Why this file exists: see server/node.h. */
 #include "server/node.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "server/cluster.h"
 #include "server/extra.h"
 #include "server/health.h"
+#include "server/join.h"
 #include "server/lottery_text.h"
 
 #define GATEWAY_DRAIN_MS 10000
@@ -30,13 +32,15 @@ struct ftsi_node {
 	struct fts_replica *replica;
 	struct fts_server *server;
 	struct fts_respondent *respondent;
-	struct fts_surveyor *surveyor;
 	struct fts_channel *channel;
 	struct ftsi_text_gateway *text;
-	int text_fd; /* its listener until it runs; -1: none */
+	int text_fd;            /* its listener until it runs; -1: none */
+	struct ftsi_join *join; /* NULL: it does not ask to be let in */
 	struct ftsi_health health;
 	struct ftsi_cluster cluster;
 	int fatal_fd;
+	pthread_mutex_t fatal_lock;
+	struct fts_error fatal; /* why it can't go on; guarded by fatal_lock; status OK: it can */
 	const struct fts_machine *machines[MACHINE_MAX]; /* all services' */
 	size_t machine_count;
 };
@@ -54,7 +58,9 @@ static void on_fatal(void *ctx, const struct fts_error *error)
 {
 	struct ftsi_node *node = ctx;
 	uint64_t one = 1;
-	(void)error; /* the replica has logged it */
+	pthread_mutex_lock(&node->fatal_lock);
+	if (node->fatal.status == FTS_OK) node->fatal = *error;
+	pthread_mutex_unlock(&node->fatal_lock);
 	ssize_t ignored = write(node->fatal_fd, &one, sizeof(one));
 	(void)ignored; /* EAGAIN: main knows already */
 }
@@ -66,24 +72,31 @@ static const char *path_or_null(const char *path)
 	return path[0] != '\0' ? path : NULL;
 }
 
-static const char *health_address(const struct ftsi_node *node, char *out)
+static const char *listen_address(const struct ftsi_node *node, unsigned offset, char *out)
 {
-	return ftsi_address_print(&node->listen, (uint16_t)(node->listen.port + 2), out);
+	return ftsi_address_print(&node->listen, (uint16_t)(node->listen.port + offset), out);
+}
+
+/* Can this port be had? */
+static enum fts_status probe(const char *address, const char *what, struct fts_error *out_error)
+{
+	int probe_fd;
+	enum fts_status status = ftsi_listener_open(address, what, &probe_fd, out_error);
+	if (status == FTS_OK) close(probe_fd); /* who serves there listens once it has something to serve */
+	return status;
 }
 
 /* Take what can be taken before DIR is touched: a port in use is told while nothing has happened yet. Clients of the
  * text protocol who come before the node is ready wait in the kernel's queue. */
 static enum fts_status take_ports(struct ftsi_node *node, struct fts_error *out_error)
 {
-	int probe_fd;
+	static const char *const uses[] = {"--listen", "--listen (events)", "--listen (health)", "--listen (peers)"};
 	char address[FTSI_ADDRESS_MAX];
 	const char *text = node->settings->lottery_text;
-	enum fts_status status = ftsi_listener_open(node->settings->listen, "--listen", &probe_fd, out_error);
-	if (status != FTS_OK) return status;
-	close(probe_fd); /* the server listens once it has something to serve */
-	status = ftsi_listener_open(health_address(node, address), "--listen (health)", &probe_fd, out_error);
-	if (status != FTS_OK) return status;
-	close(probe_fd);
+	for (unsigned i = 0; i < sizeof(uses) / sizeof(uses[0]); i++) {
+		enum fts_status status = probe(listen_address(node, i, address), uses[i], out_error);
+		if (status != FTS_OK) return status;
+	}
 	if (text[0] == '\0' || strcmp(text, FTSI_LOTTERY_TEXT_OFF) == 0) return FTS_OK;
 	return ftsi_listener_open(text, "--lottery-text", &node->text_fd, out_error);
 }
@@ -100,8 +113,7 @@ static const char *own_endpoint(const struct ftsi_node *node, char *out)
 static enum fts_status start_publisher(struct ftsi_node *node, struct fts_error *out_error)
 {
 	char address[FTSI_ADDRESS_MAX];
-	struct fts_publisher_options options = {
-	    .listen = ftsi_address_print(&node->listen, (uint16_t)(node->listen.port + 1), address), .tls = node->tls};
+	struct fts_publisher_options options = {.listen = listen_address(node, 1, address), .tls = node->tls};
 	return fts_publisher_create(&options, &node->publisher, out_error);
 }
 
@@ -112,16 +124,34 @@ static void add_machines(struct ftsi_node *node, const struct fts_machine *const
 		node->machines[node->machine_count++] = machines[i];
 }
 
+static size_t take_members(const struct ftsi_node *node, struct ftsi_cluster_list *list,
+			   struct fts_replica_member *out_members)
+{
+	(void)ftsi_cluster_list_parse(node->settings->cluster, list); /* checked where it came in */
+	for (size_t i = 0; i < list->count; i++)
+		out_members[i] = (struct fts_replica_member){list->members[i].name, list->members[i].address};
+	return list->count;
+}
+
 static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *out_error)
 {
 	struct fts_lottery_options lottery = {.data = node->settings->data, .node = node->settings->name};
 	enum fts_status status = fts_lottery_create(&lottery, &node->lottery, out_error);
 	if (status == FTS_OK) status = fts_games_create(&node->games, out_error);
 	if (status != FTS_OK) return status;
+	char peer_listen[FTSI_ADDRESS_MAX];
+	struct ftsi_cluster_list list;
+	struct fts_replica_member members[FTSI_MEMBER_MAX];
 	struct fts_replica_options options = {
 	    .data = node->settings->data,
 	    .name = node->settings->name,
-	    .address = node->settings->listen,
+	    .address = node->settings->address,
+	    .members = members,
+	    .member_count = take_members(node, &list, members),
+	    .join = node->settings->join[0] != '\0',
+	    .peer_listen = listen_address(node, 3, peer_listen),
+	    .tls = node->tls,
+	    .election_ms = node->settings->election_ms,
 	    .on_event = on_event,
 	    .on_fatal = on_fatal,
 	    .ctx = node,
@@ -145,36 +175,51 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 /* It answers once server and replica are there: a survey asks about them. */
 static enum fts_status start_health(struct ftsi_node *node, struct fts_error *out_error)
 {
-	char address[FTSI_ADDRESS_MAX], self[FTSI_ADDRESS_MAX];
+	char address[FTSI_ADDRESS_MAX];
 	struct fts_respondent_options respondent = {
-	    .listen = health_address(node, address),
+	    .listen = listen_address(node, 2, address),
 	    .tls = node->tls,
 	    .respond = ftsi_health_respond,
 	    .ctx = &node->health,
 	};
-	struct fts_surveyor_options surveyor = {.endpoints = own_endpoint(node, self), .tls = node->tls};
-	enum fts_status status = fts_respondent_create(&respondent, &node->respondent, out_error);
-	return status == FTS_OK ? fts_surveyor_create(&surveyor, &node->surveyor, out_error) : status;
+	return fts_respondent_create(&respondent, &node->respondent, out_error);
 }
 
 static enum fts_status start_server(struct ftsi_node *node, struct fts_error *out_error)
 {
 	struct fts_server_options options = {
 	    .listen = node->settings->listen, .node = node->settings->name, .tls = node->tls};
+	char self[FTSI_ADDRESS_MAX];
 	enum fts_status status = fts_server_create(&options, &node->server, out_error);
 	if (status != FTS_OK) return status;
-	node->cluster =
-	    (struct ftsi_cluster){node->settings->name, node->settings->listen, node->server, node->replica};
+	node->cluster = (struct ftsi_cluster){.name = node->settings->name,
+					      .address = node->settings->address,
+					      .server = node->server,
+					      .replica = node->replica};
+	ftsi_health_init(&node->health, node->settings->name, own_endpoint(node, self), &node->tls);
 	node->health.server = node->server;
 	node->health.replica = node->replica;
-	if ((status = start_health(node, out_error)) != FTS_OK) return status;
-	node->health.surveyor = node->surveyor;
-	if ((status = fts_replica_serve(node->replica, node->server, out_error)) != FTS_OK ||
+	if ((status = start_health(node, out_error)) != FTS_OK ||
+	    (status = fts_replica_serve(node->replica, node->server, out_error)) != FTS_OK ||
 	    (status = ftsi_cluster_serve(&node->cluster, out_error)) != FTS_OK ||
 	    (status = fts_games_serve(node->games, node->server, out_error)) != FTS_OK ||
 	    (status = ftsi_health_serve(&node->health, out_error)) != FTS_OK)
 		return status;
 	return fts_server_start(node->server, out_error);
+}
+
+/* A node that has been let in already asks nobody. */
+static enum fts_status start_join(struct ftsi_node *node, struct fts_error *out_error)
+{
+	struct fts_replica_status replica;
+	fts_replica_status(node->replica, &replica);
+	if (node->settings->join[0] == '\0' || replica.formed) return FTS_OK;
+	struct ftsi_join_options options = {.endpoint = node->settings->join,
+					    .tls = node->tls,
+					    .name = node->settings->name,
+					    .address = node->settings->address,
+					    .replica = node->replica};
+	return ftsi_join_start(&options, &node->join, out_error);
 }
 
 enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_fd, struct ftsi_node **out_node,
@@ -193,11 +238,10 @@ enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_
 		    fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--listen: %s is not HOST:PORT", settings->listen);
 		goto out;
 	}
-	node->health.name = settings->name;
-	node->health.names = &node->health.name;
-	node->health.name_count = 1;
+	pthread_mutex_init(&node->fatal_lock, NULL);
 	if ((status = take_ports(node, out_error)) != FTS_OK || (status = start_publisher(node, out_error)) != FTS_OK ||
-	    (status = start_replica(node, out_error)) != FTS_OK || (status = start_server(node, out_error)) != FTS_OK)
+	    (status = start_replica(node, out_error)) != FTS_OK || (status = start_server(node, out_error)) != FTS_OK ||
+	    (status = start_join(node, out_error)) != FTS_OK)
 		goto out;
 	*out_node = node;
 	node = NULL;
@@ -227,10 +271,21 @@ enum fts_status ftsi_node_open_gateways(struct ftsi_node *node, struct fts_error
 	return ftsi_text_gateway_start(&options, &node->text, out_error);
 }
 
+bool ftsi_node_failed(struct ftsi_node *node, struct fts_error *out_error)
+{
+	pthread_mutex_lock(&node->fatal_lock);
+	bool failed = node->fatal.status != FTS_OK;
+	if (failed) *out_error = node->fatal;
+	pthread_mutex_unlock(&node->fatal_lock);
+	return failed;
+}
+
 /* ---- End ---- */
 
 void ftsi_node_stop(struct ftsi_node *node)
 {
+	ftsi_join_stop(node->join);
+	node->join = NULL;
 	if (node->text != NULL) ftsi_text_gateway_drain(node->text, GATEWAY_DRAIN_MS);
 	fts_channel_close(node->channel); /* before the gateway, in which its callbacks end */
 	node->channel = NULL;
@@ -252,10 +307,11 @@ void ftsi_node_destroy(struct ftsi_node *node)
 	if (node->text_fd >= 0) close(node->text_fd);
 	fts_respondent_destroy(node->respondent); /* before what it looks at */
 	fts_server_destroy(node->server);
-	fts_surveyor_destroy(node->surveyor); /* after the server's workers, which ask by it */
+	ftsi_health_fini(&node->health); /* after the server's workers, which ask by it */
 	fts_replica_destroy(node->replica);
 	fts_lottery_destroy(node->lottery);
 	fts_games_destroy(node->games);
 	fts_publisher_destroy(node->publisher);
+	pthread_mutex_destroy(&node->fatal_lock);
 	free(node);
 }

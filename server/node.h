@@ -22,6 +22,8 @@ FTS_MUST_USE enum fts_status ftsi_node_start(const struct ftsi_settings *setting
 FTS_MUST_USE enum fts_status ftsi_node_wait_ready(struct ftsi_node *node, uint32_t timeout_ms);
 /* Start the gateways. Errors: RESOURCE_EXHAUSTED, INVALID_ARGUMENT (TLS). */
 FTS_MUST_USE enum fts_status ftsi_node_open_gateways(struct ftsi_node *node, struct fts_error *out_error);
+/* Why it can't go on, once fatal_fd is readable. False: it can. Thread: any. */
+bool ftsi_node_failed(struct ftsi_node *node, struct fts_error *out_error);
 /* Finish what is open, refuse what is new. Blocks for some seconds at most. */
 void ftsi_node_stop(struct ftsi_node *node);
 void ftsi_node_destroy(struct ftsi_node *node); /* owned; NULL: no-op */

@@ -14,9 +14,12 @@ const struct ftsi_setting ftsi_setting_table[] = {
      "where everything is kept; remembers name, addresses and TLS"},
     {"listen", "listen", FTSI_SETTING_ADDRESS, MEMBER(listen), true, "127.0.0.1:7400", "HOST:PORT",
      "calls; PORT + 1 is events, + 2 health, + 3 peers"},
-    {"cluster", "cluster", FTSI_SETTING_CLUSTER, MEMBER(cluster), false, "", "NAME=HOST:PORT",
-     "first start of a new cluster; this release: of one node, itself"},
-    {"join", "join", FTSI_SETTING_LATER, 0, 0, false, "", "", ""},
+    {"cluster", "cluster", FTSI_SETTING_CLUSTER, MEMBER(cluster), true, "", "NAME=HOST:PORT,…",
+     "first start of a new cluster: all its nodes, the same list on each, in any order of starting"},
+    {"join", "join", FTSI_SETTING_ADDRESS, MEMBER(join), true, "", "HOST:PORT",
+     "first start of a node that becomes a member of a running cluster: any member's address"},
+    {"election-ms", "election_ms", FTSI_SETTING_COUNT, MEMBER(election_ms), true, "500", "MS",
+     "silence of the leader after which another is elected; heartbeats are a fifth"},
     {"http", "http", FTSI_SETTING_LATER, 0, 0, false, "", "", ""},
     {"lottery-text", "lottery_text", FTSI_SETTING_ADDRESS_OR_OFF, MEMBER(lottery_text), true, "", "HOST:PORT",
      "serve the draw `text` to agencies that speak the text protocol; off: no more"},
@@ -50,17 +53,40 @@ static bool is_name(const char *text)
 	       size == strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 }
 
-static bool is_cluster(const char *text)
+/* One "NAME=HOST:PORT" of size_bytes bytes. */
+static bool read_member(const char *text, size_t size_bytes, char *out_name, char *out_address)
 {
-	char name[FTSI_NODE_NAME_MAX] = "";
 	struct ftsi_endpoint address;
-	size_t size = strcspn(text, "=");
-	if (text[size] != '=' || size >= sizeof(name)) return false;
-	memcpy(name, text, size);
-	return is_name(name) && ftsi_address_parse(text + size + 1, &address);
+	const char *equals = memchr(text, '=', size_bytes);
+	size_t name_size = equals == NULL ? 0 : (size_t)(equals - text);
+	if (equals == NULL || name_size >= FTSI_NODE_NAME_MAX || size_bytes - name_size - 1 >= FTSI_ADDRESS_MAX)
+		return false;
+	snprintf(out_name, FTSI_NODE_NAME_MAX, "%.*s", (int)name_size, text);
+	snprintf(out_address, FTSI_ADDRESS_MAX, "%.*s", (int)(size_bytes - name_size - 1), equals + 1);
+	return is_name(out_name) && ftsi_address_parse(out_address, &address);
 }
 
-/* Reads 1 to FTSI_AGENCIES_MAX; 0: it is something else. */
+const char *ftsi_cluster_list_parse(const char *text, struct ftsi_cluster_list *out_list)
+{
+	out_list->count = 0;
+	while (*text != '\0') {
+		size_t size = strcspn(text, ",");
+		if (out_list->count == FTSI_MEMBER_MAX) return "expected at most 16 members";
+		char *name = out_list->members[out_list->count].name,
+		     *address = out_list->members[out_list->count].address;
+		if (!read_member(text, size, name, address)) return "expected NAME=HOST:PORT,NAME=HOST:PORT,…";
+		for (size_t i = 0; i < out_list->count; i++) {
+			if (strcmp(out_list->members[i].name, name) == 0) return "a name stands there twice";
+			if (strcmp(out_list->members[i].address, address) == 0) return "an address stands there twice";
+		}
+		out_list->count++;
+		text += size;
+		if (*text == ',' && *++text == '\0') return "expected NAME=HOST:PORT behind the last comma";
+	}
+	return NULL;
+}
+
+/* Reads 1 to FTSI_COUNT_MAX; 0: it is something else. */
 static uint32_t read_count(const char *text)
 {
 	uint32_t count = 0;
@@ -68,13 +94,14 @@ static uint32_t read_count(const char *text)
 	if (digits == 0 || digits > 5 || text[digits] != '\0') return 0;
 	for (; *text != '\0'; text++)
 		count = count * 10 + (uint32_t)(*text - '0');
-	return count <= FTSI_AGENCIES_MAX ? count : 0;
+	return count <= FTSI_COUNT_MAX ? count : 0;
 }
 
 /* What was expected, when value is not it; NULL: it is fine. */
 static const char *what_is_wrong(const struct ftsi_setting *setting, const char *value)
 {
 	struct ftsi_endpoint address;
+	struct ftsi_cluster_list list;
 	enum fts_log_level level;
 	switch (setting->kind) {
 	case FTSI_SETTING_NAME:
@@ -86,9 +113,8 @@ static const char *what_is_wrong(const struct ftsi_setting *setting, const char 
 	case FTSI_SETTING_ADDRESS:
 		return ftsi_address_parse(value, &address) ? NULL : "expected HOST:PORT with a port of 1 to 65535";
 	case FTSI_SETTING_CLUSTER:
-		if (strchr(value, ',') != NULL)
-			return "this release runs one node; expected NAME=HOST:PORT of this node alone";
-		return is_cluster(value) ? NULL : "expected NAME=HOST:PORT";
+		return value[0] == '\0' ? "expected NAME=HOST:PORT,NAME=HOST:PORT,…"
+					: ftsi_cluster_list_parse(value, &list);
 	case FTSI_SETTING_LEVEL:
 		return fts_log_level_parse(value, &level) ? NULL : "expected error, warn, info or debug";
 	case FTSI_SETTING_COUNT:
@@ -98,7 +124,7 @@ static const char *what_is_wrong(const struct ftsi_setting *setting, const char 
 	case FTSI_SETTING_LATER:
 		break;
 	}
-	return "is not offered by this release, which runs one node";
+	return "is not offered by this release";
 }
 
 static void store(struct ftsi_settings *settings, const struct ftsi_setting *setting, const char *value)
@@ -215,7 +241,7 @@ void ftsi_settings_help(FILE *out)
 		fputc('\n', out);
 	}
 	fputs("  --help, --version\n\n"
-	      "A later start needs --data alone. SIGTERM finishes what is open and exits 0.\n"
+	      "A later start needs --data alone. SIGTERM hands leadership over, finishes what is open and exits 0.\n"
 	      "Exit codes: 0 stopped as asked, 1 could not go on, 2 could not start.\n\n"
 	      "example: ftsd --data /var/lib/fts --listen 127.0.0.1:7400 --lottery-text 127.0.0.1:7410\n",
 	      out);

@@ -16,8 +16,10 @@
 
 #define FTSI_NODE_NAME_MAX 64
 #define FTSI_PATH_MAX 1024
-#define FTSI_CLUSTER_MAX (FTSI_NODE_NAME_MAX + FTSI_ADDRESS_MAX)
-#define FTSI_AGENCIES_MAX 10000
+#define FTSI_MEMBER_MAX 16 /* of a cluster */
+#define FTSI_CLUSTER_MAX (FTSI_MEMBER_MAX * (FTSI_NODE_NAME_MAX + FTSI_ADDRESS_MAX + 2))
+#define FTSI_ELECTION_MS_MIN 50
+#define FTSI_COUNT_MAX 10000
 #define FTSI_DATA_DEFAULT "fts-data"
 #define FTSI_LOTTERY_TEXT_OFF "off"
 
@@ -27,6 +29,8 @@ struct ftsi_settings {
 	char data[FTSI_PATH_MAX];
 	char listen[FTSI_ADDRESS_MAX];
 	char cluster[FTSI_CLUSTER_MAX];
+	char join[FTSI_ADDRESS_MAX];
+	uint32_t election_ms;
 	char lottery_text[FTSI_ADDRESS_MAX];
 	uint32_t lottery_text_agencies;
 	char tls_ca[FTSI_PATH_MAX];
@@ -34,7 +38,19 @@ struct ftsi_settings {
 	char tls_key[FTSI_PATH_MAX];
 	bool insecure;
 	char log_level[8];
+	char address[FTSI_ADDRESS_MAX]; /* what others call it by; follows from the rest */
 };
+
+/* The list of --cluster, taken apart. */
+struct ftsi_cluster_list {
+	struct {
+		char name[FTSI_NODE_NAME_MAX];
+		char address[FTSI_ADDRESS_MAX];
+	} members[FTSI_MEMBER_MAX];
+	size_t count;
+};
+/* text: "NAME=HOST:PORT,...", borrowed; "": an empty list. Returns NULL, or what was expected (static). */
+const char *ftsi_cluster_list_parse(const char *text, struct ftsi_cluster_list *out_list);
 
 enum ftsi_flags {
 	FTSI_FLAGS_RUN,

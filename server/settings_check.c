@@ -17,23 +17,71 @@ static enum fts_status fill_defaults(struct ftsi_settings *settings, struct fts_
 	return FTS_OK;
 }
 
-/* --cluster n1=HOST:PORT says what --name and --listen say; saying both differently is an error. */
+/* Among several a node has to know which one it is. */
+static enum fts_status find_self(struct ftsi_settings *settings, const struct ftsi_cluster_list *list, size_t *out_self,
+				 struct fts_error *out_error)
+{
+	if (settings->name[0] == '\0' && list->count > 1)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
+				     "--cluster names %zu nodes: say with --name which one this is", list->count);
+	if (settings->name[0] == '\0') snprintf(settings->name, sizeof(settings->name), "%s", list->members[0].name);
+	for (*out_self = 0; *out_self < list->count; (*out_self)++)
+		if (strcmp(list->members[*out_self].name, settings->name) == 0) return FTS_OK;
+	return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--cluster does not name this node, %s", settings->name);
+}
+
+/* --listen may be "everywhere" where --cluster says what others call; otherwise both say the same. */
+static bool listens_there(const char *listen, const char *address)
+{
+	struct ftsi_endpoint a, b;
+	if (strcmp(listen, address) == 0) return true;
+	return ftsi_address_parse(listen, &a) && ftsi_address_parse(address, &b) && ftsi_address_is_wildcard(&a) &&
+	       a.port == b.port;
+}
+
+/* --cluster says what --name and --listen say; saying both differently is an error. */
 static enum fts_status apply_cluster(struct ftsi_settings *settings, struct fts_error *out_error)
 {
+	struct ftsi_cluster_list list;
+	size_t self = 0;
 	if (settings->cluster[0] == '\0') return FTS_OK;
-	size_t size = strcspn(settings->cluster, "=");
-	const char *address = settings->cluster + size + 1;
-	if (settings->name[0] == '\0')
-		snprintf(settings->name, sizeof(settings->name), "%.*s", (int)size, settings->cluster);
+	if (settings->join[0] != '\0')
+		return fts_error_set(
+		    out_error, FTS_INVALID_ARGUMENT,
+		    "--cluster founds a new cluster and --join enters a running one: give one of them");
+	if (ftsi_cluster_list_parse(settings->cluster, &list) != NULL)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--cluster: expected NAME=HOST:PORT,…");
+	enum fts_status status = find_self(settings, &list, &self, out_error);
+	if (status != FTS_OK) return status;
+	const char *address = list.members[self].address;
 	if (settings->listen[0] == '\0') snprintf(settings->listen, sizeof(settings->listen), "%s", address);
-	if (strlen(settings->name) != size || memcmp(settings->name, settings->cluster, size) != 0)
-		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
-				     "--cluster names %.*s and this node is %s: this release runs one node", (int)size,
-				     settings->cluster, settings->name);
-	if (strcmp(settings->listen, address) != 0)
+	if (!listens_there(settings->listen, address))
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--cluster puts %s at %s, --listen at %s",
 				     settings->name, address, settings->listen);
+	snprintf(settings->address, sizeof(settings->address), "%s", address);
 	return FTS_OK;
+}
+
+/* What others call this node by, when no list says so. */
+static enum fts_status apply_address(struct ftsi_settings *settings, struct fts_error *out_error)
+{
+	struct ftsi_endpoint listen;
+	if (settings->address[0] != '\0') return FTS_OK;
+	snprintf(settings->address, sizeof(settings->address), "%s", settings->listen);
+	if (settings->join[0] == '\0' || !ftsi_address_parse(settings->listen, &listen) ||
+	    !ftsi_address_is_wildcard(&listen))
+		return FTS_OK;
+	return fts_error_set(
+	    out_error, FTS_INVALID_ARGUMENT,
+	    "--listen: %s is nothing that other members could call: with --join give this node's address",
+	    settings->listen);
+}
+
+static enum fts_status check_election(const struct ftsi_settings *settings, struct fts_error *out_error)
+{
+	if (settings->election_ms >= FTSI_ELECTION_MS_MIN) return FTS_OK;
+	return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--election-ms: \"%u\": expected %d to %d",
+			     settings->election_ms, FTSI_ELECTION_MS_MIN, FTSI_COUNT_MAX);
 }
 
 static bool has_tls(const struct ftsi_settings *settings)
@@ -89,6 +137,8 @@ enum fts_status ftsi_settings_complete(struct ftsi_settings *settings, struct ft
 {
 	enum fts_status status = apply_cluster(settings, out_error);
 	if (status == FTS_OK) status = fill_defaults(settings, out_error);
+	if (status == FTS_OK) status = apply_address(settings, out_error);
+	if (status == FTS_OK) status = check_election(settings, out_error);
 	if (status == FTS_OK) status = check_tls(settings, out_error);
 	if (status == FTS_OK) status = check_listen(settings, out_error);
 	if (status == FTS_OK) status = check_lottery_text(settings, out_error);

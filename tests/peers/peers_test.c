@@ -315,7 +315,7 @@ static int make_certificates(void **state)
 	    "key() { openssl ecparam -name prime256v1 -genkey -noout -out $1.key; }\n"
 	    "ca() { key $1; openssl req -x509 -new -key $1.key -subj /CN=$1 -days 2 -out $1.pem; }\n"
 	    "cert() { key $1; openssl req -new -key $1.key -subj /CN=$1 -out $1.csr\n"
-	    " printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' >$1.ext\n"
+	    " printf 'subjectAltName=DNS:127.0.0.1,IP:127.0.0.1' >$1.ext\n"
 	    " openssl x509 -req -in $1.csr -CA $2.pem -CAkey $2.key -CAcreateserial -days 2 -extfile $1.ext -out "
 	    "$1.pem; "
 	    "}\n"
