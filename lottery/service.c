@@ -11,6 +11,22 @@
 
 enum { WINNERS_BYTES = 64 * 1024 * 1024 };
 
+/* All that is remembered of the state is hints and winners by draw: hints begin anew, winners follow from what a draw
+ * holds once it is drawn, which no state of this cluster changes, but an altered one may have. */
+static void on_replaced(void *ctx, struct fts_txn *view)
+{
+	struct fts_lottery *lottery = ctx;
+	(void)view;
+	lottery->applied_version = 0;
+	lottery->seen_version = UINT64_MAX;
+	lottery->look_at_ms = 0;
+	ftsi_winners_forget(lottery->winners);
+	pthread_mutex_lock(&lottery->lock);
+	lottery->warm_count = 0;
+	lottery->written = false;
+	pthread_mutex_unlock(&lottery->lock);
+}
+
 static void set_methods(struct fts_lottery *lottery)
 {
 	const struct fts_machine_method methods[] = {
@@ -35,7 +51,9 @@ static void set_methods(struct fts_lottery *lottery)
 	memcpy(lottery->methods, methods, sizeof methods);
 	memcpy(lottery->log_methods, log_methods, sizeof log_methods);
 	lottery->machines[0] = (struct fts_machine){
-	    .service = &fts_lottery_service, .methods = lottery->methods, .ctx = lottery, .on_turn = ftsi_watch_turn};
+	    .service = &fts_lottery_service, .methods = lottery->methods, .ctx = lottery,
+	    .on_turn = ftsi_watch_turn,
+	    .on_replaced = on_replaced};
 	lottery->machines[1] = (struct fts_machine){
 	    .service = &fts_lottery_log_service, .methods = lottery->log_methods, .internal = true, .ctx = lottery};
 	lottery->machine_list[0] = &lottery->machines[0];

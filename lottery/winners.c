@@ -26,6 +26,7 @@ struct kept {
 	uint32_t id;
 	uint32_t agency_count;
 	uint32_t pin_count; /* threads that read it without the lock */
+	bool stale;         /* of a state that is gone: not given to anybody who asks from now on */
 	uint64_t used_at;   /* larger: later */
 	struct fts_arena *arena;
 	struct list *lists; /* one an agency, in arena */
@@ -64,6 +65,14 @@ void ftsi_winners_destroy(struct ftsi_winners *winners)
 	pthread_cond_destroy(&winners->scanned);
 	pthread_mutex_destroy(&winners->lock);
 	free(winners);
+}
+
+void ftsi_winners_forget(struct ftsi_winners *winners)
+{
+	pthread_mutex_lock(&winners->lock);
+	for (int i = 0; i < KEPT_COUNT_MAX; i++)
+		winners->kept[i].stale = winners->kept[i].state != EMPTY; /* its place is taken as the oldest's is */
+	pthread_mutex_unlock(&winners->lock);
 }
 
 /* ---- Scanning ---- */
@@ -208,7 +217,8 @@ static enum fts_status scan_into(struct ftsi_winners *winners, struct kept *kept
 static struct kept *find(struct ftsi_winners *winners, uint32_t id)
 {
 	for (int i = 0; i < KEPT_COUNT_MAX; i++)
-		if (winners->kept[i].state != EMPTY && winners->kept[i].id == id) return &winners->kept[i];
+		if (winners->kept[i].state != EMPTY && !winners->kept[i].stale && winners->kept[i].id == id)
+			return &winners->kept[i];
 	return NULL;
 }
 

@@ -39,4 +39,7 @@ FTS_MUST_USE enum fts_status ftsi_winners_find(struct ftsi_winners *winners, str
 FTS_MUST_USE enum fts_status ftsi_winners_warm(struct ftsi_winners *winners, struct fts_txn *view,
 					       const struct ftsi_draw *draw);
 
+/* The state was replaced: nothing found so far counts. Thread: any. */
+void ftsi_winners_forget(struct ftsi_winners *winners);
+
 #endif

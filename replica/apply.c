@@ -1,8 +1,5 @@
 /* Why this file exists: from a committed entry to its effects, answers and events in DIR/state, all in one batch.
  *
- * | key (store/key.h)                     | value                                          |
- * | table FTSI_TABLE_META, text "applied" | index 8, time in ms 8, cluster id 8, format 4  |  big endian
- *
  * Invariants: what a command does follows from the entry and the state alone, memory limits included: they are
  * counted by entry, so that all nodes refuse alike. A command that is refused leaves nothing but its answer. */
 #include <inttypes.h>
@@ -13,12 +10,11 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "replica/allocator.h"
-#include "replica/bytes.h"
-#include "replica/internal.h"
-#include "replica/tables.h"
-#include "store/key.h"
+#include "replica/applied.h"
+#include "replica/digest.h"
+#include "replica/state.h"
 
-enum { APPLIED_BYTES = 28, EVENT_ENTRY_MAX = 65536 };
+enum { EVENT_ENTRY_MAX = 65536 };
 
 /* One entry while it is applied. */
 struct entry {
@@ -30,13 +26,6 @@ struct entry {
 	size_t repeated_bytes;  /* of kept answers given again */
 	struct ftsi_slot *slot; /* of the next command; NULL: not proposed here */
 };
-
-static struct fts_bytes applied_key(struct fts_key *key)
-{
-	fts_key_begin(key, FTSI_TABLE_META);
-	fts_key_text(key, "applied", 7);
-	return fts_key_bytes(key);
-}
 
 static enum fts_status halt(struct fts_replica *replica, enum fts_status status, uint64_t index, const char *what)
 {
@@ -281,13 +270,19 @@ static enum fts_status keep_events(struct fts_replica *replica)
 
 static enum fts_status put_applied(struct fts_replica *replica, struct fts_txn *txn, uint64_t index)
 {
-	struct fts_key key;
-	uint8_t bytes[APPLIED_BYTES];
-	ftsi_put_u64(bytes, index);
-	ftsi_put_u64(bytes + 8, (uint64_t)replica->time_ms);
-	ftsi_put_u64(bytes + 16, replica->identity.cluster_id);
-	ftsi_put_u32(bytes + 24, FTSI_DIR_FORMAT);
-	return fts_txn_put(txn, applied_key(&key), (struct fts_bytes){bytes, sizeof bytes});
+	const struct ftsi_applied applied = {index, replica->time_ms, replica->identity.cluster_id, FTSI_DIR_FORMAT,
+					     replica->writes};
+	return ftsi_applied_put(txn, &applied);
+}
+
+static enum fts_status begin_batch(struct fts_replica *replica, uint64_t index)
+{
+	enum fts_status status;
+	if (replica->txn != NULL) return FTS_OK;
+	if ((status = fts_txn_begin(replica->state, &replica->txn)) != FTS_OK)
+		return halt(replica, status, index, "no memory for a batch");
+	fts_txn_watch(replica->txn, ftsi_digest_note, replica);
+	return FTS_OK;
 }
 
 static enum fts_status begin_entry(struct entry *entry, struct fts_bytes bytes)
@@ -298,8 +293,7 @@ static enum fts_status begin_entry(struct entry *entry, struct fts_bytes bytes)
 		return halt(replica, FTS_DATA_LOSS, entry->index, "it is not a batch of commands");
 	if (entry->head.time_ms < replica->time_ms) entry->head.time_ms = replica->time_ms;
 	replica->time_ms = entry->head.time_ms;
-	if (replica->txn == NULL && (status = fts_txn_begin(replica->state, &replica->txn)) != FTS_OK)
-		return halt(replica, status, entry->index, "no memory for a batch");
+	if ((status = begin_batch(replica, entry->index)) != FTS_OK) return status;
 	replica->pending.index = entry->index;
 	replica->pending.next_ordinal = 0;
 	replica->pending.entry_bytes = 0;
@@ -325,6 +319,7 @@ enum fts_status ftsi_apply_entry(struct fts_replica *replica, uint64_t index, st
 	replica->txn_index = index;
 	replica->txn_log_bytes +=
 	    bytes.size_bytes + entry.answer_bytes + entry.repeated_bytes + replica->pending.entry_bytes;
+	if (ftsi_digest_is_due(replica)) return ftsi_digest_look(replica, index);
 	/* Only a replay applies more than an entry at a time: it must not gather all of the log in memory. */
 	return replica->txn_log_bytes > FTSI_REPLAY_BYTES ? ftsi_apply_commit(replica) : FTS_OK;
 }
@@ -382,31 +377,25 @@ enum fts_status ftsi_apply_mark(struct fts_replica *replica, uint64_t index)
 
 static enum fts_status read_applied(struct fts_replica *replica, struct fts_txn *view, struct fts_error *out_error)
 {
-	struct fts_key key;
-	struct fts_value value = {0};
-	enum fts_status status = fts_txn_get(view, applied_key(&key), &value);
+	struct ftsi_applied applied;
+	enum fts_status status = ftsi_applied_read(view, &applied);
+	const char *dir = fts_store_dir(replica->state);
 	if (status == FTS_NOT_FOUND) return FTS_OK;
-	if (status != FTS_OK || value.size_bytes != APPLIED_BYTES) {
-		fts_error_set(out_error, FTS_DATA_LOSS, "%s/state is damaged: it does not tell how far it is",
-			      replica->data);
-		status = FTS_DATA_LOSS;
-	} else if (ftsi_get_u32(value.data + 24) > FTSI_DIR_FORMAT) {
-		status = fts_error_set(
-		    out_error, FTS_FAILED_PRECONDITION,
-		    "%s/state has format %u, this version reads up to %d: start the version that wrote it",
-		    replica->data, ftsi_get_u32(value.data + 24), FTSI_DIR_FORMAT);
-	} else if (ftsi_get_u64(value.data + 16) != replica->identity.cluster_id) {
-		status =
-		    fts_error_set(out_error, FTS_DATA_LOSS,
-				  "%s/state and %s/log belong to different clusters: restore the whole directory from "
-				  "one copy",
-				  replica->data, replica->data);
-	} else {
-		atomic_store(&replica->applied_index, ftsi_get_u64(value.data));
-		replica->time_ms = (int64_t)ftsi_get_u64(value.data + 8);
-	}
-	fts_value_release(&value);
-	return status;
+	if (status != FTS_OK)
+		return fts_error_set(out_error, FTS_DATA_LOSS, "%s is damaged: it does not tell how far it is", dir);
+	if (applied.format > FTSI_DIR_FORMAT)
+		return fts_error_set(out_error, FTS_FAILED_PRECONDITION,
+				     "%s has format %u, this version reads up to %d: start the version that wrote it",
+				     dir, applied.format, FTSI_DIR_FORMAT);
+	if (!ftsi_state_is_of(replica, applied.cluster_id))
+		return fts_error_set(out_error, FTS_DATA_LOSS,
+				     "%s and %s/log belong to different clusters: restore the whole directory from "
+				     "one copy",
+				     dir, replica->data);
+	atomic_store(&replica->applied_index, applied.index);
+	replica->time_ms = applied.time_ms;
+	replica->writes = applied.writes;
+	return FTS_OK;
 }
 
 enum fts_status ftsi_apply_load(struct fts_replica *replica, struct fts_error *out_error)
@@ -416,9 +405,11 @@ enum fts_status ftsi_apply_load(struct fts_replica *replica, struct fts_error *o
 	if (status != FTS_OK) return fts_error_set(out_error, status, "no memory to read %s/state", replica->data);
 	status = read_applied(replica, view, out_error);
 	if (status == FTS_OK && (status = ftsi_sessions_load(replica->sessions, view)) != FTS_OK)
-		fts_error_set(out_error, status, "%s/state is damaged: the kept answers can't be read", replica->data);
+		fts_error_set(out_error, status, "%s is damaged: the kept answers can't be read",
+			      fts_store_dir(replica->state));
 	if (status == FTS_OK && (status = ftsi_event_log_load(replica->events, view)) != FTS_OK)
-		fts_error_set(out_error, status, "%s/state is damaged: the kept events can't be read", replica->data);
+		fts_error_set(out_error, status, "%s is damaged: the kept events can't be read",
+			      fts_store_dir(replica->state));
 	fts_txn_abort(view);
 	replica->pending.replica = replica;
 	replica->pending.last = replica->pending.entry = &replica->pending.first;

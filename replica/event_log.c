@@ -81,6 +81,17 @@ static void tell_oldest(struct ftsi_event_log *log)
 	atomic_store_explicit(&log->gone_before, may_have_dropped ? index : 0, memory_order_release);
 }
 
+void ftsi_event_log_take(struct ftsi_event_log *log, struct ftsi_event_log *from)
+{
+	log->first = from->first;
+	log->record_count = from->record_count;
+	log->event_count = from->event_count;
+	log->size_bytes = from->size_bytes;
+	memcpy(log->ring, from->ring, sizeof log->ring);
+	tell_oldest(log); /* readers look at nothing else of it */
+	ftsi_event_log_destroy(from);
+}
+
 /* ---- Keeping ---- */
 
 static bool reserve(struct ftsi_event_log *log, size_t size_bytes)

@@ -39,6 +39,8 @@ FTS_MUST_USE enum fts_status ftsi_event_log_load(struct ftsi_event_log *log, str
 /* Keep the events of one entry (first and what follows it, borrowed; NULL: none), drop the oldest beyond the limits. */
 FTS_MUST_USE enum fts_status ftsi_event_log_keep(struct ftsi_event_log *log, struct fts_txn *txn,
 						 const struct ftsi_pending_event *first);
+/* Be what from (owned) is: the state was replaced. Readers go on. */
+void ftsi_event_log_take(struct ftsi_event_log *log, struct ftsi_event_log *from);
 uint32_t ftsi_event_log_count(const struct ftsi_event_log *log);
 
 /* The index of the oldest event kept, 0: none: where a scan may begin without walking over what was deleted.

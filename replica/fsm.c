@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "replica/guards.h"
+#include "replica/state.h"
 
 static int fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
 {
@@ -13,6 +14,7 @@ static int fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void *
 	uint64_t index = raft_last_applied(&replica->raft) + 1;
 	*result = NULL;
 	if (atomic_load(&replica->failed)) return RAFT_SHUTDOWN;
+	if (ftsi_state_skips(replica)) return 0; /* taken from the log once the state is here: state_install.c */
 	if (index <= atomic_load(&replica->applied_index))
 		return 0; /* replayed after a restart: its effect is in DIR/state already */
 	if (ftsi_apply_entry(replica, index, (struct fts_bytes){buf->base, buf->len}) != FTS_OK) return RAFT_SHUTDOWN;
@@ -24,7 +26,9 @@ static int fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsign
 	static const char name[] = "state";
 	struct fts_replica *replica = fsm->data;
 	struct raft_buffer *made;
-	if (atomic_load(&replica->failed) || !ftsi_guard_may_snapshot(replica)) return RAFT_BUSY;
+	if (atomic_load(&replica->failed) || !ftsi_guard_may_snapshot(replica) ||
+	    !ftsi_state_may_cut(replica))
+		return RAFT_BUSY;
 	made = raft_malloc(sizeof *made);
 	if (made == NULL) return RAFT_NOMEM;
 	made->len = sizeof name;
@@ -34,6 +38,7 @@ static int fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsign
 		return RAFT_NOMEM;
 	}
 	memcpy(made->base, name, made->len);
+	raft_set_snapshot_trailing(&replica->raft, ftsi_state_trailing(replica, raft_last_applied(&replica->raft)));
 	*bufs = made;
 	*n_bufs = 1;
 	return 0;

@@ -281,3 +281,8 @@ void ftsi_guard_roll_back(struct fts_replica *replica, const struct raft_append_
 	raft->configuration_uncommitted_index = 0;
 	FTS_LOG_INFO("replica.members_back", "node=%s index=%llu", replica->name, raft->configuration_index);
 }
+
+void ftsi_guard_installed(struct fts_replica *replica)
+{
+	replica->raft.configuration_uncommitted_index = 0;
+}

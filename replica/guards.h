@@ -60,6 +60,10 @@ void ftsi_guard_clamp_result(const struct fts_replica *replica, struct raft_appe
  * message must not leave. */
 bool ftsi_guard_may_send(const struct fts_replica *replica, const struct raft_message *message);
 
+/* A snapshot was installed: everything in the log is committed now, but the engine goes on believing in a change of
+ * configuration that stood in the log before, and would roll back to what is there no more. */
+void ftsi_guard_installed(struct fts_replica *replica);
+
 /* An election must not start while entries are unwritten or a snapshot is being stored. So ticks wait for them. */
 bool ftsi_guard_may_tick(const struct fts_replica *replica);
 /* And so does the order to start one (a TimeoutNow). False: it was put aside until they are written. */

@@ -198,9 +198,9 @@ struct fts_replica {
 	char *data, *name, *address; /* owned copies */
 	struct ftsi_target *targets; /* open addressing by method id, target_mask + 1 places */
 	uint32_t target_mask;
-	struct fts_machine events_machine;
-	struct fts_machine_method events_methods[1];
-	const struct fts_machine **machines; /* options' and events_machine */
+	struct fts_machine events_machine, marks_machine;
+	struct fts_machine_method events_methods[1], marks_methods[1];
+	const struct fts_machine **machines; /* options', events_machine and marks_machine */
 	size_t machine_count;
 	struct ftsi_identity identity;
 	struct fts_store *log;
@@ -281,6 +281,7 @@ struct fts_replica {
 	uint64_t txn_index;     /* last entry in txn */
 	uint64_t txn_log_bytes; /* of the entries in txn, with their answers and events */
 	int64_t time_ms;        /* of the last entry applied */
+	uint64_t writes;        /* digest.h: the chain over what was written so far */
 	uint64_t last_event_index;
 	struct ftsi_read_list unconfirmed; /* reads that wait for leadership to be confirmed */
 	struct ftsi_read_list parked;
@@ -412,6 +413,8 @@ struct ftsi_read_job *ftsi_read_take_if(struct ftsi_read_list *list, const void 
 					bool (*leaves)(const struct ftsi_read_job *job, const void *ctx));
 /* Another node leads, or nobody: refuse what only a leader may read, with a hint. */
 void ftsi_read_sort_out(struct fts_replica *replica);
+/* Everything that is parked runs again: the state was replaced. */
+void ftsi_read_wake_all(struct fts_replica *replica);
 void ftsi_read_expire(struct fts_replica *replica, uint64_t now_ns);
 void ftsi_read_refuse_all(struct fts_replica *replica);
 

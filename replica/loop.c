@@ -13,6 +13,7 @@
 #include "replica/forming.h"
 #include "replica/guards.h"
 #include "replica/membership.h"
+#include "replica/state.h"
 
 enum { STOP_STEPS_MAX = 1000 };
 
@@ -128,6 +129,7 @@ static void turn(struct fts_replica *replica)
 	ftsi_propose_batch(replica);
 	if (atomic_load(&replica->failed) || ftsi_apply_commit(replica) != FTS_OK) return;
 	start_snapshot(replica);
+	ftsi_state_turn(replica);
 	ftsi_read_index_turn(replica);
 	if (replica->events_published) {
 		replica->events_published = false;
@@ -174,6 +176,7 @@ static void tick(struct fts_replica *replica)
 	ftsi_transfer_tick(replica, now_ns);
 	ftsi_read_index_tick(replica, now_ns);
 	ftsi_members_tick(replica, now_ns);
+	ftsi_state_tick(replica, now_ns);
 	ftsi_membership_tick(replica, now_ns);
 }
 
@@ -298,7 +301,6 @@ static int init_raft(struct fts_replica *replica)
 	raft_set_pre_vote(&replica->raft, true);
 	raft_set_max_catch_up_rounds(&replica->raft, FTSI_CATCH_UP_ROUNDS);
 	raft_set_max_catch_up_round_duration(&replica->raft, FTSI_CATCH_UP_ROUND_MS);
-	raft_set_snapshot_trailing(&replica->raft, 0); /* nobody lags behind the only voter */
 	ftsi_guard_snapshot_due(replica, false);
 	return 0;
 }
@@ -311,6 +313,7 @@ int ftsi_loop_start_raft(struct fts_replica *replica)
 		ftsi_loop_fail(replica, FTS_INTERNAL, "the log can't be started: %s", raft_errmsg(&replica->raft));
 		return result;
 	}
+	if ((result = ftsi_state_settle(replica)) != 0) return result;
 	replica->raft_running = true;
 	replica->elections.leaderless_ns = replica->now_ns;
 	replica->elections.ready_index = UINT64_MAX;
@@ -326,6 +329,7 @@ int ftsi_loop_start(struct fts_replica *replica)
 	}
 	ftsi_worker_start(&replica->append_worker, &replica->mailbox, replica->environment, "fts-append");
 	ftsi_worker_start(&replica->snapshot_worker, &replica->mailbox, replica->environment, "fts-snapshot");
+	ftsi_worker_start(&replica->state_worker, &replica->mailbox, replica->environment, "fts-state");
 	if (ftsi_replica_open_network(replica) != 0) return -1;
 	if (ftsi_forming_is_over(replica) && ftsi_loop_start_raft(replica) != 0) return -1;
 	replica->started = true;

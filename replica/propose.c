@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "replica/guards.h"
 #include "replica/membership.h"
+#include "replica/state.h"
 
 enum { DISK_CHECK_MS = 200 };
 
@@ -75,6 +76,7 @@ static void arrive(struct fts_replica *replica, struct ftsi_post *post)
 
 static enum fts_status may_propose(struct fts_replica *replica, struct fts_error *out_error)
 {
+	if (!ftsi_state_may_serve(replica)) return fts_error_set(out_error, FTS_UNAVAILABLE, "%s", ftsi_state_refusal);
 	if (!atomic_load(&replica->accepting))
 		return fts_error_set(out_error, FTS_UNAVAILABLE, "this node is stopping");
 	if (atomic_load(&replica->leads) == FTSI_LEADS_OTHER)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "replica/configuration.h"
 #include "replica/guards.h"
+#include "replica/state.h"
 
 struct append_job {
 	struct ftsi_job job; /* first */
@@ -86,18 +87,26 @@ static enum fts_status load_mark(struct fts_replica *replica, struct raft_snapsh
 	return status;
 }
 
-/* The state must reach the last snapshot, and must not be ahead of the log. */
+/* The state must reach the last snapshot, and must not be ahead of the log, unless it came so from another node. One
+ * that lags can be fetched anew; a log that has lost its end can't be trusted. */
 static bool fits_state(struct fts_replica *replica, uint64_t mark_index, const struct ftsi_loaded *loaded)
 {
 	uint64_t applied = atomic_load(&replica->applied_index);
-	uint64_t last = loaded->first_index + loaded->count - 1;
-	if (applied >= mark_index && applied <= last) return true;
-	ftsi_loop_fail(
-	    replica, FTS_DATA_LOSS,
+	uint64_t last = loaded->first_index + loaded->count - 1, came_with = ftsi_state_came_with(replica);
+	struct fts_error error;
+	if (ftsi_state_skips(replica)) return true; /* doubted already: what it says does not count */
+	if (applied >= mark_index && applied <= (last > came_with ? last : came_with)) return true;
+	(void)fts_error_set(
+	    &error, FTS_DATA_LOSS,
 	    "%s/state and %s/log do not fit together: the state ends at %llu, the log goes from %llu to %llu; "
 	    "restore the whole directory from one copy",
 	    replica->data, replica->data, (unsigned long long)applied, (unsigned long long)mark_index,
 	    (unsigned long long)last);
+	if (applied < mark_index) {
+		ftsi_state_unfit(replica, error.detail);
+		return true;
+	}
+	ftsi_loop_fail(replica, error.status, "%s", error.detail);
 	return false;
 }
 
@@ -263,13 +272,16 @@ static int io_append(struct raft_io *io, struct raft_io_append *request, const s
 	struct fts_replica *replica = replica_of(io);
 	struct append_job append = {
 	    .first_index = replica->next_append_index, .entries = entries, .n = n, .request = request, .done = done};
+	uint64_t size_bytes = 0;
 	int result;
 	if (atomic_load(&replica->failed)) return RAFT_IOERR;
 	result = submit(replica, &append);
 	if (result != 0) return result;
 	replica->next_append_index += n;
 	for (unsigned i = 0; i < n; i++)
-		replica->log_bytes += entries[i].buf.len;
+		size_bytes += entries[i].buf.len;
+	replica->log_bytes += size_bytes;
+	ftsi_state_appended(replica, replica->next_append_index - 1, size_bytes);
 	if (replica->log_bytes > replica->log_bytes_max && !replica->snapshot_running)
 		ftsi_guard_snapshot_due(replica, true);
 	return 0;
@@ -281,6 +293,7 @@ static int io_truncate(struct raft_io *io, raft_index index)
 	struct append_job truncation = {.first_index = index};
 	if (atomic_load(&replica->failed)) return RAFT_IOERR;
 	replica->next_append_index = index;
+	ftsi_state_truncated(replica, index);
 	return submit(replica, &truncation);
 }
 
@@ -318,6 +331,7 @@ static int io_snapshot_put(struct raft_io *io, unsigned trailing, struct raft_io
 	struct fts_replica *replica = replica_of(io);
 	struct snapshot_job *job;
 	if (atomic_load(&replica->failed)) return RAFT_IOERR;
+	if (ftsi_state_is_fetched(replica, snapshot)) return ftsi_state_put(replica, request, snapshot, done);
 	FTS_ASSERT(!replica->snapshot_running && replica->snapshot_job == NULL);
 	job = calloc(1, sizeof *job);
 	if (job == NULL ||
@@ -346,10 +360,7 @@ static int io_snapshot_put(struct raft_io *io, unsigned trailing, struct raft_io
 
 static int io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *request, raft_io_snapshot_get_cb done)
 {
-	(void)io;
-	(void)request;
-	(void)done;
-	return RAFT_NOTFOUND; /* asked for a member that lags: with one voter there is none */
+	return ftsi_state_get(replica_of(io), request, done);
 }
 
 /* ---- The rest ---- */

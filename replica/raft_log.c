@@ -455,3 +455,51 @@ enum fts_status ftsi_log_load(struct fts_store *log, uint64_t mark_index, struct
 		ftsi_loaded_drop(&loaded);
 	return status;
 }
+
+/* ---- Walking ---- */
+
+struct walk {
+	uint64_t next, last;
+	size_t left_bytes;
+	ftsi_log_each_fn each;
+	void *ctx;
+};
+
+static enum fts_status walk_one(struct walk *walk, struct fts_bytes key, struct fts_bytes value)
+{
+	uint64_t index = 0;
+	struct raft_entry entry = {0};
+	struct fts_bytes at = {key.data + 2, key.size_bytes - 2};
+	enum fts_status status;
+	if (fts_key_read_u64(&at, &index) != 0 || index != walk->next) return FTS_DATA_LOSS;
+	if ((status = decode_entry(index, value, &entry)) != FTS_OK) return status;
+	status = walk->each(walk->ctx, index, entry.type, (struct fts_bytes){entry.buf.base, entry.buf.len});
+	walk->left_bytes -= entry.buf.len < walk->left_bytes ? entry.buf.len : walk->left_bytes;
+	raft_free(entry.buf.base);
+	walk->next++;
+	return status;
+}
+
+enum fts_status ftsi_log_walk(struct fts_store *log, uint64_t from_index, uint64_t last_index, size_t size_bytes_max,
+			      ftsi_log_each_fn each, void *ctx, uint64_t *out_next)
+{
+	struct walk walk = {from_index, last_index, size_bytes_max, each, ctx};
+	struct fts_key prefix, from;
+	struct fts_bytes key, value;
+	struct fts_cursor *cursor = NULL;
+	struct fts_txn *view = NULL;
+	enum fts_status status = fts_store_view(log, &view);
+	if (status != FTS_OK) return status;
+	fts_key_begin(&prefix, TABLE_ENTRY);
+	status = fts_txn_scan(view, fts_key_bytes(&prefix), entry_key(&from, from_index), &cursor);
+	while (status == FTS_OK && walk.next <= last_index && walk.left_bytes > 0) {
+		if (fts_cursor_next(cursor, &key, &value))
+			status = walk_one(&walk, key, value);
+		else if ((status = fts_cursor_status(cursor)) == FTS_OK)
+			status = FTS_DATA_LOSS;
+	}
+	fts_cursor_close(cursor);
+	fts_txn_abort(view);
+	*out_next = walk.next;
+	return status;
+}

@@ -97,6 +97,13 @@ struct ftsi_loaded {
 FTS_MUST_USE enum fts_status ftsi_log_load(struct fts_store *log, uint64_t mark_index, struct ftsi_loaded *out_loaded,
 					   struct fts_error *out_error);
 
+/* Called for each entry; data: borrowed for the call. Not OK ends the walk with that. */
+typedef enum fts_status (*ftsi_log_each_fn)(void *ctx, uint64_t index, unsigned short type, struct fts_bytes data);
+/* From from_index up to last_index, but no further than about size_bytes_max: *out_next is the first entry that was not
+ * reached. DATA_LOSS: one is missing or does not match its checksum. Blocks for as long as reading takes. */
+FTS_MUST_USE enum fts_status ftsi_log_walk(struct fts_store *log, uint64_t from_index, uint64_t last_index,
+					   size_t size_bytes_max, ftsi_log_each_fn each, void *ctx, uint64_t *out_next);
+
 /* Free what was loaded (owned) and not given to raft. */
 void ftsi_loaded_drop(struct ftsi_loaded *loaded);
 

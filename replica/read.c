@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "replica/allocator.h"
 #include "replica/internal.h"
+#include "replica/state.h"
 
 enum fts_status fts_read_refuse(struct fts_read *read, enum fts_status status, const char *format, ...)
 {
@@ -28,7 +29,7 @@ enum fts_status fts_read_wait(struct fts_read *read, const char *topic)
 
 enum fts_status fts_replica_view(struct fts_replica *replica, struct fts_txn **out_view)
 {
-	return fts_store_view(replica->state, out_view);
+	return ftsi_state_view(replica, out_view);
 }
 
 static void push(struct ftsi_read_list *list, struct ftsi_read_job *job)
@@ -200,10 +201,14 @@ void ftsi_read_run(struct fts_replica *replica, struct ftsi_read_job *job)
 				 "the time limit passed before the read's turn came");
 		return;
 	}
+	if (!ftsi_state_may_serve(replica)) {
+		ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, ftsi_state_refusal);
+		return;
+	}
 	job->wait_topic = NULL;
 	job->applied_before = atomic_load(&replica->applied_index);
 	read.arena = fts_arena_acquire(replica->read_pool, FTSI_READ_ARENA_BYTES);
-	if (read.arena == NULL || fts_store_view(replica->state, &read.view) != FTS_OK) {
+	if (read.arena == NULL || ftsi_state_view(replica, &read.view) != FTS_OK) {
 		fts_arena_release(read.arena);
 		ftsi_read_refuse(replica, job, FTS_RESOURCE_EXHAUSTED, "no memory for another read now");
 		return;
@@ -254,6 +259,16 @@ void ftsi_read_wake(struct fts_replica *replica, const struct ftsi_pending_event
 	}
 }
 
+void ftsi_read_wake_all(struct fts_replica *replica)
+{
+	struct ftsi_read_job *job = ftsi_read_take_if(&replica->parked, NULL, leaves_always);
+	while (job != NULL) {
+		struct ftsi_read_job *next = job->next;
+		ftsi_readers_give(replica, job);
+		job = next;
+	}
+}
+
 /* ---- Coming in ---- */
 
 uint32_t ftsi_read_age_ms(const struct fts_replica *replica)
@@ -283,6 +298,7 @@ enum fts_status ftsi_read_post(struct fts_replica *replica, struct ftsi_read_job
 	bool sole = atomic_load(&replica->serving) && atomic_load(&replica->sole);
 	if (!atomic_load(&replica->accepting))
 		return fts_error_set(out_error, FTS_UNAVAILABLE, "this node is stopping");
+	if (!ftsi_state_may_serve(replica)) return fts_error_set(out_error, FTS_UNAVAILABLE, "%s", ftsi_state_refusal);
 	if (atomic_fetch_add(&replica->read_count, 1) >= FTSI_READ_COUNT_MAX) {
 		atomic_fetch_sub(&replica->read_count, 1);
 		out_error->retry_after_ms = FTSI_RETRY_MS;

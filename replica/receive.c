@@ -8,6 +8,7 @@
 #include "replica/forming.h"
 #include "replica/guards.h"
 #include "replica/message.h"
+#include "replica/state.h"
 
 #define UNPACK_BYTES_MAX ((size_t)48 * 1024 * 1024)
 
@@ -45,6 +46,8 @@ static void before_append(struct fts_replica *replica, struct raft_append_entrie
 static bool may_deliver(struct fts_replica *replica, const struct raft_message *message)
 {
 	switch (message->type) {
+	case RAFT_IO_APPEND_ENTRIES:
+		return !ftsi_state_is_installing(replica);
 	case RAFT_IO_APPEND_ENTRIES_RESULT:
 		return ftsi_guard_may_count(replica, message);
 	case RAFT_IO_REQUEST_VOTE:
@@ -112,6 +115,7 @@ static void dispatch(struct fts_replica *replica, const Fts__Replica__V1__PeerMe
 				 (struct fts_bytes){message->proposal->payload.data, message->proposal->payload.len});
 		return;
 	default:
+		(void)ftsi_state_receive(replica, message);
 		return;
 	}
 }

@@ -1,5 +1,6 @@
 /* Why this file exists: the life of a replica: opening DIR, starting and ending its threads, and what other threads
  * ask of it (replica/replica.h). */
+#include "replica/digest.h"
 #include "replica/replica.h"
 
 #include <errno.h>
@@ -16,10 +17,11 @@
 #include "replica/internal.h"
 #include "replica/membership.h"
 #include "replica/peers.h"
+#include "replica/state.h"
 #include "rpc/endpoint.h"
 
 enum { ELECTION_MS_MIN = 50, ELECTION_MS_MAX = 60000, HAND_OVER_MS = 2000 };
-enum { LOG_BUFFER_BYTES = 16 * 1024 * 1024, STATE_BUFFER_BYTES = 8 * 1024 * 1024, CACHE_BYTES = 8 * 1024 * 1024 };
+enum { LOG_BUFFER_BYTES = 16 * 1024 * 1024, CACHE_BYTES = 8 * 1024 * 1024 };
 /* with a message being read, 48 MiB at most */
 #define APPLY_POOL_BYTES (FTSI_APPLY_ARENA_BYTES + 3 * FTSI_ANSWER_ARENA_BYTES)
 #define READ_POOL_BYTES (8 * FTSI_READ_ARENA_BYTES)
@@ -56,7 +58,7 @@ static enum fts_status copy_options(struct fts_replica *replica, const struct ft
 	replica->data = strdup(options->data);
 	replica->name = strdup(options->name);
 	replica->address = strdup(options->address);
-	replica->machines = calloc(options->machine_count + 1, sizeof *replica->machines);
+	replica->machines = calloc(options->machine_count + 2, sizeof *replica->machines);
 	if (replica->data == NULL || replica->name == NULL || replica->address == NULL || replica->machines == NULL)
 		return no_memory(out_error);
 	for (size_t i = 0; i < options->machine_count; i++)
@@ -68,7 +70,9 @@ static enum fts_status copy_options(struct fts_replica *replica, const struct ft
 	replica->tick_ms = replica->election_ms / 10;
 	ftsi_replay_init(replica);
 	replica->machines[options->machine_count] = &replica->events_machine;
-	replica->machine_count = options->machine_count + 1;
+	ftsi_digest_init(replica, &replica->marks_machine, replica->marks_methods);
+	replica->machines[options->machine_count + 1] = &replica->marks_machine;
+	replica->machine_count = options->machine_count + 2;
 	replica->log_bytes_max =
 	    options->log_bytes_before_snapshot == 0 ? FTSI_LOG_BYTES_DEFAULT : options->log_bytes_before_snapshot;
 	return FTS_OK;
@@ -93,6 +97,7 @@ static void init_shared(struct fts_replica *replica)
 	pthread_condattr_t attributes;
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_mutex_init(&replica->state_lock, NULL);
 	pthread_mutex_init(&replica->status_lock, NULL);
 	pthread_cond_init(&replica->status_changed, &attributes);
 	pthread_condattr_destroy(&attributes);
@@ -123,13 +128,9 @@ static enum fts_status open_stores(struct fts_replica *replica, struct fts_error
 						      .write_buffer_bytes = LOG_BUFFER_BYTES,
 						      .block_cache_bytes = CACHE_BYTES / 4,
 						      .create_if_missing = true};
-	const struct fts_store_options state_options = {.write_ahead_log = false,
-							.write_buffer_bytes = STATE_BUFFER_BYTES,
-							.block_cache_bytes = CACHE_BYTES,
-							.create_if_missing = true};
 	enum fts_status status = ftsi_dir_make(replica->data, out_error);
 	if (status == FTS_OK) status = open_store(replica->data, "log", &log_options, &replica->log, out_error);
-	if (status == FTS_OK) status = open_store(replica->data, "state", &state_options, &replica->state, out_error);
+	if (status == FTS_OK) status = ftsi_state_open(replica, out_error);
 	return status;
 }
 
@@ -137,7 +138,7 @@ static enum fts_status open_dir(struct fts_replica *replica, struct fts_error *o
 {
 	enum fts_status status = open_stores(replica, out_error);
 	if (status == FTS_OK) status = ftsi_forming_open(replica, out_error);
-	if (status == FTS_OK) status = ftsi_apply_load(replica, out_error);
+	if (status == FTS_OK) status = ftsi_state_load(replica, out_error);
 	return status;
 }
 
@@ -270,6 +271,7 @@ void fts_replica_stop(struct fts_replica *replica)
 	ftsi_readers_stop(replica);
 	ftsi_worker_stop(&replica->append_worker);
 	ftsi_worker_stop(&replica->snapshot_worker);
+	ftsi_worker_stop(&replica->state_worker);
 	if (!failed && replica->state != NULL && fts_store_flush(replica->state) != FTS_OK)
 		FTS_LOG_WARN("replica.flush_failed", "node=%s", replica->name); /* the log has all of it */
 }
@@ -282,7 +284,7 @@ void fts_replica_destroy(struct fts_replica *replica)
 	ftsi_membership_destroy(replica);
 	ftsi_forming_destroy(replica);
 	fts_txn_abort(replica->txn);
-	fts_store_close(replica->state);
+	ftsi_state_close(replica);
 	fts_store_close(replica->log);
 	ftsi_event_log_destroy(replica->events);
 	ftsi_sessions_destroy(replica->sessions);
@@ -300,6 +302,7 @@ void fts_replica_destroy(struct fts_replica *replica)
 	pthread_mutex_destroy(&replica->readers.lock);
 	pthread_cond_destroy(&replica->status_changed);
 	pthread_mutex_destroy(&replica->status_lock);
+	pthread_mutex_destroy(&replica->state_lock);
 	free(replica);
 }
 
@@ -312,6 +315,7 @@ void fts_replica_status(struct fts_replica *replica, struct fts_replica_status *
 	pthread_mutex_unlock(&replica->status_lock);
 	out_status->queue_count = atomic_load(&replica->queue_count);
 	out_status->disk_full = atomic_load(&replica->disk_full);
+	ftsi_state_status(replica, out_status);
 	out_status->disk_slow = atomic_load(&replica->disk_slow);
 	out_status->digest_ok = !atomic_load(&replica->doubted);
 }

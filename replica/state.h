@@ -31,8 +31,19 @@ struct Fts__Replica__V1__PeerMessage;
 /* ---- Life ---- */
 
 /* Open the state that DIR/log names (replica->log is open), or make a blank one; remove leftovers.
- * Errors: as fts_store_open; DATA_LOSS: it can't be read and there is nobody to get it from. Thread: before the loop. */
+ * Errors: as fts_store_open; DATA_LOSS: it can't be read and there is nobody to get it from. Thread: before the loop.
+ */
 FTS_MUST_USE enum fts_status ftsi_state_open(struct fts_replica *replica, struct fts_error *out_error);
+/* What DIR/state says of itself (ftsi_apply_load). What is not whole is doubted. Thread: before the loop. */
+FTS_MUST_USE enum fts_status ftsi_state_load(struct fts_replica *replica, struct fts_error *out_error);
+/* The log and the state do not fit together: the others have to give theirs. Thread: before the loop. */
+void ftsi_state_unfit(struct fts_replica *replica, const char *why);
+/* raft has started: a state that is doubted needs somebody to fetch it from. Not 0: there is nobody, it has failed. */
+FTS_MUST_USE int ftsi_state_settle(struct fts_replica *replica);
+/* A state of this cluster may stand in this directory. */
+bool ftsi_state_is_of(const struct fts_replica *replica, uint64_t cluster_id);
+/* What is in use came from elsewhere with this index applied: it may be ahead of the log. */
+uint64_t ftsi_state_came_with(const struct fts_replica *replica);
 /* The workers are idle and no reader is left. NULL members: no-op. */
 void ftsi_state_close(struct fts_replica *replica);
 /* No work of this part is on a worker: what a stop waits for. */
@@ -47,6 +58,8 @@ FTS_MUST_USE enum fts_status ftsi_state_view(struct fts_replica *replica, struct
  * fetched; refuse with UNAVAILABLE and ftsi_state_refusal. Thread: any. */
 bool ftsi_state_may_serve(const struct fts_replica *replica);
 extern const char ftsi_state_refusal[];
+/* digest_ok, syncing. Thread: any. */
+void ftsi_state_status(struct fts_replica *replica, struct fts_replica_status *status);
 
 /* ---- Hooks: loop.c ---- */
 
@@ -79,16 +92,20 @@ bool ftsi_state_skips(const struct fts_replica *replica);
 /* Bytes were appended at index; entries from index on were taken back. */
 void ftsi_state_appended(struct fts_replica *replica, uint64_t index, uint64_t size_bytes);
 void ftsi_state_truncated(struct fts_replica *replica, uint64_t index);
+/* This node may take a snapshot of its own now: its state is sound, and nobody is fetching what the cut would take
+ * away. */
+bool ftsi_state_may_cut(const struct fts_replica *replica);
 /* How many entries a snapshot at index leaves in the log for members that lag a little. */
 unsigned ftsi_state_trailing(const struct fts_replica *replica, uint64_t index);
 
 /* ---- Forming a cluster from a restored snapshot ---- */
 
-/* Identity of the snapshot that DIR was restored from and from which no cluster was formed yet: Hello.restored. 0: none.
+/* Identity of the snapshot that DIR was restored from and from which no cluster was formed yet: Hello.restored. 0:
+ * none.
  */
 uint64_t ftsi_state_restored(const struct fts_replica *replica);
-/* As ftsi_log_bootstrap for replica->identity, which is set: the first entry, or, when DIR was restored, a log that
- * begins behind what the state holds. conf: encoded by raft; configuration: the same, as raft has it. */
+/* Begin the log of replica->identity, which is set: with the first entry, or, when DIR was restored, with a log that
+ * begins behind what the state holds. configuration: borrowed, the same on every node. Durable when it returns. */
 FTS_MUST_USE enum fts_status ftsi_state_bootstrap(struct fts_replica *replica,
 						  const struct raft_configuration *configuration);
 

@@ -5,6 +5,7 @@
  * ended. */
 #include "replica/guards.h"
 #include "replica/membership.h"
+#include "replica/state.h"
 
 static void close_handle(uv_handle_t *handle, void *ctx)
 {
@@ -43,7 +44,8 @@ static void drop_snapshot_job(struct fts_replica *replica)
 
 static bool workers_idle(const struct fts_replica *replica)
 {
-	return replica->append_worker.open_count == 0 && replica->snapshot_worker.open_count == 0;
+	return replica->append_worker.open_count == 0 && replica->snapshot_worker.open_count == 0 &&
+	       ftsi_state_idle(replica);
 }
 
 void ftsi_loop_go_on_stopping(struct fts_replica *replica)
@@ -73,6 +75,7 @@ void ftsi_loop_begin_stop(struct fts_replica *replica)
 {
 	static const char detail[] = "this node is stopping";
 	replica->stopping = true;
+	ftsi_state_stop(replica);
 	atomic_store(&replica->accepting, false);
 	atomic_store(&replica->serving, false);
 	ftsi_transfer_end(replica, detail);

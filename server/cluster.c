@@ -82,10 +82,16 @@ static void leader(struct fts_call *call, const Fts__Cluster__V1__LeaderRequest 
 	fts_cluster_leader_reply(call, &response);
 }
 
+static void snapshot_read(struct fts_call *call, const Fts__Cluster__V1__SnapshotReadRequest *request, void *ctx)
+{
+	const struct ftsi_cluster *cluster = ctx;
+	ftsi_snapshots_read(cluster->snapshots, call, request);
+}
+
 enum fts_status ftsi_cluster_serve(struct ftsi_cluster *cluster, struct fts_error *out_error)
 {
 	static const struct fts_cluster_handlers handlers = {
-	    .status = status,
+	    .status = status, .snapshot_read = snapshot_read,
 	    .leader = leader,
 	    .join = ftsi_cluster_join,
 	    .member_add = ftsi_cluster_member_add,

@@ -8,12 +8,14 @@
 #include <fts/cluster/v1/cluster.fts.h>
 
 #include "replica/replica.h"
+#include "server/snapshot.h"
 
 struct ftsi_cluster {
 	const char *name;            /* of this node: borrowed */
 	const char *address;         /* HOST:PORT of its calls: borrowed */
 	struct fts_server *server;   /* borrowed */
 	struct fts_replica *replica; /* borrowed */
+	struct ftsi_snapshots *snapshots; /* borrowed */
 	atomic_uint change_count;    /* calls about members that are open */
 };
 

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/archive.h"
+
 #define FILE_PATH_MAX (FTSI_PATH_MAX + 32)
 
 static const char *file_path(const struct ftsi_settings *settings, const char *name, char *out)
@@ -36,9 +38,16 @@ static bool has_memory(const struct ftsi_settings *settings)
 	return access(file_path(settings, "node.json", path), F_OK) == 0;
 }
 
+/* `fts-cli snapshot restore` made it: a node begins here with what it holds. */
+static bool is_restored(const struct ftsi_settings *settings)
+{
+	char path[FILE_PATH_MAX];
+	return access(file_path(settings, FTS_ARCHIVE_ORIGIN_NAME, path), F_OK) == 0;
+}
+
 static enum fts_status check_owner(const struct ftsi_settings *settings, struct fts_error *out_error)
 {
-	if (has_memory(settings)) return FTS_OK;
+	if (has_memory(settings) || is_restored(settings)) return FTS_OK;
 	DIR *directory = opendir(settings->data);
 	if (directory == NULL)
 		return fts_error_set(out_error, FTS_UNAVAILABLE, "--data: %.300s: can't be read: %s", settings->data,

@@ -38,6 +38,7 @@ struct ftsi_node {
 	struct ftsi_join *join; /* NULL: it does not ask to be let in */
 	struct ftsi_health health;
 	struct ftsi_cluster cluster;
+	struct ftsi_snapshots *snapshots;
 	int fatal_fd;
 	pthread_mutex_t fatal_lock;
 	struct fts_error fatal; /* why it can't go on; guarded by fatal_lock; status OK: it can */
@@ -192,10 +193,15 @@ static enum fts_status start_server(struct ftsi_node *node, struct fts_error *ou
 	char self[FTSI_ADDRESS_MAX];
 	enum fts_status status = fts_server_create(&options, &node->server, out_error);
 	if (status != FTS_OK) return status;
+	node->snapshots = ftsi_snapshots_create(&(struct ftsi_snapshots_options){
+	    node->settings->data, node->settings->name, node->settings->address, node->replica});
+	if (node->snapshots == NULL)
+		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for snapshots");
 	node->cluster = (struct ftsi_cluster){.name = node->settings->name,
 					      .address = node->settings->address,
 					      .server = node->server,
-					      .replica = node->replica};
+					      .replica = node->replica,
+					      .snapshots = node->snapshots};
 	ftsi_health_init(&node->health, node->settings->name, own_endpoint(node, self), &node->tls);
 	node->health.server = node->server;
 	node->health.replica = node->replica;
@@ -308,6 +314,7 @@ void ftsi_node_destroy(struct ftsi_node *node)
 	fts_respondent_destroy(node->respondent); /* before what it looks at */
 	fts_server_destroy(node->server);
 	ftsi_health_fini(&node->health); /* after the server's workers, which ask by it */
+	ftsi_snapshots_destroy(node->snapshots);
 	fts_replica_destroy(node->replica);
 	fts_lottery_destroy(node->lottery);
 	fts_games_destroy(node->games);

@@ -19,6 +19,9 @@ void ftsi_progress_start(struct ftsi_progress *progress);
 void ftsi_progress_show(struct ftsi_progress *progress, uint64_t done_bytes, uint64_t total_bytes, uint64_t rows,
 			uint64_t refused);
 
+/* The same for bytes alone, with their rate. */
+void ftsi_progress_show_bytes(struct ftsi_progress *progress, uint64_t done_bytes, uint64_t total_bytes);
+
 /* Wipe the line, so that another can be written. */
 void ftsi_progress_clear(struct ftsi_progress *progress);
 
