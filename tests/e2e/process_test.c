@@ -62,8 +62,10 @@ static void starts_that_are_refused(void **state)
 	    {"flag without value", {"ftsd", "--data"}, "--data needs a value"},
 	    {"several nodes",
 	     {"ftsd", "--data", node.data, "--cluster", "n1=h:7400,n2=h:7500"},
-	     "this release runs one node"},
-	    {"join", {"ftsd", "--data", node.data, "--join", node.endpoint}, "--join: is not offered"},
+	     "--cluster names 2 nodes: say with --name which one this is"},
+	    {"join and list",
+	     {"ftsd", "--data", node.data, "--join", node.endpoint, "--cluster", "n1=h:7400"},
+	     "give one of them"},
 	    {"http", {"ftsd", "--data", node.data, "--http", node.endpoint}, "--http: is not offered"},
 	    {"open to everybody", {"ftsd", "--data", node.data, "--listen", "0.0.0.0:7400"}, "not a loopback address"},
 	    {"foreign directory", {"ftsd", "--data", foreign, "--listen", node.endpoint}, "no node's directory"},
@@ -96,7 +98,7 @@ static int occupy(uint16_t port)
 /* Each port a node needs; and afterwards the same command starts. */
 static void ports_in_use(void **state)
 {
-	static const unsigned offsets[] = {0, 1, 2, 4};
+	static const unsigned offsets[] = {0, 1, 2, 3, 4};
 	(void)state;
 	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
 		struct harness_node node;
@@ -159,7 +161,8 @@ static void help_and_version(void **state)
 	assert_int_equal(harness_run(help, 5000, &out, NULL), 0);
 	assert_non_null(strstr(out, "--lottery-text-agencies"));
 	assert_non_null(strstr(out, "example:"));
-	assert_null(strstr(out, "--join"));
+	assert_non_null(strstr(out, "--join"));
+	assert_null(strstr(out, "--http"));
 	free(out);
 	assert_int_equal(harness_run(version, 5000, &out, NULL), 0);
 	assert_int_equal(strncmp(out, "ftsd ", 5), 0);

@@ -46,6 +46,18 @@ static bool settle(const char *const *flags, const char *file, struct ftsi_setti
 	return ftsi_settings_complete(settings, out_error) == FTS_OK;
 }
 
+static void data_set(struct ftsi_settings *settings, const char *name)
+{
+	memset(settings, 0, sizeof(*settings));
+	snprintf(settings->data, sizeof(settings->data), "%s/%s", root, name);
+}
+
+static enum fts_status open_directory(struct ftsi_settings *settings, int *out_lock_fd, struct fts_error *out_error)
+{
+	enum fts_status status = ftsi_directory_recall(settings, out_error);
+	return status == FTS_OK ? ftsi_directory_claim(settings, out_lock_fd, out_error) : status;
+}
+
 static void refusals(void **state)
 {
 	static const struct {
@@ -75,13 +87,23 @@ static void refusals(void **state)
 	    {{"--tls-ca", "ca.pem"}, NULL, "--tls-cert is missing"},
 	    {{"--tls-ca", "ca.pem", "--tls-cert", "c.pem"}, NULL, "--tls-key is missing"},
 	    {{"--insecure=yes"}, NULL, "--insecure: takes no value"},
-	    {{"--join", "127.0.0.1:7400"}, NULL, "--join: is not offered by this release"},
-	    {{"--http=127.0.0.1:80"}, NULL, "--http: is not offered by this release"},
-	    {{"--cluster", "n1=127.0.0.1:7400,n2=127.0.0.1:7500"},
+	    {{"--join", "7400"}, NULL, "--join: \"7400\": expected HOST:PORT"},
+	    {{"--join", "127.0.0.1:7400", "--cluster", "n1=127.0.0.1:7500"}, NULL, "give one of them"},
+	    {{"--join", "127.0.0.1:7400", "--listen", "0.0.0.0:7500", "--insecure"},
 	     NULL,
-	     "--cluster: \"n1=127.0.0.1:7400,n2=127.0.0.1:7500\": this release runs one node"},
+	     "nothing that other members could"},
+	    {{"--election-ms", "49"}, NULL, "--election-ms: \"49\": expected 50 to 10000"},
+	    {{"--election-ms", "0"}, NULL, "--election-ms: \"0\": expected a number"},
+	    {{"--http=127.0.0.1:80"}, NULL, "--http: is not offered by this release"},
+	    {{"--cluster", "n1=127.0.0.1:7400,n2=127.0.0.1:7500"}, NULL, "names 2 nodes: say with --name which"},
 	    {{"--cluster", "n1"}, NULL, "expected NAME=HOST:PORT"},
-	    {{"--cluster", "n2=127.0.0.1:7400", "--name", "n1"}, NULL, "--cluster names n2 and this node is n1"},
+	    {{"--cluster", "n1=127.0.0.1:7400,"}, NULL, "expected NAME=HOST:PORT behind the last comma"},
+	    {{"--cluster", "n1=127.0.0.1:7400,n1=127.0.0.1:7500"}, NULL, "a name stands there twice"},
+	    {{"--cluster", "n1=127.0.0.1:7400,n2=127.0.0.1:7400"}, NULL, "an address stands there twice"},
+	    {{"--cluster", "n2=127.0.0.1:7400", "--name", "n1"}, NULL, "--cluster does not name this node, n1"},
+	    {{"--cluster", "n1=127.0.0.1:7400", "--listen", "0.0.0.0:7500", "--insecure"},
+	     NULL,
+	     "--cluster puts n1 at"},
 	    {{"--cluster", "n1=127.0.0.1:7400", "--listen", "127.0.0.1:7500"}, NULL, "--cluster puts n1 at"},
 	    {{NULL}, "{\"nmae\": \"n1\"}", "ftsd.json: nmae"},
 	    {{NULL}, "{\"name\": 5}", "ftsd.json: name"},
@@ -90,7 +112,7 @@ static void refusals(void **state)
 	    {{NULL}, "{\"lottery_text_agencies\": 10001}", "ftsd.json: lottery_text_agencies: \"10001\": expected"},
 	    {{NULL}, "{\"insecure\": \"yes\"}", "ftsd.json: insecure"},
 	    {{NULL}, "{\"listen\": \"7400\"}", "ftsd.json: listen: \"7400\": expected HOST:PORT"},
-	    {{NULL}, "{\"join\": \"127.0.0.1:7400\"}", "ftsd.json: join: is not offered"},
+	    {{NULL}, "{\"http\": \"127.0.0.1:7400\"}", "ftsd.json: http: is not offered"},
 	    {{NULL}, "{\"name\": \"a\", \"name\": \"b\"}", "ftsd.json: line 1"},
 	    {{NULL}, "{\"tls-ca\": \"a\", \"tls_ca\": \"b\"}", "stands there twice"},
 	    {{NULL}, "{\n\"name\": }", "ftsd.json: line 2"},
@@ -155,6 +177,52 @@ static void cluster_of_itself_names_the_node(void **state)
 	assert_string_equal(settings.listen, "127.0.0.1:7700");
 }
 
+/* The list says where the node is; it may listen everywhere, and others call it by the list. */
+static void cluster_of_several(void **state)
+{
+	static const char list[] = "n3=127.0.0.1:7700,n1=10.0.0.1:7400,n2=127.0.0.1:7500";
+	static const char *const second[] = {"--cluster", list, "--name", "n2", NULL};
+	static const char *const wide[] = {"--cluster", list,           "--name",     "n1",
+					   "--listen",  "0.0.0.0:7400", "--insecure", NULL};
+	struct ftsi_settings settings;
+	struct ftsi_cluster_list parsed;
+	struct fts_error error;
+	(void)state;
+	assert_true(settle(second, NULL, &settings, &error));
+	assert_string_equal(settings.listen, "127.0.0.1:7500");
+	assert_string_equal(settings.address, "127.0.0.1:7500");
+	assert_int_equal(settings.election_ms, 500);
+	assert_true(settle(wide, NULL, &settings, &error));
+	assert_string_equal(settings.listen, "0.0.0.0:7400");
+	assert_string_equal(settings.address, "10.0.0.1:7400");
+	assert_null(ftsi_cluster_list_parse(settings.cluster, &parsed));
+	assert_int_equal(parsed.count, 3);
+	assert_string_equal(parsed.members[0].name, "n3");
+	assert_string_equal(parsed.members[2].address, "127.0.0.1:7500");
+}
+
+/* What DIR remembers of the first start gives way to what is said now. */
+static void join_and_cluster_are_remembered(void **state)
+{
+	struct ftsi_settings settings;
+	struct fts_error error;
+	int lock_fd;
+	(void)state;
+	data_set(&settings, "joined");
+	snprintf(settings.name, sizeof(settings.name), "n2");
+	snprintf(settings.cluster, sizeof(settings.cluster), "n1=127.0.0.1:7400,n2=127.0.0.1:7500");
+	assert_int_equal(open_directory(&settings, &lock_fd, &error), FTS_OK);
+	close(lock_fd);
+	data_set(&settings, "joined");
+	assert_int_equal(ftsi_directory_recall(&settings, &error), FTS_OK);
+	assert_string_equal(settings.cluster, "n1=127.0.0.1:7400,n2=127.0.0.1:7500");
+	data_set(&settings, "joined");
+	snprintf(settings.join, sizeof(settings.join), "127.0.0.1:7400");
+	assert_int_equal(ftsi_directory_recall(&settings, &error), FTS_OK);
+	assert_string_equal(settings.cluster, "");
+	assert_string_equal(settings.join, "127.0.0.1:7400");
+}
+
 static void loopback_and_insecure(void **state)
 {
 	static const char *const fine[] = {"127.0.0.1:7400", "127.1.2.3:7400", "localhost:7400", "[::1]:7400"};
@@ -193,18 +261,6 @@ static void unreadable_files(void **state)
 }
 
 /* ---- DIR ---- */
-
-static void data_set(struct ftsi_settings *settings, const char *name)
-{
-	memset(settings, 0, sizeof(*settings));
-	snprintf(settings->data, sizeof(settings->data), "%s/%s", root, name);
-}
-
-static enum fts_status open_directory(struct ftsi_settings *settings, int *out_lock_fd, struct fts_error *out_error)
-{
-	enum fts_status status = ftsi_directory_recall(settings, out_error);
-	return status == FTS_OK ? ftsi_directory_claim(settings, out_lock_fd, out_error) : status;
-}
 
 static void directory_remembers(void **state)
 {
@@ -290,6 +346,8 @@ int main(void)
 	    cmocka_unit_test(defaults),
 	    cmocka_unit_test(flags_win_over_the_file),
 	    cmocka_unit_test(cluster_of_itself_names_the_node),
+	    cmocka_unit_test(cluster_of_several),
+	    cmocka_unit_test(join_and_cluster_are_remembered),
 	    cmocka_unit_test(loopback_and_insecure),
 	    cmocka_unit_test(help_and_version),
 	    cmocka_unit_test(unreadable_files),
