@@ -21,8 +21,8 @@ static enum ftsi_exit join(struct ftsi_play *play, const char *name, const char 
 		return ftsi_fail_usage(play->cli, "%s", error.detail);
 	if (ftsi_game_join(play->cli, &join, &error) != FTS_OK) return ftsi_fail(play->cli, &error);
 	snprintf(play->token, sizeof(play->token), "%s", join.token);
-	play->has_file = keep && ftsi_game_token_keep(keep, join.token, &error) == FTS_OK;
-	if (keep && !play->has_file) ftsi_note("%s", error.detail);
+	play->is_token_kept = keep && ftsi_game_token_keep(keep, join.token, &error) == FTS_OK;
+	if (keep && !play->is_token_kept) ftsi_note("%s", error.detail);
 	return FTSI_EXIT_DONE;
 }
 
@@ -43,7 +43,7 @@ static enum ftsi_exit take_seat(struct ftsi_play *play)
 	if (keep && snprintf(file, sizeof(file), "@%s", keep) >= (int)sizeof(file))
 		return ftsi_fail_usage(cli, "--keep: the path is too long");
 	if (keep && access(keep, F_OK) == 0) token = file;
-	play->has_file = token && token[0] == '@';
+	play->is_token_kept = token != NULL;
 	if (token && ftsi_game_token_take(token, play->token, &error) != FTS_OK)
 		return ftsi_fail_usage(cli, "%s", error.detail);
 	return name && !token ? join(play, name, keep) : FTSI_EXIT_DONE;

@@ -171,22 +171,25 @@ static enum ftsi_act_end end(struct ftsi_act *act, enum ftsi_act_end how)
 	return how;
 }
 
-/* Answered well: a move has to be seen, too. */
+/* Answered well; the events of a move, and of the end of the match, have to be seen, too. */
 static enum ftsi_act_end end_made(struct ftsi_act *act, const struct ftsi_view *view)
 {
-	bool is_seen =
-	    act->kind != FTSI_ACT_MOVE || view->move_count >= act->ply || strcmp(view->match, act->match) != 0;
+	bool is_seen = true;
 
+	if (act->kind == FTSI_ACT_MOVE) is_seen = view->move_count >= act->ply;
+	if (act->kind == FTSI_ACT_RESIGN) is_seen = view->state == FTS__GAME__V1__STATE__OVER;
+	if (strcmp(view->match, act->match) != 0) is_seen = true; /* a rematch has begun: all was seen */
 	return is_seen ? end(act, FTSI_ACT_DONE) : FTSI_ACT_GOES_ON;
 }
 
-/* Refused, after a try whose answer was lost: the refusal may be about our own move. */
+/* A refusal may be about our own move, made by a try whose answer was lost, here or below us: the events know. */
 static enum ftsi_act_end end_refused(struct ftsi_act *act, const struct ftsi_view *view, uint64_t now_ns)
 {
 	bool is_over = view->state == FTS__GAME__V1__STATE__OVER;
 
 	if (act->was_lost && act->kind == FTSI_ACT_RESIGN && is_over) return end(act, FTSI_ACT_DONE);
-	if (!act->was_lost || act->kind != FTSI_ACT_MOVE) return end(act, FTSI_ACT_REFUSED);
+	bool is_doubtful = act->was_lost || act->error.status == FTS_ABORTED; /* a stale ply */
+	if (!is_doubtful || act->kind != FTSI_ACT_MOVE) return end(act, FTSI_ACT_REFUSED);
 	int verdict = judge_move(act, view);
 	if (verdict > 0) return end(act, FTSI_ACT_DONE);
 	if (verdict < 0 || now_ns - act->refused_ns > VIEW_LAG_MS * NS_PER_MS) return end(act, FTSI_ACT_REFUSED);

@@ -206,7 +206,7 @@ bool ftsi_play_is_leaving(struct ftsi_play *play)
 void ftsi_play_tell_token(struct ftsi_play *play)
 {
 	pthread_mutex_lock(&play->lock);
-	if (play->token[0] && !play->has_file && play->view.state != FTS__GAME__V1__STATE__OVER)
+	if (play->token[0] && !play->is_token_kept && play->view.state != FTS__GAME__V1__STATE__OVER)
 		ftsi_note("to come back: fts-cli game play %s --token %s", play->match, play->token);
 	pthread_mutex_unlock(&play->lock);
 }

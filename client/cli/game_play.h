@@ -18,7 +18,7 @@ struct ftsi_play {
 	struct ftsi_cli *cli;               /* borrowed */
 	char match[FTSI_GAME_TEXT_MAX];     /* guarded by lock; the one being followed */
 	char token[FTSI_GAME_TOKEN_BYTES];  /* "" : looks on; written by main alone, under lock */
-	bool has_file;                      /* the token is kept in one */
+	bool is_token_kept;                 /* somebody else has the token, too: the user, or a file */
 	struct fts_channel *follow_channel; /* its own, so that it stays at one node while that lives */
 	struct ftsi_follow follow;
 	pthread_t thread;

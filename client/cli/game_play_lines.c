@@ -23,7 +23,8 @@ struct lines {
 	struct ftsi_view view;
 	char buffer[BUFFER_BYTES];
 	size_t length;
-	bool is_ended; /* standard input */
+	bool is_ended;       /* standard input */
+	bool awaits_rematch; /* it was asked for here: moves are for the match that follows */
 	bool leaves;
 	enum ftsi_exit code;
 };
@@ -98,7 +99,7 @@ static bool is_ready(const struct lines *lines, enum ftsi_line_kind kind)
 
 	if (kind == FTSI_LINE_REMATCH) return is_over || lines->view.you < 0;
 	if (kind != FTSI_LINE_MOVE || lines->view.you < 0) return true;
-	return is_your_turn(lines) || is_over;
+	return is_your_turn(lines) || (is_over && !lines->awaits_rematch);
 }
 
 static void take(struct lines *lines, enum ftsi_line_kind kind, const char *line, const char *rest)
@@ -120,6 +121,7 @@ static void take(struct lines *lines, enum ftsi_line_kind kind, const char *line
 		break;
 	case FTSI_LINE_REMATCH:
 		begin(lines, FTSI_ACT_REMATCH, "");
+		lines->awaits_rematch = true;
 		break;
 	case FTSI_LINE_LEGAL:
 		print_legal(lines);
@@ -214,6 +216,7 @@ static void turn(struct lines *lines)
 	bool is_caught_up = ftsi_play_view(lines->play, &lines->view);
 	bool has_room = !lines->is_ended && lines->length < sizeof(lines->buffer);
 
+	if (lines->view.state != FTS__GAME__V1__STATE__OVER) lines->awaits_rematch = false;
 	look_after_act(lines);
 	if (is_caught_up) take_lines(lines);
 	look_after_act(lines); /* what was begun is sent at once */

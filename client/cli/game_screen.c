@@ -281,23 +281,33 @@ static void draw_node(const struct drawing *drawing)
 	ftsi_canvas_end_line(canvas);
 }
 
+/* The line being typed; of one that is wider than the terminal, what is before the cursor. */
+static void draw_input(const struct drawing *drawing)
+{
+	const struct ftsi_screen *screen = drawing->screen;
+	size_t room = screen->columns > 4 ? screen->columns - 3 : 1;
+	size_t from = screen->input->cursor > room ? screen->input->cursor - room : 0;
+	unsigned column = (unsigned)(2 + screen->input->cursor - from);
+
+	ftsi_canvas_put(drawing->canvas, FTSI_BOLD, "> ");
+	ftsi_canvas_put(drawing->canvas, FTSI_PLAIN, screen->input->line + from);
+	ftsi_canvas_end_line(drawing->canvas);
+	ftsi_canvas_end(drawing->canvas, column < screen->columns ? column : screen->columns - 1, screen->rows - 1);
+}
+
 static void draw_bottom(const struct drawing *drawing)
 {
 	const struct ftsi_screen *screen = drawing->screen;
-	struct ftsi_canvas *canvas = drawing->canvas;
-	unsigned row = screen->rows - 1;
 
-	ftsi_canvas_go_down(canvas, screen->rows - BOTTOM_ROWS);
-	draw_node(drawing);
-	ftsi_canvas_put(canvas, screen->is_bad ? FTSI_BAD : FTSI_GOOD, screen->message);
-	ftsi_canvas_end_line(canvas);
-	ftsi_canvas_put(canvas, FTSI_BOLD, "> ");
-	/* Of a line that is wider than the terminal, what is around the cursor. */
-	size_t room = screen->columns > 4 ? screen->columns - 3 : 1;
-	size_t from = screen->input->cursor > room ? screen->input->cursor - room : 0;
-	ftsi_canvas_put(canvas, FTSI_PLAIN, screen->input->line + from);
-	ftsi_canvas_end_line(canvas);
-	ftsi_canvas_end(canvas, (unsigned)(2 + screen->input->cursor - from), row);
+	if (screen->rows >= BOTTOM_ROWS) {
+		ftsi_canvas_go_down(drawing->canvas, screen->rows - BOTTOM_ROWS);
+		draw_node(drawing);
+	}
+	if (screen->rows > 1) {
+		ftsi_canvas_put(drawing->canvas, screen->is_bad ? FTSI_BAD : FTSI_GOOD, screen->message);
+		ftsi_canvas_end_line(drawing->canvas);
+	}
+	draw_input(drawing);
 }
 
 static void draw_title(const struct drawing *drawing)
@@ -324,12 +334,12 @@ void ftsi_screen_draw(const struct ftsi_screen *screen, struct ftsi_canvas *canv
 	unsigned board_rows = drawing.board_rows < room ? drawing.board_rows : room;
 	drawing.spare = room - board_rows;
 
-	draw_title(&drawing);
+	if (screen->rows > BOTTOM_ROWS) draw_title(&drawing);
 	draw_empty(&drawing);
 	draw_board(&drawing, board_rows);
 	if (drawing.side_column == 0) draw_players_below(&drawing);
 	draw_empty(&drawing);
-	draw_sentence(&drawing);
+	if (screen->rows >= fixed) draw_sentence(&drawing);
 	if (is_yours(screen->view) && screen->view->legal_count > 0 && spend_row(&drawing)) draw_legal(&drawing);
 	if (screen->view->move_count > 0 && spend_row(&drawing)) {
 		ftsi_canvas_pad(canvas, MARGIN_COLUMNS);

@@ -56,22 +56,22 @@ static size_t character_bytes(const char *at)
 uint32_t ftsi_board_placed(const char *before, const char *after, char *out_mark)
 {
 	uint32_t found = FTSI_VIEW_NO_MARK;
-	uint32_t at = 0;
+	const char *mark = NULL;
 
-	for (; *before && *after; at++) {
-		size_t old_bytes = character_bytes(before), bytes = character_bytes(after);
-		bool is_placed = is_empty_cell(before) && !is_empty_cell(after);
+	for (uint32_t at = 0; *before && *after; at++) {
 		if ((*before == '\n') != (*after == '\n')) return FTSI_VIEW_NO_MARK;
-		if (is_placed && (found != FTSI_VIEW_NO_MARK || bytes > 7)) return FTSI_VIEW_NO_MARK;
-		if (is_placed) {
+		if (is_empty_cell(before) && !is_empty_cell(after)) {
+			if (mark) return FTSI_VIEW_NO_MARK;
 			found = at;
-			memcpy(out_mark, after, bytes);
-			out_mark[bytes] = '\0';
+			mark = after;
 		}
-		before += old_bytes;
-		after += bytes;
+		before += character_bytes(before);
+		after += character_bytes(after);
 	}
-	return *before || *after ? FTSI_VIEW_NO_MARK : found;
+	if (*before || *after || !mark || character_bytes(mark) > FTSI_VIEW_MARK_BYTES - 1) return FTSI_VIEW_NO_MARK;
+	memcpy(out_mark, mark, character_bytes(mark));
+	out_mark[character_bytes(mark)] = '\0';
+	return found;
 }
 
 /* ---- Events ---- */
@@ -92,7 +92,7 @@ static void start_turn(struct ftsi_view *view, int32_t turn, uint64_t now_ns)
 static void apply_moved(struct ftsi_view *view, const Fts__Game__V1__Moved *moved, uint64_t now_ns)
 {
 	struct ftsi_view_seat *seat = seat_at(view, moved->seat);
-	char board[FTSI_GAME_BOARD_BYTES], mark[8] = "", text[FTSI_GAME_TEXT_MAX];
+	char board[FTSI_GAME_BOARD_BYTES], mark[FTSI_VIEW_MARK_BYTES] = "", text[FTSI_GAME_TEXT_MAX];
 
 	ftsi_game_clean_board(board, sizeof(board), moved->board);
 	view->last_at = ftsi_board_placed(view->board, board, mark);

@@ -18,13 +18,14 @@
 #define FTSI_VIEW_LEGAL_MAX 512u
 #define FTSI_VIEW_NEWS_MAX 16u
 #define FTSI_VIEW_NEWS_BYTES (2 * FTSI_GAME_TEXT_MAX)
+#define FTSI_VIEW_MARK_BYTES 8u
 #define FTSI_VIEW_NO_MARK UINT32_MAX
 
 struct ftsi_view_seat {
 	char name[FTSI_GAME_TEXT_MAX]; /* never empty: "seat 0" until somebody sits there */
 	bool is_taken;
 	uint64_t left_ms;
-	char mark[8]; /* its piece on the board, one character; "" : not known */
+	char mark[FTSI_VIEW_MARK_BYTES]; /* its piece on the board, one character; "" : not known */
 };
 
 struct ftsi_view_move {
@@ -92,8 +93,8 @@ bool ftsi_view_clock_runs(const struct ftsi_view *view);
 const char *ftsi_view_sentence(char *buf, size_t size_bytes, const struct ftsi_view *view);
 
 /* The place where `after` has a piece and `before` (both borrowed) had none, in characters, and the piece itself into
- * out_mark (8 bytes); FTSI_VIEW_NO_MARK when boards differ otherwise. A board's lay-out is the rules' affair: looking
- * at what has changed works for all of them. */
+ * out_mark (FTSI_VIEW_MARK_BYTES); FTSI_VIEW_NO_MARK when boards differ otherwise. A board's lay-out is the rules'
+ * affair: looking at what has changed works for all of them. */
 uint32_t ftsi_board_placed(const char *before, const char *after, char *out_mark);
 
 #endif
