@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "replica/forming_internal.h"
+#include "replica/state.h"
 
 #define FORM_MAX_BYTES 8192
 
@@ -66,12 +67,8 @@ static enum fts_status write_first(struct fts_replica *replica, const Fts__Repli
 {
 	struct raft_configuration configuration;
 	raft_configuration_init(&configuration);
-	struct raft_buffer encoded = {NULL, 0};
 	enum fts_status status = configure(form, &configuration);
-	if (status == FTS_OK && raft_configuration_encode(&configuration, &encoded) != 0)
-		status = FTS_RESOURCE_EXHAUSTED;
-	if (status == FTS_OK) status = ftsi_log_bootstrap(replica->log, &replica->identity, &encoded);
-	raft_free(encoded.base);
+	if (status == FTS_OK) status = ftsi_state_bootstrap(replica, &configuration);
 	raft_configuration_close(&configuration);
 	return status;
 }

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "replica/forming_internal.h"
+#include "replica/state.h"
 #include "replica/membership.h"
 
 #define HELLO_MAX_BYTES 8192
@@ -39,6 +40,7 @@ void ftsi_forming_say_hello(struct fts_replica *replica, const char *address)
 	hello.address = replica->address;
 	hello.format = FTSI_DIR_FORMAT;
 	hello.formed = forming->over;
+	hello.restored = forming->over ? 0 : ftsi_state_restored(replica);
 	hello.waiting_ms = waiting_ms(replica);
 	for (size_t i = 0; i < forming->list_count && !forming->over; i++) {
 		fts__replica__v1__member__init(&members[i]);
@@ -124,6 +126,15 @@ static void hear_unformed(struct fts_replica *replica, const char *text, const F
 	if (forming->list_count == 0 || hello->n_list == 0) return; /* one that joins: it asks by Cluster/Join */
 	(void)snprintf(who, sizeof who, "%.63s", hello->name);
 	if (ftsi_forming_lists_differ(forming, who, hello->list, hello->n_list, difference)) {
+		settle_dispute(replica, text, message, difference);
+		return;
+	}
+	if (hello->restored != ftsi_state_restored(replica)) {
+		(void)snprintf(difference, sizeof difference,
+			       "a new cluster begins with the same state everywhere: %s was restored from snapshot "
+			       "%016llx, %s from %016llx (0: from none)",
+			       replica->name, (unsigned long long)ftsi_state_restored(replica), who,
+			       (unsigned long long)hello->restored);
 		settle_dispute(replica, text, message, difference);
 		return;
 	}

@@ -102,7 +102,7 @@ enum fts_status ftsi_state_load(struct fts_replica *replica, struct fts_error *o
 		return status;
 	}
 	if (status != FTS_OK && out_error != NULL) *out_error = why;
-	return status;
+	return status == FTS_OK ? ftsi_state_settle_restored(replica, out_error) : status;
 }
 
 void ftsi_state_unfit(struct fts_replica *replica, const char *why)

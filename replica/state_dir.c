@@ -118,6 +118,35 @@ enum fts_status ftsi_state_read_restored(struct fts_replica *replica, struct fts
 	return FTS_OK;
 }
 
+enum fts_status ftsi_state_settle_restored(struct fts_replica *replica, struct fts_error *out_error)
+{
+	struct ftsi_restored *restored = &replica->keeper->restored;
+	struct ftsi_applied applied;
+	struct fts_txn *view = NULL;
+	char path[FTSI_STATE_PATH_BYTES];
+	enum fts_status status;
+	if (restored->identity == 0) return FTS_OK;
+	if (replica->identity.cluster_id == 0 && replica->options.join)
+		return fts_error_set(
+		    out_error, FTS_FAILED_PRECONDITION,
+		    "%s was restored from a snapshot: it begins a new cluster and can't join one; use an "
+		    "empty directory",
+		    replica->data);
+	if ((status = fts_store_view(replica->state, &view)) != FTS_OK)
+		return fts_error_set(out_error, status, "no memory to read the state");
+	status = ftsi_applied_read(view, &applied);
+	fts_txn_abort(view);
+	if (status != FTS_OK || (replica->identity.cluster_id == 0 && applied.index != restored->index))
+		return fts_error_set(out_error, FTS_DATA_LOSS,
+				     "%s does not hold what was restored into it: restore the snapshot again, into an "
+				     "empty directory",
+				     fts_store_dir(replica->state));
+	if (applied.cluster_id != replica->identity.cluster_id) return FTS_OK;
+	(void)snprintf(path, sizeof path, "%s/" FTS_ARCHIVE_ORIGIN_NAME, replica->data);
+	if (unlink(path) == 0) *restored = (struct ftsi_restored){0};
+	return FTS_OK;
+}
+
 uint64_t ftsi_state_restored(const struct fts_replica *replica)
 {
 	return replica->keeper->restored.identity;

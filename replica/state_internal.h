@@ -131,6 +131,9 @@ uint64_t ftsi_state_last_generation(const struct fts_replica *replica);
 void ftsi_state_remove_leftovers(const struct fts_replica *replica, uint64_t keep, bool all);
 FTS_MUST_USE enum fts_status ftsi_state_open_at(struct fts_replica *replica, uint64_t generation, bool create,
 						struct fts_store **out_store, struct fts_error *out_error);
+/* A restored directory founds a cluster or forms one with others like it; it can't join one. Once its state has been
+ * written to under the new cluster's name, nothing remembers where it came from. */
+FTS_MUST_USE enum fts_status ftsi_state_settle_restored(struct fts_replica *replica, struct fts_error *out_error);
 FTS_MUST_USE enum fts_status ftsi_state_read_restored(struct fts_replica *replica, struct fts_error *out_error);
 /* ---- The keeper ---- */
 

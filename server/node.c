@@ -156,7 +156,9 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 	    .on_event = on_event,
 	    .on_fatal = on_fatal,
 	    .ctx = node,
-	    .log_bytes_before_snapshot = ftsi_extra()->log_bytes_before_snapshot,
+	    .log_bytes_before_snapshot = ftsi_extra()->log_bytes_before_snapshot != 0
+					     ? ftsi_extra()->log_bytes_before_snapshot
+					     : (uint64_t)node->settings->snapshot_mb * 1024 * 1024,
 	};
 	size_t count;
 	const struct fts_machine *const *machines = fts_lottery_machines(node->lottery, &count);

@@ -20,6 +20,8 @@ const struct ftsi_setting ftsi_setting_table[] = {
      "first start of a node that becomes a member of a running cluster: any member's address"},
     {"election-ms", "election_ms", FTSI_SETTING_COUNT, MEMBER(election_ms), true, "500", "MS",
      "silence of the leader after which another is elected; heartbeats are a fifth"},
+    {"snapshot-mb", "snapshot_mb", FTSI_SETTING_COUNT, MEMBER(snapshot_mb), true, "64", "MB",
+     "MiB of log after which the state is written out and the log is cut"},
     {"http", "http", FTSI_SETTING_LATER, 0, 0, false, "", "", ""},
     {"lottery-text", "lottery_text", FTSI_SETTING_ADDRESS_OR_OFF, MEMBER(lottery_text), true, "", "HOST:PORT",
      "serve the draw `text` to agencies that speak the text protocol; off: no more"},

@@ -31,6 +31,7 @@ struct ftsi_settings {
 	char cluster[FTSI_CLUSTER_MAX];
 	char join[FTSI_ADDRESS_MAX];
 	uint32_t election_ms;
+	uint32_t snapshot_mb;
 	char lottery_text[FTSI_ADDRESS_MAX];
 	uint32_t lottery_text_agencies;
 	char tls_ca[FTSI_PATH_MAX];
