@@ -79,6 +79,7 @@ static enum fts_status get(struct fts_read *read, const ProtobufCMessage *messag
 static const struct fts_machine_method methods[] = {
     {.apply = add},
     {.read = get},
+    {.read = get},
 };
 
 const struct fts_machine counter_machine = {.service = &test_counter_service, .methods = methods};

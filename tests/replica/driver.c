@@ -78,7 +78,11 @@ enum fts_status driver_start(const struct driver_options *options, struct fts_re
 	struct fts_replica_options replica_options = {
 	    .data = options->dir,
 	    .name = options->name == NULL ? "n1" : options->name,
-	    .address = "127.0.0.1:7400",
+	    .address = options->address == NULL ? "127.0.0.1:7400" : options->address,
+	    .members = options->members,
+	    .member_count = options->member_count,
+	    .election_ms = options->election_ms,
+	    .environment = options->environment,
 	    .machines = counter_machines,
 	    .machine_count = 1,
 	    .on_event = on_event,
@@ -181,14 +185,6 @@ enum fts_status add_call(struct fts_replica *replica, const struct add *add, str
 
 /* ---- Get ---- */
 
-struct get_result {
-	struct ftsi_read_job job; /* first */
-	uint8_t payload[256];
-	sem_t done;
-	enum fts_status status;
-	int64_t value;
-};
-
 static void finish_get(struct fts_replica *replica, struct ftsi_read_job *job, const struct ftsi_outcome *outcome)
 {
 	struct get_result *result = (struct get_result *)(void *)job;
@@ -204,26 +200,40 @@ static void finish_get(struct fts_replica *replica, struct ftsi_read_job *job, c
 	sem_post(&result->done);
 }
 
+enum fts_status get_start(struct fts_replica *replica, const struct get *get, struct get_result *result)
+{
+	struct fts_error error = {0};
+	Fts__Test__Counter__V1__GetRequest request = FTS__TEST__COUNTER__V1__GET_REQUEST__INIT;
+	memset(result, 0, sizeof *result);
+	request.name = (char *)get->name;
+	request.at_least = get->at_least;
+	result->job.request =
+	    (struct fts_bytes){result->payload, fts__test__counter__v1__get_request__pack(&request, result->payload)};
+	result->job.finish = finish_get;
+	result->job.target = ftsi_target_find(replica, test_counter_service.methods[get->leader ? 2 : 1].id);
+	result->job.deadline_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), get->timeout_ms);
+	result->job.stale = get->stale;
+	sem_init(&result->done, 0, 0);
+	result->status = ftsi_read_post(replica, &result->job, &error);
+	return result->status;
+}
+
+void get_wait(struct get_result *result)
+{
+	struct timespec until;
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 60;
+	if (sem_timedwait(&result->done, &until) != 0) abort(); /* the answer never came */
+	sem_destroy(&result->done);
+}
+
 enum fts_status get_call(struct fts_replica *replica, const char *name, int64_t at_least, uint32_t timeout_ms,
 			 int64_t *out_value)
 {
-	struct get_result result = {0};
-	struct fts_error error;
-	Fts__Test__Counter__V1__GetRequest request = FTS__TEST__COUNTER__V1__GET_REQUEST__INIT;
-	enum fts_status status;
-	request.name = (char *)name;
-	request.at_least = at_least;
-	result.job.request =
-	    (struct fts_bytes){result.payload, fts__test__counter__v1__get_request__pack(&request, result.payload)};
-	result.job.finish = finish_get;
-	result.job.target = ftsi_target_find(replica, test_counter_service.methods[1].id);
-	result.job.deadline_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), timeout_ms);
-	sem_init(&result.done, 0, 0);
-	status = ftsi_read_post(replica, &result.job, &error);
-	if (status != FTS_OK) return status;
-	while (sem_wait(&result.done) != 0)
-		continue;
-	sem_destroy(&result.done);
+	struct get_result result;
+	const struct get get = {.name = name, .at_least = at_least, .timeout_ms = timeout_ms};
+	if (get_start(replica, &get, &result) != FTS_OK) return result.status;
+	get_wait(&result);
 	if (result.status == FTS_OK) *out_value = result.value;
 	return result.status;
 }

@@ -27,6 +27,12 @@ struct driver_options {
 	void (*on_event)(void *ctx, uint64_t index, uint32_t ordinal, const char *topic, struct fts_bytes payload);
 	void *ctx; /* for on_event */
 	struct fatal_seen *fatal;
+	/* Of a cluster; all NULL and 0: one node, which talks to nobody. */
+	const char *address;
+	const struct fts_replica_member *members;
+	size_t member_count;
+	uint32_t election_ms;
+	const struct ftsi_environment *environment;
 };
 
 FTS_MUST_USE enum fts_status driver_start(const struct driver_options *options, struct fts_replica **out_replica,
@@ -64,6 +70,24 @@ enum fts_status add_call(struct fts_replica *replica, const struct add *add, str
 /* Read a counter. *out_value is untouched unless OK. */
 enum fts_status get_call(struct fts_replica *replica, const char *name, int64_t at_least, uint32_t timeout_ms,
 			 int64_t *out_value);
+
+struct get {
+	const char *name;
+	int64_t at_least;
+	uint32_t timeout_ms;
+	bool leader; /* Look instead of Get */
+	bool stale;
+};
+struct get_result {
+	struct ftsi_read_job job; /* first */
+	uint8_t payload[256];
+	sem_t done;
+	enum fts_status status;
+	int64_t value;
+};
+/* As add_start and add_wait. */
+enum fts_status get_start(struct fts_replica *replica, const struct get *get, struct get_result *result);
+void get_wait(struct get_result *result);
 
 /* XXH3 over all of DIR/state but where the log stands. */
 uint64_t state_digest(struct fts_store *state);
