@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#define DIRECTORIES_MAX 64
+#define DIRECTORIES_MAX 256
 #define FILE_BYTES_MAX (64u * 1024 * 1024)
 
 static struct {
