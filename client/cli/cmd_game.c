@@ -35,7 +35,7 @@ static void print_rules(const struct ftsi_cli *cli, const Fts__Game__V1__RulesRe
 	char name[FTSI_GAME_TEXT_MAX], title[FTSI_GAME_TEXT_MAX], notation[FTSI_GAME_TEXT_MAX];
 	json_t *rules = ftsi_json("[]");
 
-	if (!cli->json) printf("%-12s %5s  %-18s %s\n", "RULES", "SEATS", "TITLE", "A MOVE IS");
+	if (!cli->json) printf("%-12s %5s  %-26s %s\n", "RULES", "SEATS", "TITLE", "A MOVE IS");
 	for (size_t i = 0; i < response->n_rules; i++) {
 		const Fts__Game__V1__RulesInfo *info = response->rules[i];
 		ftsi_game_clean(name, info->name);
@@ -46,7 +46,7 @@ static void print_rules(const struct ftsi_cli *cli, const Fts__Game__V1__RulesRe
 					      ftsi_json("{s:s,s:I,s:s,s:s}", "name", name, "seats",
 							(json_int_t)info->seats, "notation", notation, "title", title));
 		else
-			printf("%-12s %5" PRIu32 "  %-18s %s\n", name, info->seats, title, notation);
+			printf("%-12s %5" PRIu32 "  %-26s %s\n", name, info->seats, title, notation);
 	}
 	if (cli->json) ftsi_print_json(ftsi_json("{s:O}", "rules", rules));
 	json_decref(rules);
