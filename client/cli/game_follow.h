@@ -16,7 +16,7 @@
 #include "fts/game/v1/game.fts.h"
 
 #define FTSI_FOLLOW_HOLD_MS 10000u /* longest held Watch */
-#define FTSI_FOLLOW_PROBE_MS 1000u /* longest short one */
+#define FTSI_FOLLOW_PROBE_MS 2500u /* longest short one: longer than a node without a leader waits for one */
 
 enum ftsi_follow_link {
 	FTSI_FOLLOW_UP,         /* a node answers */
