@@ -200,7 +200,7 @@ static void say_again(struct fts_replica *replica)
 }
 
 /* A member that is no voter yet says Hello on and on: whoever leads then knows that it is there. */
-static bool is_voter(const struct fts_replica *replica)
+bool ftsi_forming_is_voter(const struct fts_replica *replica)
 {
 	const struct raft_server *self = ftsi_forming_server(replica, replica->identity.node_id);
 	return self != NULL && self->role == RAFT_VOTER;
@@ -227,7 +227,7 @@ void ftsi_forming_tick(struct fts_replica *replica, uint64_t now_ns)
 {
 	struct ftsi_forming *forming = replica->forming;
 	if (!forming->begun || replica->stopping || atomic_load(&replica->failed)) return;
-	if (forming->over && (!replica->raft_running || is_voter(replica))) return;
+	if (forming->over && (!replica->raft_running || ftsi_forming_is_voter(replica))) return;
 	if (now_ns - forming->said_ns >= (forming->over ? FTSI_HELLO_LEARNER_NS : FTSI_HELLO_AGAIN_NS)) {
 		forming->said_ns = now_ns;
 		say_again(replica);
@@ -243,6 +243,16 @@ void ftsi_forming_tick(struct fts_replica *replica, uint64_t now_ns)
 void ftsi_forming_connected(struct fts_replica *replica, const char *address)
 {
 	ftsi_forming_say_hello(replica, address);
+}
+
+/* Somebody of this cluster speaks who is in no configuration: perhaps it does not know yet that it was removed. */
+static void hear_outsider(struct fts_replica *replica, uint64_t node_id)
+{
+	struct ftsi_forming *forming = replica->forming;
+	const struct ftsi_member *member = ftsi_member_by_id(replica, node_id);
+	if (member == NULL || replica->now_ns - forming->outsider_ns < FTSI_OUTSIDER_NS) return;
+	forming->outsider_ns = replica->now_ns;
+	ftsi_forming_tell_removed(replica, member->text);
 }
 
 bool ftsi_forming_receive(struct fts_replica *replica, const Fts__Replica__V1__PeerMessage *message)
@@ -261,7 +271,10 @@ bool ftsi_forming_receive(struct fts_replica *replica, const Fts__Replica__V1__P
 	default:
 		break;
 	}
-	return !replica->raft_running || message->cluster_id == 0 ||
-	       message->cluster_id != replica->identity.cluster_id || message->to != replica->identity.node_id ||
-	       message->from == 0 || message->from == replica->identity.node_id;
+	if (!replica->raft_running || message->cluster_id == 0 || message->cluster_id != replica->identity.cluster_id ||
+	    message->to != replica->identity.node_id || message->from == 0 ||
+	    message->from == replica->identity.node_id)
+		return true;
+	if (ftsi_forming_server(replica, message->from) == NULL) hear_outsider(replica, message->from);
+	return false;
 }

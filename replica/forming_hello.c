@@ -6,8 +6,8 @@
 
 #include "base/log.h"
 #include "replica/forming_internal.h"
-#include "replica/state.h"
 #include "replica/membership.h"
+#include "replica/state.h"
 
 #define HELLO_MAX_BYTES 8192
 
@@ -211,7 +211,7 @@ static void hear_left_behind(struct fts_replica *replica, const char *text,
 
 /* A node of this cluster that is in no configuration any more has to know. One that this node does not know yet may be
  * newer than what it has: the receiver compares the indexes. */
-static void tell_removed(struct fts_replica *replica, const char *text)
+void ftsi_forming_tell_removed(struct fts_replica *replica, const char *text)
 {
 	char detail[FTS_DETAIL_MAX];
 	Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
@@ -230,10 +230,11 @@ static void hear_formed(struct fts_replica *replica, const char *text, const Fts
 {
 	char detail[FTS_DETAIL_MAX];
 	if (message->cluster_id == replica->identity.cluster_id) {
+		if (!ftsi_forming_is_voter(replica)) note_host(replica, text);
 		if (ftsi_forming_server(replica, message->from) != NULL)
 			ftsi_membership_heard(replica, message->from);
 		else
-			tell_removed(replica, text);
+			ftsi_forming_tell_removed(replica, text);
 		return;
 	}
 	(void)snprintf(

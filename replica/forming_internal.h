@@ -11,6 +11,7 @@
 #define FTSI_HELLO_FRESH_NS 2000000000ull   /* who was heard of since then is there */
 #define FTSI_WAITING_TOLD_NS 5000000000ull  /* between two lines about who is missing */
 #define FTSI_REFUSAL_TOLD_NS 60000000000ull /* between two lines about the same stranger */
+#define FTSI_OUTSIDER_NS 200000000ull       /* between two answers to those who are no members any more */
 #define FTSI_TOGETHER_MS 200u               /* two that have waited about as long: the node id decides */
 
 /* One of the list. */
@@ -28,7 +29,7 @@ struct ftsi_forming {
 	bool fresh;      /* the directory was blank */
 	struct ftsi_listed list[FTS_REPLICA_MEMBER_MAX]; /* sorted by name, this node among them */
 	size_t list_count, self;
-	uint64_t begun_ns, said_ns, told_ns;
+	uint64_t begun_ns, said_ns, told_ns, outsider_ns;
 	/* Members of the running cluster that have said Hello to this node, which is none yet. */
 	char hosts[FTS_REPLICA_MEMBER_MAX][FTSI_MEMBER_TEXT_BYTES];
 	size_t host_count;
@@ -50,6 +51,8 @@ uint64_t ftsi_forming_random(const struct fts_replica *replica); /* not 0 */
 
 /* The server of raft's configuration with this id; NULL: none. Borrowed until raft runs again. */
 const struct raft_server *ftsi_forming_server(const struct fts_replica *replica, uint64_t node_id);
+/* This node is a voter, as far as it knows. */
+bool ftsi_forming_is_voter(const struct fts_replica *replica);
 /* The configuration that raft has is committed. */
 bool ftsi_forming_is_settled(const struct fts_replica *replica);
 

@@ -167,7 +167,7 @@ static bool is_alive(struct fts_replica *replica, uint64_t node_id)
 	const struct ftsi_member *member;
 	if (node_id == replica->identity.node_id) return true;
 	member = ftsi_member_by_id(replica, node_id);
-	return member != NULL && ftsi_member_is_alive(replica, member);
+	return member != NULL && member->connected && ftsi_member_is_alive(replica, member);
 }
 
 static bool was_heard(const struct ftsi_membership *membership, uint64_t node_id, uint64_t now_ns)
@@ -381,6 +381,7 @@ static struct step step_for_jobs(struct fts_replica *replica, struct ftsi_member
 {
 	struct step step = {.kind = STEP_NONE};
 	struct job **at = &membership->first;
+	if (*at != NULL) ftsi_members_tell(replica); /* who is answered sees the members as they are */
 	while (*at != NULL) {
 		struct job *job = *at, *next = job->next;
 		bool ended = job->wish == WISH_ADD ? judge_add(replica, job, &step) : judge_remove(replica, job, &step);
@@ -428,6 +429,7 @@ static void changed(struct raft_change *change, int status)
 	FTS_LOG_INFO("cluster.changed", "node=%s member=%s id=%016llx to=%s index=%llu", replica->name,
 		     membership->step.text, (unsigned long long)membership->step.node_id, describe(&membership->step),
 		     replica->raft.commit_index);
+	if (membership->step.kind == STEP_REMOVE) ftsi_forming_tell_removed(replica, membership->step.text);
 }
 
 static int take_step(struct fts_replica *replica, struct ftsi_membership *membership)
