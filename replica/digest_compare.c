@@ -76,7 +76,8 @@ static void judge_self(struct fts_replica *replica, uint64_t index, uint64_t wri
 		ftsi_state_doubt(replica, "it differs from that of the other members");
 		return;
 	}
-	if (content == 0 || look->content != 0) atomic_store(&replica->keeper->differs, false);
+	/* Only a look at everything tells that nothing differs any more. */
+	if (content != 0 && look->content != 0) atomic_store(&replica->keeper->differs, false);
 }
 
 /* ---- The leader: what all saw ---- */
@@ -154,39 +155,10 @@ static void send_verdict(struct fts_replica *replica, uint64_t to, const struct 
 	(void)ftsi_state_tell(replica, to, &message);
 }
 
-static void set_differing(struct ftsi_digest *digest, uint64_t node_id, bool differs)
-{
-	uint32_t at = 0;
-	while (at < digest->differing_count && digest->differing[at] != node_id)
-		at++;
-	if (differs && at == digest->differing_count && at < FTS_REPLICA_MEMBER_MAX)
-		digest->differing[digest->differing_count++] = node_id;
-	if (!differs && at < digest->differing_count)
-		digest->differing[at] = digest->differing[--digest->differing_count];
-}
-
-bool ftsi_digest_agrees(const struct fts_replica *replica, uint64_t node_id)
-{
-	const struct ftsi_digest *digest = replica->keeper->digest;
-	if (node_id == replica->identity.node_id)
-		return !atomic_load(&replica->doubted) && !atomic_load(&replica->keeper->differs);
-	for (uint32_t i = 0; i < digest->differing_count; i++)
-		if (digest->differing[i] == node_id) return false;
-	return true;
-}
-
-static bool differs(const struct ftsi_digest_mark *mark, const struct ftsi_digest_heard *heard)
-{
-	return (mark->writes != 0 && heard->writes != mark->writes) ||
-	       (mark->content != 0 && heard->content != 0 && heard->content != mark->content);
-}
-
 static void tell_all(struct fts_replica *replica, const struct ftsi_digest_mark *mark)
 {
 	for (uint32_t i = 0; i < mark->count; i++) {
 		if (raft_state(&replica->raft) != RAFT_LEADER) return;
-		set_differing(replica->keeper->digest, mark->heard[i].node_id,
-			      mark->split || differs(mark, &mark->heard[i]));
 		send_verdict(replica, mark->heard[i].node_id, mark);
 	}
 }
@@ -223,11 +195,8 @@ static void report(struct fts_replica *replica, uint64_t node_id, const Fts__Rep
 	heard = &mark->heard[at];
 	heard->writes = seen->writes;
 	if (seen->content != 0) heard->content = seen->content;
-	mark->heard_ns = replica->keeper->now_ns;
-	if (mark->split || mark->writes != 0 || mark->content != 0) {
-		set_differing(replica->keeper->digest, node_id, mark->split || differs(mark, heard));
-		send_verdict(replica, node_id, mark);
-	}
+	mark->heard_ns = replica->now_ns;
+	if (mark->split || mark->writes != 0 || mark->content != 0) send_verdict(replica, node_id, mark);
 	judge(replica, mark, false);
 }
 

@@ -212,9 +212,14 @@ bool ftsi_state_skips(const struct fts_replica *replica)
 	return atomic_load(&replica->doubted);
 }
 
+bool ftsi_state_agrees(const struct fts_replica *replica)
+{
+	return !atomic_load(&replica->doubted) && !atomic_load(&replica->keeper->differs);
+}
+
 void ftsi_state_status(struct fts_replica *replica, struct fts_replica_status *status)
 {
-	status->digest_ok = !atomic_load(&replica->doubted) && !atomic_load(&replica->keeper->differs);
+	status->digest_ok = ftsi_state_agrees(replica);
 	status->syncing = atomic_load(&replica->keeper->syncing);
 }
 
@@ -337,7 +342,6 @@ void ftsi_state_turn(struct fts_replica *replica)
 void ftsi_state_tick(struct fts_replica *replica, uint64_t now_ns)
 {
 	struct ftsi_state *keeper = replica->keeper;
-	keeper->now_ns = now_ns;
 	if (!replica->raft_running || keeper->stopping || atomic_load(&replica->failed)) return;
 	ftsi_copies_tick(replica, now_ns);
 	ftsi_send_tick(replica, now_ns);

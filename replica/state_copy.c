@@ -93,7 +93,7 @@ static void copy_done(struct fts_replica *replica, struct ftsi_job *job, enum ft
 	if (status == FTS_OK && place != NULL) {
 		*place = copy->made;
 		place->ready = true;
-		place->used_ns = place->made_ns = keeper->now_ns;
+		place->used_ns = place->made_ns = replica->now_ns;
 		FTS_LOG_INFO("replica.state_copied", "node=%s copy=%s index=%" PRIu64 " bytes=%" PRIu64, replica->name,
 			     place->name, place->applied_index, place->total_bytes);
 	} else {
@@ -132,14 +132,14 @@ struct ftsi_copy *ftsi_copy_find(struct fts_replica *replica, uint64_t index, ui
 	struct ftsi_copy *best = NULL;
 	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++) {
 		struct ftsi_copy *copy = &keeper->copies[i];
-		if (!copy->ready || copy->applied_index < index || keeper->now_ns - copy->made_ns > age_max_ns)
+		if (!copy->ready || copy->applied_index < index || replica->now_ns - copy->made_ns > age_max_ns)
 			continue;
 		if (best == NULL || copy->applied_index > best->applied_index) best = copy;
 	}
 	if (best == NULL)
 		begin_copy(replica);
 	else
-		best->used_ns = keeper->now_ns;
+		best->used_ns = replica->now_ns;
 	return best;
 }
 

@@ -44,7 +44,7 @@ bool ftsi_state_may_cut(const struct fts_replica *replica)
 	uint64_t limit = 2 * replica->log_bytes_max;
 	if (limit < FETCHED_BYTES_MIN) limit = FETCHED_BYTES_MIN;
 	if (atomic_load(&replica->doubted) || replica->keeper->offer.open) return false;
-	return !ftsi_send_is_moving(replica, replica->keeper->now_ns) || replica->log_bytes > limit;
+	return !ftsi_send_is_moving(replica, replica->now_ns) || replica->log_bytes > limit;
 }
 
 unsigned ftsi_state_trailing(const struct fts_replica *replica, uint64_t index)

@@ -45,7 +45,7 @@ static void ask(struct fts_replica *replica)
 	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_STATE_ASK;
 	message.state_ask = &request;
 	(void)ftsi_state_tell(replica, fetch->from, &message);
-	fetch->asked_ns = replica->keeper->now_ns;
+	fetch->asked_ns = replica->now_ns;
 }
 
 static void tell_taken(struct fts_replica *replica, uint32_t file, uint64_t offset)
@@ -71,7 +71,7 @@ static void begin(struct fts_replica *replica, uint64_t from, struct fts_bytes n
 	if (name.size_bytes >= sizeof fetch->name || fetch->job_count > 0) return;
 	*fetch = (struct ftsi_fetch){.active = true, .from = from};
 	if (name.size_bytes > 0) memcpy(fetch->name, name.data, name.size_bytes);
-	fetch->heard_ns = fetch->begun_ns = fetch->told_ns = keeper->now_ns;
+	fetch->heard_ns = fetch->begun_ns = fetch->told_ns = replica->now_ns;
 	fetch->generation = keeper->next_generation++;
 	atomic_store(&keeper->syncing, true);
 	FTS_LOG_INFO("replica.fetch_begun", "node=%s from=%016llx copy=%s", replica->name, (unsigned long long)from,
@@ -228,8 +228,8 @@ static void begin_finish(struct fts_replica *replica);
 static void tell_progress(struct fts_replica *replica)
 {
 	struct ftsi_fetch *fetch = &replica->keeper->fetch;
-	if (replica->keeper->now_ns - fetch->told_ns < TELL_NS) return;
-	fetch->told_ns = replica->keeper->now_ns;
+	if (replica->now_ns - fetch->told_ns < TELL_NS) return;
+	fetch->told_ns = replica->now_ns;
 	FTS_LOG_INFO("replica.fetching", "node=%s bytes=%llu of=%llu", replica->name,
 		     (unsigned long long)fetch->received_bytes, (unsigned long long)fetch->total_bytes);
 }
@@ -306,7 +306,7 @@ void ftsi_fetch_chunk(struct fts_replica *replica, uint64_t from, const Fts__Rep
 	struct ftsi_fetch *fetch = &replica->keeper->fetch;
 	struct write_job *write;
 	if (!is_ours(fetch, from, chunk)) return;
-	fetch->heard_ns = replica->keeper->now_ns;
+	fetch->heard_ns = replica->now_ns;
 	if (chunk->file != fetch->file || chunk->offset != fetch->offset) return; /* of an earlier ask */
 	if (!is_sound(fetch, chunk)) {
 		fail(replica, "a piece that can't be");
@@ -390,7 +390,7 @@ static void finish_done(struct fts_replica *replica, struct ftsi_job *job, enum 
 		FTS_LOG_INFO("replica.fetched", "node=%s index=%llu bytes=%llu ms=%llu", replica->name,
 			     (unsigned long long)finish->fetched.applied.index,
 			     (unsigned long long)keeper->fetch.total_bytes,
-			     (unsigned long long)((keeper->now_ns - keeper->fetch.begun_ns) / 1000000));
+			     (unsigned long long)((replica->now_ns - keeper->fetch.begun_ns) / 1000000));
 		keeper->fetched = finish->fetched;
 		ftsi_fetch_drop(replica);
 	} else {

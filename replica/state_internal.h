@@ -149,7 +149,6 @@ struct ftsi_get {
 struct ftsi_digest;
 
 struct ftsi_state {
-	uint64_t now_ns; /* of the last tick */
 	uint64_t generation, next_generation;
 	bool stopgap;             /* what is in use is blank and named nowhere: the state itself can't be opened */
 	uint64_t came_with_index; /* what is in use came from elsewhere with this index applied */

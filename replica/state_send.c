@@ -135,9 +135,9 @@ void ftsi_send_ask(struct fts_replica *replica, uint64_t from, const Fts__Replic
 	end_stream(stream);
 	stream->to = from;
 	stream->copy = copy;
-	stream->heard_ns = keeper->now_ns;
+	stream->heard_ns = replica->now_ns;
 	if (copy == NULL) return; /* the newest there is: ftsi_send_turn looks for it */
-	copy->used_ns = keeper->now_ns;
+	copy->used_ns = replica->now_ns;
 	if (!set_place(stream, ask->file, ask->offset)) {
 		end_stream(stream);
 		refuse(replica, from, ask->name);
@@ -156,7 +156,7 @@ void ftsi_send_taken(struct fts_replica *replica, uint64_t from, const Fts__Repl
 						     : stream->copy->files[taken->file].start + taken->offset;
 	if (at > stream->sent) return;
 	if (at > stream->taken) stream->taken = at;
-	stream->heard_ns = stream->copy->used_ns = replica->keeper->now_ns;
+	stream->heard_ns = stream->copy->used_ns = replica->now_ns;
 	if (taken->file == stream->copy->file_count) end_stream(stream); /* all of it is there */
 }
 
