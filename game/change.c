@@ -33,22 +33,23 @@ struct ftsi_match_step ftsi_change_step(const struct ftsi_game_change *change)
 
 /* ---- Time ---- */
 
-/* Another term than that of the last command: since then somebody else, or nobody, has led. What passed between the
- * last sign of the old leader and this command is nobody's time. */
+/* Another leadership than that of the last command: since then somebody else, or nobody, has led. What passed between
+ * the last sign of the old leader and this command is nobody's time. */
 static void advance(struct ftsi_game_change *change)
 {
 	struct ftsi_game *game = &change->game;
 	int64_t time_ms = change->apply->time_ms;
-	if (game->clock_count > 0 && game->term != change->apply->term && time_ms > game->time_ms) {
+	if (game->clock_count > 0 && game->lead_index != change->apply->lead_index && time_ms > game->time_ms) {
 		game->pause_ms += (uint64_t)(time_ms - game->time_ms);
 		game->telling = true;
 		game->tell_due_ms = 0;
 		game->tell_id = 0;
 	}
-	if (game->clock_count > 0 && game->term == change->apply->term && time_ms - game->time_ms < TIME_STEP_MS)
+	if (game->clock_count > 0 && game->lead_index == change->apply->lead_index &&
+	    time_ms - game->time_ms < TIME_STEP_MS)
 		return;
 	game->time_ms = time_ms;
-	game->term = change->apply->term;
+	game->lead_index = change->apply->lead_index;
 	change->game_changed = game->clock_count > 0; /* otherwise nobody asks */
 }
 

@@ -26,7 +26,7 @@ void fts_games_detach(struct fts_games *game);
 
 /* Offer GameTools, which asks no replica, on server (not started yet; borrowed until destroy). */
 FTS_MUST_USE enum fts_status fts_games_serve(struct fts_games *game, struct fts_server *server,
-					    struct fts_error *out_error);
+					     struct fts_error *out_error);
 
 void fts_games_destroy(struct fts_games *game); /* owned; NULL: no-op */
 

@@ -33,7 +33,7 @@ static void read_game(struct ftsi_game_reader *reader, struct ftsi_game *game)
 	game->over_first = ftsi_game_get_number(reader, 8);
 	game->over_next = ftsi_game_get_number(reader, 8);
 	game->time_ms = (int64_t)ftsi_game_get_number(reader, 8);
-	game->term = ftsi_game_get_number(reader, 8);
+	game->lead_index = ftsi_game_get_number(reader, 8);
 	game->pause_ms = ftsi_game_get_number(reader, 8);
 	game->telling = ftsi_game_get_number(reader, 1) != 0;
 	game->tell_due_ms = (int64_t)ftsi_game_get_number(reader, 8);
@@ -69,7 +69,7 @@ enum fts_status ftsi_game_save(struct fts_txn *txn, const struct ftsi_game *game
 	at = ftsi_game_put_number(at, game->over_first, 8);
 	at = ftsi_game_put_number(at, game->over_next, 8);
 	at = ftsi_game_put_number(at, (uint64_t)game->time_ms, 8);
-	at = ftsi_game_put_number(at, game->term, 8);
+	at = ftsi_game_put_number(at, game->lead_index, 8);
 	at = ftsi_game_put_number(at, game->pause_ms, 8);
 	at = ftsi_game_put_number(at, game->telling ? 1 : 0, 1);
 	at = ftsi_game_put_number(at, (uint64_t)game->tell_due_ms, 8);

@@ -32,9 +32,10 @@ struct ftsi_game {
 	uint32_t match_count;           /* kept, of any state */
 	uint32_t clock_count;           /* running */
 	uint64_t over_first, over_next; /* places: the first that is kept, the next that is free */
-	/* Game time is log time less pause_ms. It stood still from time_ms on whenever a command has another term. */
+	/* Game time is log time less pause_ms. It stood still from time_ms on whenever a command has another
+	 * lead_index. */
 	int64_t time_ms;
-	uint64_t term;
+	uint64_t lead_index;
 	uint64_t pause_ms;
 	bool telling; /* matches are being told of a pause, from (tell_due_ms, tell_id) on */
 	int64_t tell_due_ms;

@@ -125,6 +125,7 @@ static enum fts_status execute(struct entry *entry, const struct ftsi_target *ta
 				  .ordinal = entry->ordinal,
 				  .time_ms = entry->head.time_ms,
 				  .term = entry->head.term,
+				  .lead_index = entry->head.lead_index,
 				  .arena = replica->apply_arena,
 				  .request_bytes = command->payload,
 				  .events = events};

@@ -15,6 +15,7 @@ enum {
 	TAG_COMMANDS = 0x0A,
 	TAG_TIME_MS = 0x10,
 	TAG_TERM = 0x18,
+	TAG_LEAD_INDEX = 0x20,
 	WIRE_VARINT = 0,
 	WIRE_64 = 1,
 	WIRE_LENGTH = 2,
@@ -103,7 +104,8 @@ uint8_t *ftsi_command_write(uint8_t *at, const struct ftsi_command *command)
 uint8_t *ftsi_batch_write_head(uint8_t *at, const struct ftsi_batch_head *head)
 {
 	at = write_varint_field(at, TAG_TIME_MS, (uint64_t)head->time_ms);
-	return write_varint_field(at, TAG_TERM, head->term);
+	at = write_varint_field(at, TAG_TERM, head->term);
+	return write_varint_field(at, TAG_LEAD_INDEX, head->lead_index);
 }
 
 static int read_varint(struct fts_bytes *at, uint64_t *out_value)
@@ -190,6 +192,7 @@ int ftsi_batch_read_head(struct fts_bytes batch, struct ftsi_batch_head *out_hea
 		if (read_field(&batch, &field) != 0) return -1;
 		if (field.tag == TAG_TIME_MS) head.time_ms = (int64_t)field.value;
 		if (field.tag == TAG_TERM) head.term = field.value;
+		if (field.tag == TAG_LEAD_INDEX) head.lead_index = field.value;
 	}
 	*out_head = head;
 	return 0;

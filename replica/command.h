@@ -9,8 +9,9 @@
  * | lowest_unanswered | 20  | varint                       |
  * | payload           | 2A  | length                       |
  * | fence             | 30  | varint                       | term                  | 18  | varint |
+ * |                   |     |                              | lead_index            | 20  | varint |
  *
- * time_ms and term are written first; zero fields are left out. */
+ * time_ms, term and lead_index are written first; zero fields are left out. */
 #ifndef FTS_REPLICA_COMMAND_H
 #define FTS_REPLICA_COMMAND_H
 
@@ -28,9 +29,10 @@ struct ftsi_command {
 struct ftsi_batch_head {
 	int64_t time_ms;
 	uint64_t term;
+	uint64_t lead_index;
 };
 
-#define FTSI_BATCH_HEAD_BYTES_MAX 22
+#define FTSI_BATCH_HEAD_BYTES_MAX 33
 
 /* Bytes that ftsi_command_write will write. */
 size_t ftsi_command_size(const struct ftsi_command *command);

@@ -165,7 +165,7 @@ static int append_entry(struct fts_replica *replica, const struct ftsi_slot_list
 {
 	struct ftsi_inflight *inflight = &replica->inflight;
 	const struct ftsi_batch_head head = {replica->environment->wall_ms(replica->environment->ctx),
-					     replica->raft.current_term};
+					     replica->raft.current_term, replica->guards.barrier_index};
 	struct raft_buffer buffer = {raft_malloc(size_max), 0};
 	uint8_t *at = buffer.base;
 	int result;

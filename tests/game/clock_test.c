@@ -41,7 +41,7 @@ static void lose_leader(struct world *world, int64_t span_ms)
 {
 	world_turn(world, false);
 	world->time_ms += span_ms;
-	world->term++;
+	world->lead_index++;
 }
 
 static uint64_t left_ms(struct world *world, const struct player *player)

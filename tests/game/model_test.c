@@ -74,7 +74,7 @@ static void see_events(struct run *run)
 static void follow(struct run *run)
 {
 	run->twin->index = run->world->index;
-	run->twin->term = run->world->term;
+	run->twin->lead_index = run->world->lead_index;
 	run->twin->time_ms = run->world->time_ms;
 	run->twin->entropy = run->world->entropy;
 }
@@ -214,7 +214,7 @@ static void change_leader(struct run *run)
 	pass(run, 500);
 	pass(run, 500);
 	propose(run, false);
-	run->world->term++;
+	run->world->lead_index++;
 	run->world->time_ms += below(run, 30000);
 	run->is_new = true; /* other commands may come before it says so */
 }

@@ -87,7 +87,7 @@ void world_open(struct world *world)
 	world->pool = fts_arena_pool_create((size_t)64 << 20);
 	world->arena = fts_arena_acquire(world->pool, (size_t)32 << 20);
 	world->index = 1;
-	world->term = 1;
+	world->lead_index = 1;
 	world->time_ms = TIME_MS;
 	world->entropy = 1;
 	assert_int_equal(fts_games_create(&world->games, &error), FTS_OK);
@@ -176,7 +176,7 @@ enum fts_status world_apply(struct world *world, const struct fts_method *method
 	struct fts_apply apply = {.txn = world->txn,
 				  .index = world->index++,
 				  .time_ms = world->time_ms,
-				  .term = world->term,
+				  .lead_index = world->lead_index,
 				  .arena = world->arena,
 				  .request_bytes = {packed, size}};
 	assert_non_null(command);

@@ -1,5 +1,5 @@
 /* Why this file exists: the games' machines without a log: commands are applied to a store in a directory of their own,
- * at a time, index and term the test chooses, and what they publish and propose is kept to be looked at.
+ * at a time, index and leadership the test chooses, and what they publish and propose is kept to be looked at.
  *
  * Invariants: as with the replica, a command that is not answered OK leaves nothing behind; every command that is OK
  * has numbered its events without gaps (checked in world_apply). One thread. */
@@ -20,7 +20,7 @@ struct world {
 	struct fts_games *games;
 	struct fts_arena_pool *pool;
 	struct fts_arena *arena; /* of the last command or read: its response lives there */
-	uint64_t index, term;
+	uint64_t index, lead_index;
 	int64_t time_ms;
 	uint64_t entropy;            /* of the next command that needs some */
 	char detail[FTS_DETAIL_MAX]; /* of the last refusal */
@@ -33,7 +33,7 @@ struct world {
 	size_t proposal_count;
 };
 
-/* A world with an empty store, its time 2026-11-21, term 1. */
+/* A world with an empty store, its time 2026-11-21, led from index 1. */
 void world_open(struct world *world);
 void world_close(struct world *world);
 

@@ -49,7 +49,9 @@ static void entries_are_protobuf(void **state)
 	for (int round = 0; round < ROUNDS; round++) {
 		struct ftsi_command commands[COMMANDS], read;
 		int count = rand_r(&seed) % COMMANDS;
-		struct ftsi_batch_head head = {(int64_t)rand_r(&seed) * 1000, (uint64_t)rand_r(&seed)}, read_head;
+		struct ftsi_batch_head head = {(int64_t)rand_r(&seed) * 1000, (uint64_t)rand_r(&seed),
+					       (uint64_t)rand_r(&seed)},
+				       read_head;
 		uint8_t *at = ftsi_batch_write_head(bytes, &head);
 		Fts__Replica__V1__CommandBatch *batch;
 		struct fts_bytes rest;
@@ -61,11 +63,12 @@ static void entries_are_protobuf(void **state)
 		}
 		batch = fts__replica__v1__command_batch__unpack(NULL, (size_t)(at - bytes), bytes);
 		assert_non_null(batch);
-		assert_true(batch->time_ms == head.time_ms && batch->term == head.term);
+		assert_true(batch->time_ms == head.time_ms && batch->term == head.term &&
+			    batch->lead_index == head.lead_index);
 		assert_int_equal(batch->n_commands, count);
 		rest = (struct fts_bytes){again, fts__replica__v1__command_batch__pack(batch, again)};
 		assert_int_equal(ftsi_batch_read_head(rest, &read_head), 0);
-		assert_true(read_head.time_ms == head.time_ms && read_head.term == head.term);
+		assert_memory_equal(&read_head, &head, sizeof head);
 		for (int i = 0; i < count; i++) {
 			check_command(&commands[i], batch->commands[i]);
 			assert_int_equal(ftsi_batch_next(&rest, &read), 1);
