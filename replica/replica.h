@@ -34,7 +34,9 @@ struct fts_apply {
 	uint64_t index;      /* log index of the command's entry */
 	uint32_t ordinal;    /* of the command within its entry */
 	int64_t time_ms;     /* proposer's wall clock; never goes back */
-	uint64_t term;       /* proposer's: another one than before means that the leader has changed */
+	uint64_t term;       /* proposer's */
+	uint64_t lead_index; /* where its proposer began to lead: another one than before means that somebody else led in
+			      * between, or nobody (a restart may keep the term) */
 	struct fts_arena *arena;        /* for the response; valid until it has been packed */
 	struct fts_bytes request_bytes; /* the request as it stands in the log; borrowed */
 	char detail[FTS_DETAIL_MAX];    /* set by fts_apply_refuse */
