@@ -26,7 +26,4 @@ FTS_MUST_USE enum fts_status ftsi_digest_look(struct fts_replica *replica, uint6
 /* The machine of the marks: one more of the replica's own. */
 void ftsi_digest_init(struct fts_replica *replica, struct fts_machine *machine, struct fts_machine_method *methods);
 
-/* What the leader last heard of a member's state; true when it heard nothing bad. */
-bool ftsi_digest_agrees(const struct fts_replica *replica, uint64_t node_id);
-
 #endif

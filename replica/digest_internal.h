@@ -42,8 +42,6 @@ struct ftsi_digest {
 	uint64_t next_mark_ns, next_content_ns;
 	uint32_t mark_at;
 	struct ftsi_digest_mark marks[FTSI_DIGEST_LOOK_COUNT];
-	uint32_t differing_count;
-	uint64_t differing[FTS_REPLICA_MEMBER_MAX]; /* node ids */
 };
 
 /* Returned (ftsi_digest_destroy). NULL: no memory. */

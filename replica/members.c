@@ -7,6 +7,7 @@
 #include "fts/replica/v1/peer.pb-c.h"
 #include "replica/internal.h"
 #include "replica/member_text.h"
+#include "replica/state.h"
 
 /* ---- The table ---- */
 
@@ -185,7 +186,8 @@ void ftsi_members_pulse(struct fts_replica *replica, const Fts__Replica__V1__Pee
 	member->applied = message->pulse->applied;
 	member->disk_full = message->pulse->disk_full;
 	member->disk_slow = message->pulse->disk_slow;
-	member->digest_ok = !message->pulse->doubted;
+	member->doubted = message->pulse->doubted;
+	member->digest_ok = !message->pulse->doubted && !message->pulse->differs;
 }
 
 static void send_pulse(struct fts_replica *replica)
@@ -195,6 +197,7 @@ static void send_pulse(struct fts_replica *replica)
 	pulse.disk_full = atomic_load(&replica->disk_full);
 	pulse.disk_slow = atomic_load(&replica->disk_slow);
 	pulse.doubted = atomic_load(&replica->doubted);
+	pulse.differs = !ftsi_state_agrees(replica);
 	for (size_t i = 0; i < replica->members.count; i++) {
 		const struct ftsi_member *member = &replica->members.each[i];
 		Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
@@ -221,7 +224,7 @@ static uint32_t list(struct fts_replica *replica, struct fts_replica_member_stat
 		    .leader = server->id == replica->elections.leader_id,
 		    .self = self,
 		    .alive = self || (member != NULL && ftsi_member_is_alive(replica, member)),
-		    .digest_ok = self ? !atomic_load(&replica->doubted) : member == NULL || member->digest_ok,
+		    .digest_ok = self ? ftsi_state_agrees(replica) : member == NULL || member->digest_ok,
 		    .applied = self             ? ftsi_applied_index(replica)
 			       : member == NULL ? 0
 						: member->applied,

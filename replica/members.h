@@ -24,7 +24,7 @@ struct ftsi_member {
 	bool connected;    /* as far as the transport told, or messages come */
 	uint64_t heard_ns; /* the last message; 0: none yet */
 	uint64_t applied;  /* the rest: as it told last */
-	bool disk_full, disk_slow, digest_ok;
+	bool disk_full, disk_slow, doubted, digest_ok;
 	uint64_t commit_told; /* the commit index that was last sent to it */
 	uint64_t next_index;  /* of the first entry that a bounded message left out; 0: none */
 };

@@ -317,7 +317,6 @@ void fts_replica_status(struct fts_replica *replica, struct fts_replica_status *
 	out_status->disk_full = atomic_load(&replica->disk_full);
 	ftsi_state_status(replica, out_status);
 	out_status->disk_slow = atomic_load(&replica->disk_slow);
-	out_status->digest_ok = !atomic_load(&replica->doubted);
 }
 
 enum fts_status fts_replica_wait_ready(struct fts_replica *replica, uint32_t timeout_ms)

@@ -58,6 +58,8 @@ FTS_MUST_USE enum fts_status ftsi_state_view(struct fts_replica *replica, struct
  * fetched; refuse with UNAVAILABLE and ftsi_state_refusal. Thread: any. */
 bool ftsi_state_may_serve(const struct fts_replica *replica);
 extern const char ftsi_state_refusal[];
+/* As far as anybody knows, this node's state is the others'. Thread: any. */
+bool ftsi_state_agrees(const struct fts_replica *replica);
 /* digest_ok, syncing. Thread: any. */
 void ftsi_state_status(struct fts_replica *replica, struct fts_replica_status *status);
 

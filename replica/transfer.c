@@ -72,7 +72,7 @@ static bool is_voter(const struct fts_replica *replica, const struct ftsi_member
 static bool is_fit(const struct fts_replica *replica, const struct ftsi_member *member)
 {
 	return member->configured && member->connected && !member->disk_full && !member->disk_slow &&
-	       member->digest_ok && is_voter(replica, member);
+	       !member->doubted && is_voter(replica, member);
 }
 
 /* The live voter that has most of the log; the lowest id of several. NULL: none. */

@@ -17,8 +17,10 @@
 #include "base/log.h"
 
 enum {
-	SNAPSHOT_COUNT_MAX = 2,
+	SNAPSHOT_COUNT_MAX = 4,
 	SNAPSHOT_IDLE_S = 60,
+	SNAPSHOT_TAKEN_MS = 2000, /* idle for so long, it may make room for another */
+	RETRY_MS = 500,
 	PIECE_BYTES = 1024 * 1024,
 	NAME_BYTES = 192,
 	PATH_BYTES = 4096,
@@ -32,6 +34,7 @@ struct snapshot {
 	uint8_t *header;        /* owned */
 	uint32_t reading_count; /* calls that look at it now */
 	uint64_t used_ns;
+	bool read; /* to its end: it goes as soon as nobody looks at it */
 };
 
 struct ftsi_snapshots {
@@ -121,7 +124,8 @@ static struct snapshot *free_place(struct ftsi_snapshots *snapshots)
 		if (snapshot->reading_count == 0 && (oldest == NULL || snapshot->used_ns < oldest->used_ns))
 			oldest = snapshot;
 	}
-	return oldest != NULL && fts_clock_monotonic_ns() - oldest->used_ns > 10 * 1000000000ull ? oldest : NULL;
+	return oldest != NULL && fts_clock_monotonic_ns() - oldest->used_ns > SNAPSHOT_TAKEN_MS * 1000000ull ? oldest
+													     : NULL;
 }
 
 static void begin_sweeping(struct ftsi_snapshots *snapshots)
@@ -146,6 +150,7 @@ static struct snapshot *make(struct ftsi_snapshots *snapshots, struct fts_error 
 	place = snapshots->stopping ? NULL : free_place(snapshots);
 	if (place == NULL) {
 		(void)fts_error_set(out_error, status, "too many snapshots are being saved from this node: try again");
+		out_error->retry_after_ms = RETRY_MS;
 	} else {
 		drop(place);
 		(void)snprintf(made.name, sizeof made.name, "%s/%" PRIu64, snapshots->options.address,
@@ -220,7 +225,8 @@ static ssize_t read_piece(const struct snapshot *snapshot, uint64_t offset, uint
 	return (ssize_t)done;
 }
 
-static void answer(const struct snapshot *snapshot, struct fts_call *call, uint64_t offset)
+/* Returns true when the end was read. */
+static bool answer(const struct snapshot *snapshot, struct fts_call *call, uint64_t offset)
 {
 	Fts__Cluster__V1__SnapshotReadResponse response = FTS__CLUSTER__V1__SNAPSHOT_READ_RESPONSE__INIT;
 	uint8_t *data = malloc(PIECE_BYTES), *block_data = malloc(FTS_ARCHIVE_BLOCK_BYTES + FTS_ARCHIVE_SUM_BYTES);
@@ -236,6 +242,7 @@ static void answer(const struct snapshot *snapshot, struct fts_call *call, uint6
 	}
 	free(block_data);
 	free(data);
+	return size >= 0 && offset + (uint64_t)size == snapshot->archive.total_bytes;
 }
 
 /* Returns it, held by reading_count. NULL: not here. */
@@ -250,11 +257,13 @@ static struct snapshot *find(struct ftsi_snapshots *snapshots, const char *name)
 	return found;
 }
 
-static void give_back(struct ftsi_snapshots *snapshots, struct snapshot *snapshot)
+static void give_back(struct ftsi_snapshots *snapshots, struct snapshot *snapshot, bool read)
 {
 	pthread_mutex_lock(&snapshots->lock);
 	snapshot->reading_count--;
 	snapshot->used_ns = fts_clock_monotonic_ns();
+	snapshot->read = snapshot->read || read;
+	if (snapshot->read && snapshot->reading_count == 0) drop(snapshot);
 	pthread_mutex_unlock(&snapshots->lock);
 }
 
@@ -289,8 +298,7 @@ void ftsi_snapshots_read(struct ftsi_snapshots *snapshots, struct fts_call *call
 	} else if (snapshot == NULL) {
 		send_on(snapshots, call, request->name);
 	} else {
-		answer(snapshot, call, request->offset);
-		give_back(snapshots, snapshot);
+		give_back(snapshots, snapshot, answer(snapshot, call, request->offset));
 	}
 }
 
