@@ -25,7 +25,7 @@ struct letter {
 struct news {
 	struct ftsi_post post; /* first */
 	bool connected;
-	char address[32];
+	char address[48];
 };
 
 static uint64_t deadline_ns;

@@ -16,7 +16,7 @@ struct cluster;
 struct cluster_node {
 	struct cluster *cluster;
 	size_t number;
-	char name[8], address[32];
+	char name[32], address[48];
 	char *dir;
 	struct fts_replica *replica; /* NULL: not running. Changed with cluster->lock held. */
 	struct ftsi_transport transport;
