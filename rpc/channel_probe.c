@@ -5,8 +5,8 @@
  * - A connection over which nothing has come for 100 ms while a call waits on it is asked, and so are all others that
  *   are up: who leads (Cluster/Leader, a question of a few bytes; no call of the caller's)?
  * - When the answer names another server, the calls that wait for the leader move there. When it names the same, or
- *   nobody knows, the others are asked again after an eighth of the silence so far: a new leader is found within an
- *   eighth of the time its election took, and 5 s of silence cost 30 questions to each.
+ *   nobody knows, the others are asked again after 10 ms, or a sixteenth of the silence so far: a new leader is found
+ *   soon compared with the time its election took, and 5 s of silence cost 60 questions to each.
  * - Calls that any server may answer move when the silent one has not answered its question for 50 ms and another has.
  * - A server that answers the question is alive, and its calls may take as long as they like (a read that waits for a
  *   draw): it alone is asked again after 100 ms, doubling to 2 s; about calls sent meanwhile all are asked, as above.
@@ -27,7 +27,7 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 #define SILENCE_NS (100 * NS_PER_MS)
-#define ASK_AGAIN_SHARE 8u
+#define ASK_AGAIN_SHARE 16u
 #define ASK_AGAIN_SHORTEST_NS (10 * NS_PER_MS)
 #define ASK_AGAIN_LONGEST_NS (1000 * NS_PER_MS)
 #define REST_LONGEST_NS (2000 * NS_PER_MS)
