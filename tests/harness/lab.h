@@ -5,8 +5,9 @@
  *   host k has 10.77.0.(11 + k), the test itself 10.77.0.1 (HARNESS_LAB_TEST)
  *
  * Invariants: the test program itself moves to a namespace of its own first: labs of tests that run side by side don't
- * see each other, and the kernel takes everything away when the last process is gone, however it went. Call it before
- * anything that starts threads. Thread: main. */
+ * see each other, and the kernel takes everything away when the last process is gone, however it went. A thread
+ * stays where it was started, so: one lab a program, before anything that starts threads (a channel does). Thread:
+ * main. */
 #ifndef FTS_TESTS_HARNESS_LAB_H
 #define FTS_TESTS_HARNESS_LAB_H
 
