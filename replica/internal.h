@@ -37,6 +37,7 @@ enum {
 	FTSI_READER_COUNT = 2,
 	FTSI_ELECTION_MS = 500,              /* unless the options say otherwise; heartbeats: a fifth, ticks: a tenth */
 	FTSI_TURN_MS = 500,                  /* how often on_turn runs without events */
+	FTSI_OFFER_MS = 5000,                /* how often a state is offered to who needs one and has not taken it */
 	FTSI_CATCH_UP_ROUNDS = 100,          /* of a learner that is promoted; libraft's 10 are few under load */
 	FTSI_CATCH_UP_ROUND_MS = 10000,
 	FTSI_RETRY_MS = 50,                  /* advice to who was refused for a full queue */

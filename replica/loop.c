@@ -299,6 +299,8 @@ static int init_raft(struct fts_replica *replica)
 	raft_set_heartbeat_timeout(&replica->raft, replica->heartbeat_ms);
 	raft_set_election_timeout(&replica->raft, replica->election_ms);
 	raft_set_pre_vote(&replica->raft, true);
+	/* An offer carries a name, not a state: said again it costs nothing, and the one who lost it goes on at once. */
+	raft_set_install_snapshot_timeout(&replica->raft, FTSI_OFFER_MS);
 	raft_set_max_catch_up_rounds(&replica->raft, FTSI_CATCH_UP_ROUNDS);
 	raft_set_max_catch_up_round_duration(&replica->raft, FTSI_CATCH_UP_ROUND_MS);
 	ftsi_guard_snapshot_due(replica, false);

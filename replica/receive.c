@@ -19,12 +19,12 @@ static bool raft_takes_messages(const struct fts_replica *replica)
 
 /* ---- To libraft ---- */
 
-/* A node whose disk is down to its reserve takes no more commands, but goes on voting, and takes what a new leader
+/* A node whose disk is down to its reserve, or whose memory is full of log, takes no more commands, but goes on voting, and takes what a new leader
  * needs. What is left out is sent again until there is room. */
 static void leave_out_commands(struct fts_replica *replica, struct raft_append_entries *append)
 {
 	unsigned n = 0;
-	if (!atomic_load(&replica->disk_full)) return;
+	if (!atomic_load(&replica->disk_full) && !ftsi_state_is_full(replica)) return;
 	while (n < append->n_entries && append->entries[n].type != RAFT_COMMAND)
 		n++;
 	append->n_entries = n;

@@ -97,6 +97,9 @@ void ftsi_state_truncated(struct fts_replica *replica, uint64_t index);
 /* This node may take a snapshot of its own now: its state is sound, and nobody is fetching what the cut would take
  * away. */
 bool ftsi_state_may_cut(const struct fts_replica *replica);
+/* The log lies in memory too, and could not be cut for long (a state that is being fetched): no more commands are taken
+ * from the leader until it could. */
+bool ftsi_state_is_full(const struct fts_replica *replica);
 /* How many entries a snapshot at index leaves in the log for members that lag a little. */
 unsigned ftsi_state_trailing(const struct fts_replica *replica, uint64_t index);
 

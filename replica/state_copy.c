@@ -17,6 +17,7 @@
 #include "replica/state_internal.h"
 
 #define COPY_IDLE_NS ((uint64_t)30 * 1000000000u)
+#define COPY_AGAIN_NS ((uint64_t)1000 * 1000000u) /* after one that failed: a disk may be full */
 
 /* ---- Making one: any thread but the loop ---- */
 
@@ -97,6 +98,7 @@ static void copy_done(struct fts_replica *replica, struct ftsi_job *job, enum ft
 		FTS_LOG_INFO("replica.state_copied", "node=%s copy=%s index=%" PRIu64 " bytes=%" PRIu64, replica->name,
 			     place->name, place->applied_index, place->total_bytes);
 	} else {
+		keeper->copy_failed_ns = replica->now_ns;
 		FTS_LOG_WARN("replica.copy_failed", "node=%s status=%s", replica->name, fts_status_name(status));
 		free(copy->made.files);
 	}
@@ -108,7 +110,9 @@ static void begin_copy(struct fts_replica *replica)
 {
 	struct ftsi_state *keeper = replica->keeper;
 	struct copy_job *copy;
-	if (keeper->copy_running || keeper->stopping || free_place(keeper) == NULL) return;
+	if (keeper->copy_running || keeper->stopping || free_place(keeper) == NULL ||
+	    (keeper->copy_failed_ns != 0 && replica->now_ns - keeper->copy_failed_ns < COPY_AGAIN_NS))
+		return;
 	copy = calloc(1, sizeof *copy);
 	if (copy == NULL) return; /* asked again soon */
 	copy->store = replica->state;

@@ -3,12 +3,13 @@
  * were appended up to which index translate one into the other.
  *
  * Invariant: samples ascend in index and bytes; two lie at least a hundredth of the log's limit apart, so that a full
- * table covers more than what is kept. What was appended before the process began is not known: it counts as kept
- * until its first sample. */
+ * table covers more than what is kept. Of what was appended before the process began nothing is known: the first cut
+ * takes it away. */
 #include <string.h>
 
 #include "replica/state_internal.h"
 
+enum { FULL_COUNT = 4 };
 #define FETCHED_BYTES_MIN ((uint64_t)64 * 1024 * 1024)
 
 static uint64_t kept_bytes(const struct fts_replica *replica)
@@ -45,6 +46,11 @@ bool ftsi_state_may_cut(const struct fts_replica *replica)
 	if (limit < FETCHED_BYTES_MIN) limit = FETCHED_BYTES_MIN;
 	if (atomic_load(&replica->doubted) || replica->keeper->offer.open) return false;
 	return !ftsi_send_is_moving(replica, replica->now_ns) || replica->log_bytes > limit;
+}
+
+bool ftsi_state_is_full(const struct fts_replica *replica)
+{
+	return replica->log_bytes > FULL_COUNT * replica->log_bytes_max + FETCHED_BYTES_MIN;
 }
 
 unsigned ftsi_state_trailing(const struct fts_replica *replica, uint64_t index)

@@ -157,6 +157,7 @@ struct ftsi_state {
 
 	struct ftsi_copy copies[FTSI_COPY_COUNT_MAX];
 	bool copy_running;
+	uint64_t copy_failed_ns;
 	uint64_t copy_counter;
 	struct ftsi_get gets[FTSI_GET_COUNT_MAX];
 	struct ftsi_stream streams[FTSI_STREAM_COUNT_MAX];
