@@ -186,6 +186,27 @@ static void test_leaders(void **state)
 	free(moves);
 }
 
+/* A node that stands still is as good as dead, and nothing is lost when it goes on. */
+static void test_silence(void **state)
+{
+	struct scene *scene = *state;
+	struct tmux *tmux = &scene->tmux;
+
+	open_match(scene, "--rules gomoku --clock 5m");
+	size_t node = node_of(scene, "bob");
+	harness_cluster_pause(&scene->cluster, node);
+	tmux_enter(tmux, "ada", "h8");
+	tmux_await(tmux, "bob", "is gone, going on at");
+	await_all(scene, "last: h8 by ada");
+	tmux_enter(tmux, "bob", "h9");
+	await_all(scene, "last: h9 by bob");
+	harness_cluster_resume(&scene->cluster, node);
+	(void)harness_cluster_wait_equal(&scene->cluster, SETTLE_MS);
+	char *moves = recorded(scene);
+	assert_string_equal(moves, "h8 h9 ");
+	free(moves);
+}
+
 /* Two of three are gone: nobody can move, and the screens say so; then one comes back, and the move is made. */
 static void test_no_majority(void **state)
 {
@@ -214,6 +235,7 @@ static void test_no_majority(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(test_node_of_a_player), TEST(test_leaders), TEST(test_no_majority)};
+	const struct CMUnitTest tests[] = {TEST(test_node_of_a_player), TEST(test_leaders), TEST(test_silence),
+					   TEST(test_no_majority)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
