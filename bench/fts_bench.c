@@ -1,5 +1,6 @@
 /* Why this file exists: `fts-bench`, which measures fts (cli.md, bench). */
 #include "bench/failover.h"
+#include "bench/game.h"
 #include "bench/lottery.h"
 #include "bench/options.h"
 #include "bench/rpc.h"
@@ -17,6 +18,7 @@ static const struct subject subjects[] = {
     {"rpc", bench_rpc, {.clients = 1, .outstanding = 64, .seconds = 5}},
     {"rpc-serve", bench_rpc_serve, {.clients = 1, .outstanding = 1, .seconds = 1}},
     {"lottery", bench_lottery, {.clients = 5, .outstanding = 40, .seconds = 5, .batch = 100}},
+    {"game", bench_game, {.clients = 4, .outstanding = 64, .seconds = 5}},
 };
 
 int main(int argc, char **argv)
@@ -30,6 +32,6 @@ int main(int argc, char **argv)
 		return subjects[i].run(&options);
 	}
 	if (argc > 1 && strcmp(argv[1], "--help") == 0) bench_options_parse(&options, argc, argv, 1);
-	fprintf(stderr, "fts-bench: name what to measure: rpc, lottery or failover; see fts-bench --help\n");
+	fprintf(stderr, "fts-bench: name what to measure: rpc, lottery, game or failover; see fts-bench --help\n");
 	return 2;
 }

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 
 static const char help[] =
-    "Usage: fts-bench rpc|lottery [flags]\n"
+    "Usage: fts-bench rpc|lottery|game [flags]\n"
     "Measures calls a second and their latency, against a server of its own unless --endpoints is given.\n\n"
-    "  --clients N       connections (default: 1; lottery: 5, an agency each)\n"
-    "  --outstanding N   calls in flight, over all connections (default: 64)\n"
+    "  --clients N       connections (default: 1; lottery: 5, an agency each; game: 4)\n"
+    "  --outstanding N   calls in flight, over all connections (default: 64); game: matches played at once\n"
     "  --seconds S       how long (default: 5)\n"
     "  --batch N         lottery: bets a call (default: 100)\n"
-    "  --reads           lottery: ask for the draw's status, linearizably, instead of storing bets\n"
+    "  --reads           lottery, game: ask how the draw or match stands, linearizably, instead of changing it\n"
     "  --endpoints H:P   measure this server instead of starting one\n"
     "  --tls-dir DIR     rpc: mutual TLS with DIR/ca.pem, DIR/cert.pem, DIR/key.pem\n"
     "  --json            one JSON object instead of a line for people\n\n"
