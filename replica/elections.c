@@ -71,6 +71,26 @@ static void stand_for_election(struct fts_replica *replica)
 {
 	replica->elections.due_ns = replica->now_ns + ns(rank(replica) * RANK_MS);
 	replica->elections.due_term = replica->raft.current_term;
+	replica->elections.due_at_start = false;
+}
+
+/* A cluster that starts need not wait for its timers: a leader that is there says so within a heartbeat. */
+void ftsi_elections_begin(struct fts_replica *replica)
+{
+	if (!is_voter(&replica->raft, replica->raft.id) || atomic_load(&replica->sole)) return;
+	replica->elections.due_ns = replica->now_ns + ns(replica->heartbeat_ms);
+	replica->elections.due_term = replica->raft.current_term;
+	replica->elections.due_at_start = true;
+}
+
+/* Whose vote was missing may have come. */
+void ftsi_elections_connected(struct fts_replica *replica, const struct ftsi_member *member)
+{
+	const struct raft *raft = &replica->raft;
+	if (leader_of(raft) != 0 || replica->elections.due_ns != 0 || !is_voter(raft, raft->id) ||
+	    !is_voter(raft, member->node_id) || (raft->state == RAFT_CANDIDATE && !raft->candidate_state.in_pre_vote))
+		return;
+	ftsi_elections_begin(replica);
 }
 
 static void deliver_votes(struct fts_replica *replica, bool all)
@@ -126,14 +146,21 @@ static void start_election(struct fts_replica *replica)
 {
 	struct raft *raft = &replica->raft;
 	struct ftsi_elections *elections = &replica->elections;
-	if (raft->state != RAFT_FOLLOWER || raft->follower_state.current_leader.id != 0 ||
-	    raft->current_term != elections->due_term || !is_voter(raft, raft->id)) {
+	if (leader_of(raft) != 0 || raft->current_term != elections->due_term || !is_voter(raft, raft->id) ||
+	    (raft->state == RAFT_CANDIDATE && !raft->candidate_state.in_pre_vote)) {
 		elections->due_ns = 0; /* somebody else was faster */
 		return;
 	}
 	if (!ftsi_guard_may_tick(replica)) return; /* at the turn that ends the append */
+	if (elections->due_at_start) {
+		stand_for_election(replica);
+		if (elections->due_ns > replica->now_ns) return;
+	}
 	elections->due_ns = 0;
-	raft->follower_state.randomized_election_timeout = 0;
+	if (raft->state == RAFT_FOLLOWER)
+		raft->follower_state.randomized_election_timeout = 0;
+	else
+		raft->candidate_state.randomized_election_timeout = 0;
 	ftsi_loop_tick_raft(replica);
 }
 

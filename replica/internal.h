@@ -35,10 +35,10 @@ enum {
 	FTSI_ENTRY_BYTES_MAX = 4 * 1024 * 1024,
 	FTSI_READ_COUNT_MAX = 8192, /* reads waiting, parked or running */
 	FTSI_READER_COUNT = 2,
-	FTSI_ELECTION_MS = 500,              /* unless the options say otherwise; heartbeats: a fifth, ticks: a tenth */
-	FTSI_TURN_MS = 500,                  /* how often on_turn runs without events */
-	FTSI_OFFER_MS = 5000,                /* how often a state is offered to who needs one and has not taken it */
-	FTSI_CATCH_UP_ROUNDS = 100,          /* of a learner that is promoted; libraft's 10 are few under load */
+	FTSI_ELECTION_MS = 500,     /* unless the options say otherwise; heartbeats: a fifth, ticks: a tenth */
+	FTSI_TURN_MS = 500,         /* how often on_turn runs without events */
+	FTSI_OFFER_MS = 5000,       /* how often a state is offered to who needs one and has not taken it */
+	FTSI_CATCH_UP_ROUNDS = 100, /* of a learner that is promoted; libraft's 10 are few under load */
 	FTSI_CATCH_UP_ROUND_MS = 10000,
 	FTSI_RETRY_MS = 50,                  /* advice to who was refused for a full queue */
 	FTSI_LEADERLESS_RETRY_MS = 5,        /* to who waited in vain for a leader, or hears of another one */
@@ -98,6 +98,7 @@ struct ftsi_read_job {
 	uint64_t applied_before; /* index that was applied when its view was taken, or more */
 	const char *wait_topic;
 	bool stale;
+	bool unasked; /* runs because this node is the only voter: nobody was asked how far to read */
 	void (*finish)(struct fts_replica *replica, struct ftsi_read_job *job, const struct ftsi_outcome *outcome);
 };
 
@@ -134,6 +135,7 @@ struct ftsi_held_vote {
 struct ftsi_elections {
 	uint64_t due_ns; /* 0: none */
 	raft_term due_term;
+	bool due_at_start; /* nobody was connected yet when it was set: its rank is looked at when it is due */
 	struct ftsi_held_vote votes[FTSI_MEMBER_MAX];
 	raft_id leader_id; /* as last looked at; 0: nobody */
 	raft_term leader_term;
@@ -330,6 +332,10 @@ void ftsi_elections_observe(struct fts_replica *replica);
 void ftsi_elections_run(struct fts_replica *replica);
 /* When _run has to be called; UINT64_MAX: not. */
 uint64_t ftsi_elections_next_ns(const struct fts_replica *replica);
+/* raft has started. */
+void ftsi_elections_begin(struct fts_replica *replica);
+/* There is a connection to member. */
+void ftsi_elections_connected(struct fts_replica *replica, const struct ftsi_member *member);
 /* The connection to or from member has ended. */
 void ftsi_elections_disconnected(struct fts_replica *replica, const struct ftsi_member *member);
 /* A candidate asks. True: it may be delivered now; false: it was put aside for a moment. */
@@ -396,6 +402,8 @@ void ftsi_propose_check_disk(struct fts_replica *replica, uint64_t now_ns);
 /* ---- read.c, readers.c ---- */
 void ftsi_readers_stop(struct fts_replica *replica);
 void ftsi_readers_give(struct fts_replica *replica, struct ftsi_read_job *job);
+/* All of a list that begins with job. */
+void ftsi_readers_give_all(struct fts_replica *replica, struct ftsi_read_job *job);
 /* Run job now, on this thread, and finish or park it. */
 void ftsi_read_run(struct fts_replica *replica, struct ftsi_read_job *job);
 /* As ftsi_propose_post, for a read: runs it at once where that is safe and it is short. */

@@ -192,6 +192,22 @@ static void run_on_view(struct fts_replica *replica, struct ftsi_read_job *job, 
 	ftsi_read_finish(replica, job, &outcome);
 }
 
+/* The only voter has applied and written all that it ever answered: what is there now is linearizable. */
+static bool is_sole(const struct fts_replica *replica)
+{
+	return atomic_load(&replica->serving) && atomic_load(&replica->sole);
+}
+
+static void arrive(struct fts_replica *replica, struct ftsi_post *post);
+
+static void ask(struct fts_replica *replica, struct ftsi_read_job *job)
+{
+	job->unasked = false;
+	job->post.run = arrive;
+	if (!ftsi_mailbox_post(&replica->mailbox, &job->post))
+		ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, "this node is stopping");
+}
+
 void ftsi_read_run(struct fts_replica *replica, struct ftsi_read_job *job)
 {
 	struct fts_read read = {0};
@@ -211,6 +227,12 @@ void ftsi_read_run(struct fts_replica *replica, struct ftsi_read_job *job)
 	if (read.arena == NULL || ftsi_state_view(replica, &read.view) != FTS_OK) {
 		fts_arena_release(read.arena);
 		ftsi_read_refuse(replica, job, FTS_RESOURCE_EXHAUSTED, "no memory for another read now");
+		return;
+	}
+	if (job->unasked && !is_sole(replica)) { /* it was, before the view was taken */
+		fts_txn_abort(read.view);
+		fts_arena_release(read.arena);
+		ask(replica, job);
 		return;
 	}
 	run_on_view(replica, job, &read);
@@ -252,21 +274,13 @@ static bool leaves_for_topic(const struct ftsi_read_job *job, const void *ctx)
 void ftsi_read_wake(struct fts_replica *replica, const struct ftsi_pending_event *first)
 {
 	struct ftsi_read_job *job = ftsi_read_take_if(&replica->parked, first, leaves_for_topic);
-	while (job != NULL) {
-		struct ftsi_read_job *next = job->next;
-		ftsi_readers_give(replica, job);
-		job = next;
-	}
+	ftsi_readers_give_all(replica, job);
 }
 
 void ftsi_read_wake_all(struct fts_replica *replica)
 {
 	struct ftsi_read_job *job = ftsi_read_take_if(&replica->parked, NULL, leaves_always);
-	while (job != NULL) {
-		struct ftsi_read_job *next = job->next;
-		ftsi_readers_give(replica, job);
-		job = next;
-	}
+	ftsi_readers_give_all(replica, job);
 }
 
 /* ---- Coming in ---- */
@@ -295,27 +309,25 @@ static void arrive(struct fts_replica *replica, struct ftsi_post *post)
 enum fts_status ftsi_read_post(struct fts_replica *replica, struct ftsi_read_job *job, struct fts_error *out_error)
 {
 	bool as_it_is = job->stale || job->target->method->route == FTS_ROUTE_ANY;
-	bool sole = atomic_load(&replica->serving) && atomic_load(&replica->sole);
 	if (!atomic_load(&replica->accepting))
 		return fts_error_set(out_error, FTS_UNAVAILABLE, "this node is stopping");
 	if (!ftsi_state_may_serve(replica)) return fts_error_set(out_error, FTS_UNAVAILABLE, "%s", ftsi_state_refusal);
+	if (!as_it_is && job->target->method->route == FTS_ROUTE_LEADER &&
+	    atomic_load(&replica->leads) == FTSI_LEADS_OTHER) {
+		out_error->retry_after_ms = FTSI_LEADERLESS_RETRY_MS;
+		return fts_error_set(out_error, FTS_UNAVAILABLE, "another node leads the log");
+	}
 	if (atomic_fetch_add(&replica->read_count, 1) >= FTSI_READ_COUNT_MAX) {
 		atomic_fetch_sub(&replica->read_count, 1);
 		out_error->retry_after_ms = FTSI_RETRY_MS;
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "too many reads wait on this node");
 	}
-	/* The only voter has applied and written all that it ever answered: what is there now is linearizable, and a
-	 * short read need not leave the thread it came on. */
-	if ((sole || as_it_is) && !job->target->method->blocking) {
-		ftsi_read_run(replica, job);
-		return FTS_OK;
-	}
-	if (sole || as_it_is) {
+	job->unasked = !as_it_is && is_sole(replica);
+	if (!as_it_is && !job->unasked)
+		ask(replica, job);
+	else if (job->target->method->blocking)
 		ftsi_readers_give(replica, job);
-		return FTS_OK;
-	}
-	job->post.run = arrive;
-	if (ftsi_mailbox_post(&replica->mailbox, &job->post)) return FTS_OK;
-	atomic_fetch_sub(&replica->read_count, 1);
-	return fts_error_set(out_error, FTS_UNAVAILABLE, "this node is stopping");
+	else
+		ftsi_read_run(replica, job); /* a short one need not leave the thread it came on */
+	return FTS_OK;
 }

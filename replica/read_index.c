@@ -209,11 +209,11 @@ static void run_applied(struct fts_replica *replica)
 {
 	uint64_t applied = ftsi_applied_index(replica);
 	struct ftsi_read_job *job = ftsi_read_take_if(&replica->rounds.waiting, &applied, leaves_when_applied);
-	while (job != NULL) {
-		struct ftsi_read_job *next = job->next;
-		ftsi_readers_give(replica, job);
-		job = next;
-	}
+	/* A short one that is alone does not pay for a change of threads. */
+	if (job != NULL && job->next == NULL && !job->target->method->blocking)
+		ftsi_read_run(replica, job);
+	else
+		ftsi_readers_give_all(replica, job);
 }
 
 void ftsi_read_index_turn(struct fts_replica *replica)

@@ -28,36 +28,58 @@ static void *run(void *data)
 	return NULL;
 }
 
-/* True when somebody will take one more read. Called with lock held. */
-static bool have_reader(struct fts_replica *replica)
+/* True when somebody will take one more read than are waiting, and more of them. Called with lock held. */
+static bool have_reader(struct fts_replica *replica, uint32_t more)
 {
 	struct ftsi_readers *readers = &replica->readers;
 	pthread_t *thread = &readers->threads[readers->started_count];
-	if (readers->idle_count > readers->waiting.count || readers->started_count == FTSI_READER_COUNT) return true;
+	if (readers->idle_count > readers->waiting.count + more || readers->started_count == FTSI_READER_COUNT)
+		return true;
 	if (readers->stopping || pthread_create(thread, NULL, run, replica) != 0) return readers->started_count > 0;
 	pthread_setname_np(*thread, "fts-reader");
 	readers->started_count++;
 	return true;
 }
 
-void ftsi_readers_give(struct fts_replica *replica, struct ftsi_read_job *job)
+static void run_all(struct fts_replica *replica, struct ftsi_read_job *job)
+{
+	while (job != NULL) {
+		struct ftsi_read_job *next = job->next;
+		ftsi_read_run(replica, job);
+		job = next;
+	}
+}
+
+void ftsi_readers_give_all(struct fts_replica *replica, struct ftsi_read_job *first)
 {
 	struct ftsi_readers *readers = &replica->readers;
-	job->next = NULL;
-	if (replica->environment->stepped) { /* there are no threads */
-		ftsi_read_run(replica, job);
-		return;
-	}
+	struct ftsi_read_job *last = first;
+	uint32_t count = 1;
+	bool taken = false;
+	if (first == NULL) return;
+	for (; last->next != NULL; last = last->next)
+		count++;
 	pthread_mutex_lock(&readers->lock);
-	bool taken = have_reader(replica);
+	/* In a stepped replica there are no threads. */
+	for (uint32_t i = 0; i < count && i < FTSI_READER_COUNT && !replica->environment->stepped; i++)
+		taken = have_reader(replica, i) || taken;
 	if (taken) {
-		*readers->waiting.last = job;
-		readers->waiting.last = &job->next;
-		readers->waiting.count++;
-		pthread_cond_signal(&readers->wake);
+		*readers->waiting.last = first;
+		readers->waiting.last = &last->next;
+		readers->waiting.count += count;
+		if (count == 1)
+			pthread_cond_signal(&readers->wake);
+		else
+			pthread_cond_broadcast(&readers->wake);
 	}
 	pthread_mutex_unlock(&readers->lock);
-	if (!taken) ftsi_read_run(replica, job); /* slow for who gave it, and still right */
+	if (!taken) run_all(replica, first); /* slow for who gave them, and still right */
+}
+
+void ftsi_readers_give(struct fts_replica *replica, struct ftsi_read_job *job)
+{
+	job->next = NULL;
+	ftsi_readers_give_all(replica, job);
 }
 
 void ftsi_readers_stop(struct fts_replica *replica)

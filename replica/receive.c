@@ -19,8 +19,8 @@ static bool raft_takes_messages(const struct fts_replica *replica)
 
 /* ---- To libraft ---- */
 
-/* A node whose disk is down to its reserve, or whose memory is full of log, takes no more commands, but goes on voting, and takes what a new leader
- * needs. What is left out is sent again until there is room. */
+/* A node whose disk is down to its reserve, or whose memory is full of log, takes no more commands, but goes on voting,
+ * and takes what a new leader needs. What is left out is sent again until there is room. */
 static void leave_out_commands(struct fts_replica *replica, struct raft_append_entries *append)
 {
 	unsigned n = 0;
@@ -37,6 +37,7 @@ static void leave_out_commands(struct fts_replica *replica, struct raft_append_e
 static void before_append(struct fts_replica *replica, struct raft_append_entries *append)
 {
 	leave_out_commands(replica, append);
+	if (append->term >= replica->raft.current_term) ftsi_guard_skip_snapshot(replica, append);
 	ftsi_guard_clamp_commit(append);
 	if (append->term < replica->raft.current_term) return;
 	ftsi_guard_roll_back(replica, append);
@@ -143,8 +144,10 @@ void ftsi_replica_receive(struct fts_replica *replica, struct fts_bytes bytes)
 
 void ftsi_replica_connected(struct fts_replica *replica, const char *address)
 {
+	const struct ftsi_member *member;
 	if (replica->ended || replica->closing) return;
-	(void)ftsi_members_connected(replica, address, true);
+	member = ftsi_members_connected(replica, address, true);
+	if (member != NULL && raft_takes_messages(replica)) ftsi_elections_connected(replica, member);
 	ftsi_forming_connected(replica, address);
 }
 
