@@ -28,8 +28,10 @@ void ftsi_loop_fail(struct fts_replica *replica, enum fts_status status, const c
 	va_start(args, format);
 	(void)vsnprintf(error.detail, sizeof error.detail, format, args);
 	va_end(args);
-	FTS_LOG_ERROR("replica.failed", "node=%s status=%s detail=%s", replica->name, fts_status_name(status),
-		      fts_log_quote(quoted, sizeof quoted, error.detail));
+	/* What this node may not be any more, or never may become, is no fault: who started it tells it. */
+	if (status != FTS_FAILED_PRECONDITION)
+		FTS_LOG_ERROR("replica.failed", "node=%s status=%s detail=%s", replica->name, fts_status_name(status),
+			      fts_log_quote(quoted, sizeof quoted, error.detail));
 	replica->failure = error;
 	/* A failure to start is told by fts_replica_start instead. */
 	if (replica->started && replica->options.on_fatal != NULL)
@@ -299,7 +301,8 @@ static int init_raft(struct fts_replica *replica)
 	raft_set_heartbeat_timeout(&replica->raft, replica->heartbeat_ms);
 	raft_set_election_timeout(&replica->raft, replica->election_ms);
 	raft_set_pre_vote(&replica->raft, true);
-	/* An offer carries a name, not a state: said again it costs nothing, and the one who lost it goes on at once. */
+	/* An offer carries a name, not a state: said again it costs nothing, and the one who lost it goes on at once.
+	 */
 	raft_set_install_snapshot_timeout(&replica->raft, FTSI_OFFER_MS);
 	raft_set_max_catch_up_rounds(&replica->raft, FTSI_CATCH_UP_ROUNDS);
 	raft_set_max_catch_up_round_duration(&replica->raft, FTSI_CATCH_UP_ROUND_MS);
@@ -320,6 +323,7 @@ int ftsi_loop_start_raft(struct fts_replica *replica)
 	replica->elections.leaderless_ns = replica->now_ns;
 	replica->elections.ready_index = UINT64_MAX;
 	atomic_store(&replica->sole, is_sole_voter(replica));
+	ftsi_elections_begin(replica);
 	return 0;
 }
 
