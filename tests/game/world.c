@@ -308,6 +308,21 @@ void world_create(struct world *world, const char *rules, uint32_t initial_ms, u
 	(void)snprintf(out_match, 16, "%s", response->match);
 }
 
+enum fts_status world_try_create(struct world *world, const char *rules, const char *label, uint32_t initial_ms,
+				 uint32_t increment_ms, size_t entropy_bytes)
+{
+	Fts__Game__V1__CreateRequest request = FTS__GAME__V1__CREATE_REQUEST__INIT;
+	Fts__Game__V1__ClockTerms clock = FTS__GAME__V1__CLOCK_TERMS__INIT;
+	uint8_t same[64] = {42};
+	request.rules = borrowed(rules);
+	request.label = borrowed(label);
+	request.entropy = (ProtobufCBinaryData){entropy_bytes, same};
+	clock.initial_ms = initial_ms;
+	clock.increment_ms = increment_ms;
+	if (initial_ms + increment_ms > 0) request.clock = &clock;
+	return world_apply(world, fts_game_create_method, &request.base, NULL);
+}
+
 enum fts_status world_try_join(struct world *world, const char *match, const char *name, int seat,
 			       struct player *out_player)
 {

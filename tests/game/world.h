@@ -65,6 +65,9 @@ struct player {
 
 /* initial_ms 0: no clock. out_match: 16 bytes. */
 void world_create(struct world *world, const char *rules, uint32_t initial_ms, uint32_t increment_ms, char *out_match);
+/* With entropy_bytes (at most 64) of the same entropy each time. */
+enum fts_status world_try_create(struct world *world, const char *rules, const char *label, uint32_t initial_ms,
+				 uint32_t increment_ms, size_t entropy_bytes);
 /* seat: -1: any. */
 enum fts_status world_try_join(struct world *world, const char *match, const char *name, int seat,
 			       struct player *out_player);
