@@ -2,6 +2,7 @@
 #include "replica/guards.h"
 
 #include <limits.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -153,6 +154,26 @@ static void deliver_results(struct fts_replica *replica)
 		replica->guards.results[i].server_id = 0;
 		if (message.server_id != 0) ftsi_receive_deliver(replica, &message);
 	}
+}
+
+void ftsi_guard_skip_snapshot(const struct fts_replica *replica, struct raft_append_entries *message)
+{
+	const struct raft_log *log = &replica->raft.log;
+	raft_index behind;
+	if (message->prev_log_index >= log->snapshot.last_index) return;
+	behind = log->snapshot.last_index - message->prev_log_index;
+	message->prev_log_index = log->snapshot.last_index;
+	message->prev_log_term = log->snapshot.last_term;
+	if (message->n_entries == 0) return;
+	if (behind < message->n_entries) {
+		message->n_entries -= (unsigned)behind;
+		memmove(message->entries, message->entries + behind, message->n_entries * sizeof *message->entries);
+		return;
+	}
+	raft_free(message->entries[0].batch);
+	raft_free(message->entries);
+	message->entries = NULL;
+	message->n_entries = 0;
 }
 
 void ftsi_guard_clamp_commit(struct raft_append_entries *message)
