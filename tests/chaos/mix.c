@@ -36,6 +36,7 @@ struct mix {
 	struct bettors *bettors;
 	char draw[32];
 	uint64_t started_ns;
+	struct mix_counts before; /* of the stretches that are over */
 };
 
 /* ---- Choices ---- */
@@ -292,9 +293,20 @@ static void start_clients(struct mix *mix)
 	mix->bettors = bettors_start(mix->cluster.endpoints, mix->draw, AGENCIES);
 }
 
+/* Also while a stretch goes on, so that a failure tells how far it came. */
+static void count(struct mix *mix, struct register_counts counts)
+{
+	mix->counts->calls = mix->before.calls + counts.done;
+	mix->counts->unknown = mix->before.unknown + counts.unknown;
+	mix->counts->never = mix->before.never + counts.never;
+	if (counts.longest_gap_ms > mix->counts->longest_gap_ms) mix->counts->longest_gap_ms = counts.longest_gap_ms;
+}
+
 static void must_progress(struct mix *mix, const char *after)
 {
-	if (register_clients_wait(mix->clients, PROGRESS_CALLS, MIX_PROGRESS_MS)) return;
+	bool progresses = register_clients_wait(mix->clients, PROGRESS_CALLS, MIX_PROGRESS_MS);
+	count(mix, register_clients_counts(mix->clients));
+	if (progresses) return;
 	fail_msg("no progress %d ms after: %s (seed %" PRIu64 ")", MIX_PROGRESS_MS, after, mix->options->seed);
 }
 
@@ -304,10 +316,8 @@ static void end_stretch(struct mix *mix)
 	struct register_counts counts = register_clients_stop(mix->clients);
 	mix->clients = NULL;
 	mix->counts->bets += bettors_finish(mix->bettors).stored;
-	mix->counts->calls += counts.done;
-	mix->counts->unknown += counts.unknown;
-	mix->counts->never += counts.never;
-	if (counts.longest_gap_ms > mix->counts->longest_gap_ms) mix->counts->longest_gap_ms = counts.longest_gap_ms;
+	count(mix, counts);
+	mix->before = *mix->counts;
 	mix->counts->stretches++;
 	mix->counts->judged += register_judge(mix->history);
 	linear_history_destroy(mix->history);
@@ -345,8 +355,7 @@ void mix_run(const struct mix_options *options, struct mix_counts *out_counts)
 		uint64_t until_ns = harness_now_ns() + stretch_seconds * (uint64_t)1000000000u;
 		stretch(&mix, until_ns < end_ns ? until_ns : end_ns);
 	}
-	out_counts->snapshots_installed =
-	    harness_cluster_count_in_logs(&mix.cluster, "event=replica.snapshot_installed");
+	out_counts->snapshots_installed = harness_cluster_count_in_logs(&mix.cluster, "event=replica.state_replaced");
 	harness_cluster_fini(&mix.cluster);
 	for (size_t i = 0; i < options->node_count; i++)
 		harness_slow_disk_fini(&mix.disks[i]);
