@@ -245,7 +245,7 @@ static struct raft_buffer with_node_4(const struct fts_replica *replica)
 
 void puppet_append(struct puppet *puppet, const struct puppet_append *append)
 {
-	static uint8_t nothing[8];
+	static uint8_t nothing[8], empty[] = {0x10, 0x01}; /* time_ms: 1 */
 	Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
 	Fts__Replica__V1__AppendEntries body = FTS__REPLICA__V1__APPEND_ENTRIES__INIT;
 	Fts__Replica__V1__Entry entries[8], *pointers[8];
@@ -254,9 +254,12 @@ void puppet_append(struct puppet *puppet, const struct puppet_append *append)
 	for (size_t i = 0; i < append->count; i++) {
 		fts__replica__v1__entry__init(&entries[i]);
 		entries[i].term = append->entries[i].term;
-		entries[i].type = append->entries[i].change ? RAFT_CHANGE : RAFT_BARRIER;
-		entries[i].data = append->entries[i].change ? (ProtobufCBinaryData){change.len, change.base}
-							    : (ProtobufCBinaryData){sizeof nothing, nothing};
+		entries[i].type = append->entries[i].change    ? RAFT_CHANGE
+				  : append->entries[i].command ? RAFT_COMMAND
+							       : RAFT_BARRIER;
+		entries[i].data = append->entries[i].change    ? (ProtobufCBinaryData){change.len, change.base}
+				  : append->entries[i].command ? (ProtobufCBinaryData){sizeof empty, empty}
+							       : (ProtobufCBinaryData){sizeof nothing, nothing};
 		pointers[i] = &entries[i];
 	}
 	body.term = append->term;
@@ -317,6 +320,28 @@ void puppet_timeout_now(struct puppet *puppet, uint64_t from, uint64_t term, uin
 	body.last_log_term = last_term;
 	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_TIMEOUT_NOW;
 	message.timeout_now = &body;
+	give(puppet, from, &message);
+}
+
+void puppet_ack(struct puppet *puppet, uint64_t from, uint64_t term, uint64_t round)
+{
+	Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
+	Fts__Replica__V1__ReadIndexAck body = FTS__REPLICA__V1__READ_INDEX_ACK__INIT;
+	body.term = term;
+	body.round = round;
+	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_READ_INDEX_ACK;
+	message.read_index_ack = &body;
+	give(puppet, from, &message);
+}
+
+void puppet_pulse(struct puppet *puppet, uint64_t from, bool disk_full, bool disk_slow)
+{
+	Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
+	Fts__Replica__V1__Pulse body = FTS__REPLICA__V1__PULSE__INIT;
+	body.disk_full = disk_full;
+	body.disk_slow = disk_slow;
+	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_PULSE;
+	message.pulse = &body;
 	give(puppet, from, &message);
 }
 

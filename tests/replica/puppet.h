@@ -41,10 +41,10 @@ void puppet_forget(struct puppet *puppet); /* what was sent so far */
 const Fts__Replica__V1__PeerMessage *puppet_said(const struct puppet *puppet, uint64_t node,
 						 Fts__Replica__V1__PeerMessage__KindCase kind);
 
-/* One entry: a barrier of this term, or a change that adds node 4. */
+/* One entry: a barrier of this term, an empty batch of commands, or a change that adds node 4. */
 struct puppet_entry {
 	uint64_t term;
-	bool change;
+	bool change, command;
 };
 struct puppet_append {
 	uint64_t from, term, prev_index, prev_term, commit;
@@ -58,6 +58,9 @@ void puppet_vote(struct puppet *puppet, uint64_t from, uint64_t term, bool disru
 		 uint64_t last_term);
 void puppet_grant(struct puppet *puppet, uint64_t from, uint64_t term, bool pre_vote);
 void puppet_timeout_now(struct puppet *puppet, uint64_t from, uint64_t term, uint64_t last_index, uint64_t last_term);
+void puppet_ack(struct puppet *puppet, uint64_t from, uint64_t term, uint64_t round);
+/* How node from is. */
+void puppet_pulse(struct puppet *puppet, uint64_t from, bool disk_full, bool disk_slow);
 /* Let n1 win the election of the next term, with node 2's vote. */
 void puppet_elect(struct puppet *puppet);
 
