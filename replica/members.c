@@ -175,7 +175,7 @@ uint64_t ftsi_member_match_index(struct fts_replica *replica, const struct ftsi_
 
 bool ftsi_member_is_alive(const struct fts_replica *replica, const struct ftsi_member *member)
 {
-	return member->heard_ns != 0 &&
+	return member->connected && member->heard_ns != 0 &&
 	       replica->now_ns - member->heard_ns <= 2 * (uint64_t)replica->election_ms * 1000000;
 }
 
