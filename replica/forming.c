@@ -183,6 +183,7 @@ void ftsi_forming_turn(struct fts_replica *replica)
 	forming->seen_index = raft->configuration_index;
 	forming->seen_uncommitted_index = raft->configuration_uncommitted_index;
 	set_peers(replica);
+	ftsi_membership_configured(replica);
 	look_for_self(replica);
 }
 
@@ -252,7 +253,7 @@ static void hear_outsider(struct fts_replica *replica, uint64_t node_id)
 	const struct ftsi_member *member = ftsi_member_by_id(replica, node_id);
 	if (member == NULL || replica->now_ns - forming->outsider_ns < FTSI_OUTSIDER_NS) return;
 	forming->outsider_ns = replica->now_ns;
-	ftsi_forming_tell_removed(replica, member->text);
+	ftsi_forming_tell_removed(replica, member->text, node_id);
 }
 
 bool ftsi_forming_receive(struct fts_replica *replica, const Fts__Replica__V1__PeerMessage *message)

@@ -38,8 +38,8 @@ void ftsi_forming_connected(struct fts_replica *replica, const char *address);
 /* Every message, before anybody else sees it (unpacked, borrowed). True: it was dealt with, or does not concern this
  * node; false: it is from a member of this cluster, to this node, and raft runs. */
 bool ftsi_forming_receive(struct fts_replica *replica, const struct Fts__Replica__V1__PeerMessage *message);
-/* Tell the node at address (as raft has it) that a committed configuration has gone without it, if that is so. */
-void ftsi_forming_tell_removed(struct fts_replica *replica, const char *address);
+/* Tell node_id, at address (as raft has it), that a committed configuration has gone without it, if that is so. */
+void ftsi_forming_tell_removed(struct fts_replica *replica, const char *address, uint64_t node_id);
 void ftsi_forming_destroy(struct fts_replica *replica); /* nothing there: no-op */
 
 #endif

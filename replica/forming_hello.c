@@ -94,17 +94,16 @@ static void give_way(struct fts_replica *replica, const char *detail)
 	ftsi_loop_fail(replica, FTS_FAILED_PRECONDITION, "%s", detail);
 }
 
-/* Two that don't fit have met: the one that came later ends. */
+/* Two that don't fit have met: the one that came later ends. One of them decides for both, since each measures a little
+ * differently. */
 static void settle_dispute(struct fts_replica *replica, const char *text, const Fts__Replica__V1__PeerMessage *message,
 			   const char *detail)
 {
-	uint64_t ours = waiting_ms(replica), theirs = message->hello->waiting_ms;
-	uint64_t apart = ours > theirs ? ours - theirs : theirs - ours;
-	bool later = apart > FTSI_TOGETHER_MS ? ours < theirs : replica->identity.node_id > message->from;
-	if (later)
-		give_way(replica, detail);
-	else
+	if (replica->identity.node_id > message->from) return; /* the other decides */
+	if (waiting_ms(replica) > message->hello->waiting_ms)
 		refuse(replica, text, detail);
+	else
+		give_way(replica, detail);
 }
 
 static void note_host(struct fts_replica *replica, const char *text)
@@ -198,7 +197,7 @@ static void hear_left_behind(struct fts_replica *replica, const char *text,
 		return;
 	}
 	const struct raft_server *other = namesake(replica, hello, &same);
-	if (other != NULL && same) {
+	if ((other != NULL && same) || (other == NULL && ftsi_membership_left_just_now(replica, text))) {
 		pass_on(replica, message);
 	} else if (hello->n_list > 0) {
 		(void)snprintf(detail, sizeof detail,
@@ -211,7 +210,7 @@ static void hear_left_behind(struct fts_replica *replica, const char *text,
 
 /* A node of this cluster that is in no configuration any more has to know. One that this node does not know yet may be
  * newer than what it has: the receiver compares the indexes. */
-void ftsi_forming_tell_removed(struct fts_replica *replica, const char *text)
+void ftsi_forming_tell_removed(struct fts_replica *replica, const char *text, uint64_t node_id)
 {
 	char detail[FTS_DETAIL_MAX];
 	Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
@@ -220,6 +219,7 @@ void ftsi_forming_tell_removed(struct fts_replica *replica, const char *text)
 	(void)snprintf(detail, sizeof detail, "%s says that it was removed", replica->name);
 	refused.detail = detail;
 	refused.removed = true;
+	message.to = node_id; /* another may be at this address by now */
 	refused.configuration_index = replica->raft.configuration_index;
 	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_REFUSED;
 	message.refused = &refused;
@@ -234,7 +234,7 @@ static void hear_formed(struct fts_replica *replica, const char *text, const Fts
 		if (ftsi_forming_server(replica, message->from) != NULL)
 			ftsi_membership_heard(replica, message->from);
 		else
-			ftsi_forming_tell_removed(replica, text);
+			ftsi_forming_tell_removed(replica, text, message->from);
 		return;
 	}
 	(void)snprintf(
@@ -286,6 +286,7 @@ void ftsi_forming_refused(struct fts_replica *replica, const Fts__Replica__V1__P
 {
 	const Fts__Replica__V1__Refused *refused = message->refused;
 	char quoted[2 * FTS_DETAIL_MAX], from[32];
+	if (refused->removed && message->to != replica->identity.node_id) return;
 	if (!replica->forming->over) {
 		give_way(replica, refused->detail);
 		return;

@@ -12,7 +12,6 @@
 #define FTSI_WAITING_TOLD_NS 5000000000ull  /* between two lines about who is missing */
 #define FTSI_REFUSAL_TOLD_NS 60000000000ull /* between two lines about the same stranger */
 #define FTSI_OUTSIDER_NS 200000000ull       /* between two answers to those who are no members any more */
-#define FTSI_TOGETHER_MS 200u               /* two that have waited about as long: the node id decides */
 
 /* One of the list. */
 struct ftsi_listed {

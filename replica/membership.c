@@ -16,6 +16,7 @@
 
 #define JOB_MAX 16u
 #define GONE_MAX 16u
+#define GONE_JUST_NOW_NS 10000000000ull
 #define HEARD_MAX FTS_REPLICA_MEMBER_MAX
 #define HEARD_FRESH_NS 3000000000ull
 #define RETRY_NS 1000000000ull /* after a promotion that came to nothing */
@@ -61,10 +62,13 @@ struct ftsi_membership {
 	struct {
 		char name[FTSI_MEMBER_NAME_BYTES], address[FTSI_MEMBER_ADDRESS_BYTES];
 		uint64_t node_id, heard_ns;
-	} lost;                                      /* a member without its directory; heard_ns 0: none */
-	char gone[GONE_MAX][FTSI_MEMBER_NAME_BYTES]; /* who was removed while this node looked on */
+	} lost; /* a member without its directory; heard_ns 0: none */
+	struct gone {
+		char text[FTSI_MEMBER_TEXT_BYTES];
+		uint64_t since_ns;
+	} gone[GONE_MAX]; /* who was removed while this node looked on */
 	size_t next_gone;
-	char members[FTS_REPLICA_MEMBER_MAX][FTSI_MEMBER_NAME_BYTES]; /* as last looked at */
+	char members[FTS_REPLICA_MEMBER_MAX][FTSI_MEMBER_TEXT_BYTES]; /* as last looked at */
 	size_t member_count;
 };
 
@@ -167,7 +171,7 @@ static bool is_alive(struct fts_replica *replica, uint64_t node_id)
 	const struct ftsi_member *member;
 	if (node_id == replica->identity.node_id) return true;
 	member = ftsi_member_by_id(replica, node_id);
-	return member != NULL && member->connected && ftsi_member_is_alive(replica, member);
+	return member != NULL && ftsi_member_is_alive(replica, member);
 }
 
 static bool was_heard(const struct ftsi_membership *membership, uint64_t node_id, uint64_t now_ns)
@@ -216,28 +220,52 @@ static bool may_go(struct fts_replica *replica, uint64_t node_id)
 	return voters > 0 && alive > voters / 2;
 }
 
-/* Names that stood in the configuration and do so no more: so that a removal asked for twice is told from a mistake. */
-static void note_gone(struct fts_replica *replica, struct ftsi_membership *membership)
+/* ---- Who was there ---- */
+
+static bool is_configured(const struct fts_replica *replica, const char *text)
 {
 	const struct raft_configuration *configuration = configuration_of(replica);
+	for (unsigned i = 0; i < configuration->n; i++)
+		if (strcmp(configuration->servers[i].address, text) == 0) return true;
+	return false;
+}
+
+/* Who stood in the configuration and does so no more: so that a removal asked for twice is told from a mistake, and a
+ * member whose new id has yet to come from a stranger. */
+void ftsi_membership_configured(struct fts_replica *replica)
+{
+	const struct raft_configuration *configuration = configuration_of(replica);
+	struct ftsi_membership *membership = get(replica);
+	if (membership == NULL) return;
 	for (size_t i = 0; i < membership->member_count; i++) {
-		if (find(replica, membership->members[i], NULL) != NULL) continue;
-		(void)snprintf(membership->gone[membership->next_gone++ % GONE_MAX], FTSI_MEMBER_NAME_BYTES, "%s",
-			       membership->members[i]);
+		if (is_configured(replica, membership->members[i])) continue;
+		struct gone *gone = &membership->gone[membership->next_gone++ % GONE_MAX];
+		(void)snprintf(gone->text, sizeof gone->text, "%s", membership->members[i]);
+		gone->since_ns = ftsi_now_ns(replica);
 	}
 	membership->member_count = 0;
-	for (unsigned i = 0; i < configuration->n && membership->member_count < FTS_REPLICA_MEMBER_MAX; i++) {
-		char address[FTSI_MEMBER_ADDRESS_BYTES];
-		ftsi_member_split(configuration->servers[i].address, membership->members[membership->member_count++],
-				  address);
-	}
+	for (unsigned i = 0; i < configuration->n && membership->member_count < FTS_REPLICA_MEMBER_MAX; i++)
+		(void)snprintf(membership->members[membership->member_count++], FTSI_MEMBER_TEXT_BYTES, "%s",
+			       configuration->servers[i].address);
 }
 
 static bool is_gone(const struct ftsi_membership *membership, const char *name)
 {
-	for (size_t i = 0; i < GONE_MAX; i++) {
-		if (strcmp(membership->gone[i], name) == 0) return true;
-	}
+	size_t size = strlen(name);
+	for (size_t i = 0; i < GONE_MAX; i++)
+		if (strncmp(membership->gone[i].text, name, size) == 0 && membership->gone[i].text[size] == '=')
+			return true;
+	return false;
+}
+
+bool ftsi_membership_left_just_now(struct fts_replica *replica, const char *text)
+{
+	const struct ftsi_membership *membership = replica->membership;
+	uint64_t now_ns = ftsi_now_ns(replica);
+	for (size_t i = 0; i < GONE_MAX && membership != NULL; i++)
+		if (strcmp(membership->gone[i].text, text) == 0 &&
+		    now_ns - membership->gone[i].since_ns < GONE_JUST_NOW_NS)
+			return true;
 	return false;
 }
 
@@ -338,8 +366,12 @@ static struct step step_for_lost(struct fts_replica *replica, struct ftsi_member
 		membership->lost.heard_ns = 0;
 		return none;
 	}
+	char text[FTSI_MEMBER_TEXT_BYTES];
+	bool left_just_now = ftsi_membership_left_just_now(
+	    replica, ftsi_member_text(membership->lost.name, membership->lost.address, text));
 	const struct raft_server *server = find(replica, membership->lost.name, membership->lost.address);
-	if (server == NULL) /* its old id has gone just now */
+	if (server == NULL && !left_just_now) return none;
+	if (server == NULL) /* its old id has gone */
 		return step_add(replica, membership->lost.name, membership->lost.address, membership->lost.node_id);
 	if (!has_text(server, membership->lost.name, membership->lost.address) ||
 	    server->id == membership->lost.node_id) {
@@ -429,7 +461,8 @@ static void changed(struct raft_change *change, int status)
 	FTS_LOG_INFO("cluster.changed", "node=%s member=%s id=%016llx to=%s index=%llu", replica->name,
 		     membership->step.text, (unsigned long long)membership->step.node_id, describe(&membership->step),
 		     replica->raft.commit_index);
-	if (membership->step.kind == STEP_REMOVE) ftsi_forming_tell_removed(replica, membership->step.text);
+	if (membership->step.kind == STEP_REMOVE)
+		ftsi_forming_tell_removed(replica, membership->step.text, membership->step.node_id);
 }
 
 static int take_step(struct fts_replica *replica, struct ftsi_membership *membership)
@@ -502,7 +535,6 @@ void ftsi_membership_tick(struct fts_replica *replica, uint64_t now_ns)
 {
 	struct ftsi_membership *membership = get(replica);
 	if (membership == NULL) return;
-	note_gone(replica, membership);
 	if (!atomic_load(&replica->serving)) {
 		end_all(membership, "this node does not lead");
 		return;

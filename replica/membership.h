@@ -28,6 +28,11 @@ void ftsi_membership_tick(struct fts_replica *replica, uint64_t now_ns);
 /* A node that is not formed has said Hello (name, address: borrowed): to this leader, or to a member that passed it on.
  * It is let in when its name and address are a member's whose node id is another and who is silent. */
 void ftsi_membership_hello(struct fts_replica *replica, const char *name, const char *address, uint64_t node_id);
+/* raft's configuration is another one. */
+void ftsi_membership_configured(struct fts_replica *replica);
+/* The member with this raft address (borrowed) was one until a moment ago: it may be about to come back under another
+ * id. */
+bool ftsi_membership_left_just_now(struct fts_replica *replica, const char *text);
 /* The node id of a formed member was heard of. */
 void ftsi_membership_heard(struct fts_replica *replica, uint64_t node_id);
 /* Refuse everything that waits: this node stops. */

@@ -131,7 +131,11 @@ static enum exit_code serve(struct ftsi_node *node, const struct ftsi_settings *
 	}
 	while (wake == WAKE_NOTHING)
 		wake = wait_for(signal_fd, fatal_fd, -1);
-	if (wake == WAKE_FATAL) _exit(EXIT_FATAL); /* who failed has logged it; the next start reads what is on disk */
+	if (wake == WAKE_FATAL) { /* a fault has been logged; the next start reads what is on disk */
+		if (ftsi_node_failed(node, out_error) && out_error->status == FTS_FAILED_PRECONDITION)
+			(void)not_started(out_error); /* it is no member any more */
+		_exit(EXIT_FATAL);
+	}
 	return EXIT_STOPPED;
 }
 
