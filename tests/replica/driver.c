@@ -204,6 +204,7 @@ enum fts_status get_start(struct fts_replica *replica, const struct get *get, st
 {
 	struct fts_error error = {0};
 	Fts__Test__Counter__V1__GetRequest request = FTS__TEST__COUNTER__V1__GET_REQUEST__INIT;
+	enum fts_status status;
 	memset(result, 0, sizeof *result);
 	request.name = (char *)get->name;
 	request.at_least = get->at_least;
@@ -214,8 +215,9 @@ enum fts_status get_start(struct fts_replica *replica, const struct get *get, st
 	result->job.deadline_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), get->timeout_ms);
 	result->job.stale = get->stale;
 	sem_init(&result->done, 0, 0);
-	result->status = ftsi_read_post(replica, &result->job, &error);
-	return result->status;
+	status = ftsi_read_post(replica, &result->job, &error);
+	if (status != FTS_OK) result->status = status; /* it is the replica's until get_wait otherwise */
+	return status;
 }
 
 void get_wait(struct get_result *result)
