@@ -381,6 +381,25 @@ static void what_is_no_move_is_not_read(void **state)
 	assert_true(ftsi_game_reversi.parse("D3", &move));
 }
 
+/* Any bytes at all: what is read is written the same way again. */
+static void what_is_read_is_written_alike(void **state)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789,. -+\xC3\xA9";
+	unsigned seed = 3;
+	(void)state;
+	for (int round = 0; round < 2000000; round++) {
+		const struct ftsi_game_rules *rules = ftsi_game_rules_at((uint32_t)round % FTSI_GAME_RULES_COUNT);
+		size_t size = (size_t)rand_r(&seed) % 5;
+		char text[8] = "", again[FTSI_GAME_TEXT_MAX];
+		ftsi_move move;
+		for (size_t i = 0; i < size; i++)
+			text[i] = letters[(size_t)rand_r(&seed) % (sizeof letters - 1)];
+		if (!rules->parse(text, &move)) continue;
+		rules->print(move, again);
+		assert_string_equal(text, again);
+	}
+}
+
 static void reversi_begins_as_in_tournaments(void **state)
 {
 	static const char *const first[] = {"d3", "c4", "f5", "e6"};
@@ -420,6 +439,7 @@ int main(void)
 	    cmocka_unit_test(perft_ends_at_its_deadline),       cmocka_unit_test(random_games_keep_the_rules),
 	    cmocka_unit_test(games_end_as_they_should),         cmocka_unit_test(what_is_no_move_is_not_read),
 	    cmocka_unit_test(reversi_begins_as_in_tournaments), cmocka_unit_test(games_are_found_by_name),
+	    cmocka_unit_test(what_is_read_is_written_alike),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
