@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "tests/harness/clock.h"
+#include "tests/replica/powerloss.h"
 #include "town.h"
 
 static struct town town;
@@ -74,31 +76,120 @@ static void lags_a_little(void **state)
 	harness_cluster_fini(&town.cluster);
 }
 
-/* Killed at any moment of fetching and installing, again and again; and its sender too. */
-static void killed_while_it_installs(void **state)
+/* ---- A node that lags, again and again the same way ---- */
+
+struct lagging {
+	struct harness_member *node;
+	size_t member;
+	char kept[HARNESS_PATH_MAX]; /* its directory, as it was left behind */
+	uint64_t goal_index;
+};
+
+static void copy(const char *from, const char *to)
 {
-	enum { KILLS = 12, STEP_MS = 12 };
-	size_t away, leader;
-	(void)state;
+	const char *argv[] = {"/bin/cp", "-a", from, to, NULL};
+	harness_directory_remove(to);
+	assert_int_equal(harness_run(argv, 20000, NULL, NULL), 0);
+}
+
+static void leave_behind(struct lagging *lagging)
+{
+	struct harness_member_report report;
 	town_init(&town, 3, 80000);
 	harness_cluster_start(&town.cluster);
 	town_open(&town, "d");
-	away = town_follower(&town);
-	harness_cluster_kill(&town.cluster, away);
-	for (unsigned agency = 1; agency <= 3; agency++)
+	lagging->member = town_follower(&town);
+	lagging->node = &town.cluster.members[lagging->member];
+	assert_int_equal(harness_cluster_stop(&town.cluster, lagging->member), 0);
+	(void)snprintf(lagging->kept, sizeof lagging->kept, "%.480s-kept", lagging->node->data);
+	copy(lagging->node->data, lagging->kept);
+	for (unsigned agency = 1; agency <= 4; agency++)
 		town_import(&town, "d", agency);
+	assert_true(harness_cluster_ask(
+	    &town.cluster, harness_cluster_wait_leader(&town.cluster, HARNESS_NOBODY, 20000), 5000, &report));
+	lagging->goal_index = report.commit_index;
+}
+
+/* Started on what a crash left, it reaches the others. */
+static void check_catches_up(const struct lagging *lagging)
+{
+	struct harness_wait wait = harness_wait_ms(30000);
+	struct harness_member_report report = {0};
+	harness_cluster_launch(&town.cluster, lagging->member);
+	while (!harness_cluster_ask(&town.cluster, lagging->member, 2000, &report) ||
+	       report.applied_index < lagging->goal_index)
+		if (!harness_wait_more(&wait))
+			fail_msg("it stays behind: %llu", (unsigned long long)report.applied_index);
+}
+
+static void end(struct lagging *lagging)
+{
+	town_check_equal(&town, "d");
+	harness_cluster_fini(&town.cluster);
+	harness_directory_remove(lagging->kept);
+}
+
+/* Killed at any moment of fetching and installing; and its sender too. */
+static void killed_while_it_installs(void **state)
+{
+	enum { KILLS = 16, STEP_MS = 12 };
+	struct lagging lagging;
+	size_t leader;
+	(void)state;
+	leave_behind(&lagging);
 	for (int i = 0; i < KILLS; i++) {
-		harness_cluster_launch(&town.cluster, away);
-		(void)harness_process_wait(&town.cluster.members[away].process, (uint32_t)(40 + i * STEP_MS));
-		harness_cluster_kill(&town.cluster, away);
+		copy(lagging.kept, lagging.node->data);
+		harness_cluster_launch(&town.cluster, lagging.member);
+		(void)harness_process_wait(&lagging.node->process, (uint32_t)(30 + i * STEP_MS));
+		harness_cluster_kill(&town.cluster, lagging.member);
+		check_catches_up(&lagging);
+		harness_cluster_kill(&town.cluster, lagging.member);
 	}
-	harness_cluster_launch(&town.cluster, away);
+	copy(lagging.kept, lagging.node->data);
+	harness_cluster_launch(&town.cluster, lagging.member);
+	town_wait_log(&town, lagging.member, "event=replica.fetch_begun", 20000);
 	leader = harness_cluster_wait_leader(&town.cluster, HARNESS_NOBODY, 20000);
 	harness_cluster_kill(&town.cluster, leader);
 	harness_cluster_restart(&town.cluster, leader);
-	town_check_equal(&town, "d");
-	assert_true(installs_of(away) > 0);
-	harness_cluster_fini(&town.cluster);
+	town_wait_log(&town, lagging.member, "event=replica.state_replaced", 30000);
+	end(&lagging);
+}
+
+/* The power goes at any moment of fetching and installing: what was said to be in place is. */
+static void power_is_lost_while_it_installs(void **state)
+{
+	enum { LOSSES = 16, STEP_MS = 12 };
+	char dir[HARNESS_PATH_MAX + 32], side[HARNESS_PATH_MAX], variable[HARNESS_PATH_MAX + 32];
+	struct lagging lagging;
+	unsigned long syncs = 0;
+	(void)state;
+	leave_behind(&lagging);
+	(void)snprintf(side, sizeof side, "%.480s-side", lagging.node->data);
+	(void)snprintf(dir, sizeof dir, "FTS_POWER_LOSS_DIR=%s", lagging.node->data);
+	(void)snprintf(variable, sizeof variable, "FTS_POWER_LOSS_SIDE=%s", side);
+	lagging.node->environment[1] = dir;
+	lagging.node->environment[2] = variable;
+	lagging.node->environment[3] = "ASAN_OPTIONS=verify_asan_link_order=0";
+	for (int i = 0; i < LOSSES; i++) {
+		copy(lagging.kept, lagging.node->data);
+		assert_int_equal(mkdir(side, 0700), 0);
+		lagging.node->environment[0] = "LD_PRELOAD=" FTS_POWER_LOSS;
+		harness_cluster_launch(&town.cluster, lagging.member);
+		if (i % 4 == 3)
+			town_wait_log(&town, lagging.member, "event=replica.state_replaced", 30000);
+		else
+			(void)harness_process_wait(&lagging.node->process, (uint32_t)(30 + i * STEP_MS));
+		harness_cluster_kill(&town.cluster, lagging.member);
+		syncs += powerloss_strike(lagging.node->data, side);
+		harness_directory_remove(side);
+		lagging.node->environment[0] = NULL;
+		check_catches_up(&lagging);
+		harness_cluster_kill(&town.cluster, lagging.member);
+	}
+	print_message("%d losses of power, %lu syncs\n", LOSSES, syncs);
+	assert_true(syncs > LOSSES);
+	harness_cluster_launch(&town.cluster, lagging.member);
+	end(&lagging);
 }
 
 int main(void)
@@ -107,6 +198,7 @@ int main(void)
 	    cmocka_unit_test(lags_and_comes_back_under_load),
 	    cmocka_unit_test(lags_a_little),
 	    cmocka_unit_test(killed_while_it_installs),
+	    cmocka_unit_test(power_is_lost_while_it_installs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
