@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <fts/cluster/v1/cluster.fts.h>
 
 #include "tests/chaos/bettors.h"
+#include "tests/harness/certificates.h"
 #include "tests/harness/clock.h"
 #include "tests/harness/cluster.h"
 #include "tests/harness/ports.h"
@@ -132,6 +134,57 @@ static void who_is_missing_is_told(void **state)
 	if (!harness_process_wait_stderr(&cluster.members[0].process, missing, 0, 20000))
 		fail_msg("no \"%s\"", missing);
 	harness_cluster_launch(&cluster, 2);
+	check_formed(&cluster);
+	harness_cluster_fini(&cluster);
+}
+
+/* Peers, calls, events and health, all over TLS; a node without a certificate of the same authority stays outside. */
+static void over_tls(void **state)
+{
+	static struct harness_cluster cluster;
+	static struct harness_certificate ours, foreign;
+	char *out = NULL;
+	(void)state;
+	harness_certificate_make(&ours);
+	harness_certificate_make(&foreign);
+	const char *const known[] = {"--tls-ca", ours.ca, "--tls-cert", ours.cert, "--tls-key", ours.key};
+	const char *const stranger[] = {"--tls-ca", foreign.ca, "--tls-cert", foreign.cert, "--tls-key", foreign.key};
+	harness_cluster_init(&cluster, COUNT);
+	for (size_t i = 0; i < COUNT; i++)
+		memcpy(cluster.members[i].flags, i == 2 ? stranger : known, sizeof(known));
+	for (size_t i = 0; i < COUNT; i++)
+		harness_cluster_launch(&cluster, i);
+	char missing[128];
+	snprintf(missing, sizeof(missing), "missing=n3@%s\n", cluster.members[2].endpoint);
+	assert_true(harness_process_wait_stderr(&cluster.members[0].process, missing, 0, 20000));
+	harness_cluster_kill(&cluster, 2);
+	memcpy(cluster.members[2].flags, known, sizeof(known));
+	harness_cluster_launch(&cluster, 2);
+	for (size_t i = 0; i < COUNT; i++)
+		if (!harness_cluster_wait_ready(&cluster, i, READY_MS)) fail_msg("n%zu is not ready", i + 1);
+	const char *const argv[] = {"fts-cli", "--endpoints", cluster.endpoints, "--tls-ca", ours.ca, "--tls-cert",
+				    ours.cert, "--tls-key",   ours.key,          "health",   NULL};
+	assert_int_equal(harness_run(argv, 20000, &out, NULL), 0);
+	assert_non_null(strstr(out, "3 answered, 0 missing"));
+	free(out);
+	harness_cluster_fini(&cluster);
+}
+
+/* SIGTERM to all at once: nobody is left to hand over to, and all end well. */
+static void stopped_at_once(void **state)
+{
+	static struct harness_cluster cluster;
+	(void)state;
+	harness_cluster_init(&cluster, COUNT);
+	harness_cluster_start(&cluster);
+	check_formed(&cluster);
+	for (size_t i = 0; i < COUNT; i++)
+		harness_process_signal(&cluster.members[i].process, SIGTERM);
+	for (size_t i = 0; i < COUNT; i++) {
+		assert_true(harness_process_wait(&cluster.members[i].process, 15000));
+		assert_int_equal(cluster.members[i].process.exit_code, 0);
+	}
+	harness_cluster_start(&cluster);
 	check_formed(&cluster);
 	harness_cluster_fini(&cluster);
 }
@@ -325,6 +378,8 @@ int main(void)
 	    cmocka_unit_test(every_order),
 	    cmocka_unit_test(at_the_same_instant),
 	    cmocka_unit_test(who_is_missing_is_told),
+	    cmocka_unit_test(over_tls),
+	    cmocka_unit_test(stopped_at_once),
 	    cmocka_unit_test(kills_at_any_point),
 	    cmocka_unit_test(founder_dies_and_comes_back),
 	    cmocka_unit_test(lists_that_differ),

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bench_node.h"
+#include "tests/harness/certificates.h"
 #include "tests/harness/clock.h"
 #include "tests/harness/directory.h"
 #include "tests/harness/ports.h"
@@ -306,43 +307,24 @@ static void test_garbage(void **state)
 
 /* ---- TLS ---- */
 
-static char certificates[HARNESS_PATH_MAX];
+static struct harness_certificate ours, foreign;
 
 static int make_certificates(void **state)
 {
-	static const char script[] =
-	    "set -e; cd %s; exec >log 2>&1; umask 077\n"
-	    "key() { openssl ecparam -name prime256v1 -genkey -noout -out $1.key; }\n"
-	    "ca() { key $1; openssl req -x509 -new -key $1.key -subj /CN=$1 -days 2 -out $1.pem; }\n"
-	    "cert() { key $1; openssl req -new -key $1.key -subj /CN=$1 -out $1.csr\n"
-	    " printf 'subjectAltName=DNS:127.0.0.1,IP:127.0.0.1' >$1.ext\n"
-	    " openssl x509 -req -in $1.csr -CA $2.pem -CAkey $2.key -CAcreateserial -days 2 -extfile $1.ext -out "
-	    "$1.pem; "
-	    "}\n"
-	    "ca ca; ca foreign; cert node ca; cert stranger foreign\n";
-	char command[sizeof script + HARNESS_PATH_MAX];
 	(void)state;
-	harness_directory_make(certificates);
-	(void)snprintf(command, sizeof command, script, certificates);
-	return system(command);
+	harness_certificate_make(&ours);
+	harness_certificate_make(&foreign);
+	return 0;
 }
 
-static struct fts_tls files(const char *ca, const char *node)
+static struct fts_tls files(const struct harness_certificate *certificate)
 {
-	static char paths[6][HARNESS_PATH_MAX + 32];
-	static size_t next;
-	char *at[3];
-	for (size_t i = 0; i < 3; i++)
-		at[i] = paths[next++ % 6];
-	(void)snprintf(at[0], sizeof paths[0], "%s/%s.pem", certificates, ca);
-	(void)snprintf(at[1], sizeof paths[0], "%s/%s.pem", certificates, node);
-	(void)snprintf(at[2], sizeof paths[0], "%s/%s.key", certificates, node);
-	return (struct fts_tls){at[0], at[1], at[2]};
+	return (struct fts_tls){certificate->ca, certificate->cert, certificate->key};
 }
 
 static void test_tls(void **state)
 {
-	struct fts_tls tls = files("ca", "node");
+	struct fts_tls tls = files(&ours);
 	(void)state;
 	start_pair(&tls, &tls);
 	wait_pair();
@@ -363,9 +345,9 @@ static void test_tls(void **state)
 
 static void test_tls_stranger(void **state)
 {
-	struct fts_tls ours = files("ca", "node"), foreign = files("foreign", "stranger");
+	struct fts_tls known = files(&ours), stranger = files(&foreign);
 	(void)state;
-	start_pair(&ours, &foreign);
+	start_pair(&known, &stranger);
 	for (struct harness_wait wait = harness_wait_ms(1500); harness_wait_more(&wait);)
 		continue; /* a stretch of time in which nothing may come about */
 	assert_int_equal(atomic_load(&a.hello_count) + atomic_load(&b.hello_count), 0);
