@@ -258,7 +258,9 @@ const char *ftsi_state_address_of(const struct fts_replica *replica, uint64_t id
 	const struct raft_configuration *conf = &replica->raft.configuration;
 	for (unsigned i = 0; i < conf->n; i++)
 		if (conf->servers[i].id == id) return conf->servers[i].address;
-	return NULL;
+	/* A node that has just been let in has no configuration yet, but has heard who speaks to it. */
+	const struct ftsi_member *member = ftsi_member_by_id((struct fts_replica *)(uintptr_t)replica, id);
+	return member == NULL ? NULL : member->text;
 }
 
 bool ftsi_state_tell_packed(struct fts_replica *replica, uint64_t to, struct fts_bytes packed)

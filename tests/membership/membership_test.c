@@ -142,6 +142,35 @@ static void join_under_load(void **state)
 	finish(&cluster, bettors);
 }
 
+/* The log that the newcomers would need is cut long since: they get the state. One of them is killed meanwhile. */
+static void join_by_snapshot(void **state)
+{
+	static struct harness_cluster cluster; /* outlives a test that fails */
+	(void)state;
+	harness_cluster_init(&cluster, COUNT);
+	cluster.program = "fts-register-node";
+	for (size_t i = 0; i < COUNT; i++)
+		cluster.members[i].environment[0] = "FTS_TEST_LOG_BYTES=20000";
+	harness_cluster_start(&cluster);
+	struct bettors *bettors = bettors_start(cluster.endpoints, "snapshot", 3);
+	for (struct harness_wait wait = harness_wait_ms(READY_MS);
+	     harness_cluster_count_in_logs(&cluster, "event=replica.snapshot") < 4 * COUNT;)
+		if (!harness_wait_more(&wait)) fail_msg("no snapshots are taken");
+	for (int i = 0; i < 2; i++) {
+		size_t place = harness_cluster_add(&cluster);
+		cluster.members[place].environment[0] = "FTS_TEST_LOG_BYTES=20000";
+		harness_cluster_launch(&cluster, place);
+		assert_true(harness_process_wait_stderr(&cluster.members[place].process, "how=joined", 0, READY_MS));
+		if (i == 1) {
+			harness_cluster_kill(&cluster, place);
+			harness_cluster_launch(&cluster, place);
+		}
+		if (!harness_cluster_wait_ready(&cluster, place, READY_MS)) fail_msg("it is not ready");
+		wait_votes(&cluster, cluster.members[place].name);
+	}
+	finish(&cluster, bettors);
+}
+
 /* Announced first, started later; a node that nobody announced comes in as well (above). */
 static void announced(void **state)
 {
@@ -346,11 +375,17 @@ static void last_member(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(join_under_load),    cmocka_unit_test(announced),
-	    cmocka_unit_test(grown_from_one),     cmocka_unit_test(join_through_kills),
-	    cmocka_unit_test(remove_under_load),  cmocka_unit_test(removed_while_away),
-	    cmocka_unit_test(replace_under_load), cmocka_unit_test(lead),
-	    cmocka_unit_test(refusals),           cmocka_unit_test(last_member),
+	    cmocka_unit_test(join_under_load),
+	    cmocka_unit_test(join_by_snapshot),
+	    cmocka_unit_test(announced),
+	    cmocka_unit_test(grown_from_one),
+	    cmocka_unit_test(join_through_kills),
+	    cmocka_unit_test(remove_under_load),
+	    cmocka_unit_test(removed_while_away),
+	    cmocka_unit_test(replace_under_load),
+	    cmocka_unit_test(lead),
+	    cmocka_unit_test(refusals),
+	    cmocka_unit_test(last_member),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
