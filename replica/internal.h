@@ -259,8 +259,9 @@ struct fts_replica {
 	raft_io_tick_cb raft_tick;
 	raft_io_recv_cb raft_recv;
 	raft_io_close_cb raft_closed;
-	uint64_t append_began_ns; /* the one at the disk; 0: none */
-	uint64_t disk_slow_ns;    /* when an append was last too slow */
+	uint32_t slow_append_count; /* that ended one after the other, each too slow */
+	uint64_t append_began_ns;   /* the one at the disk; 0: none */
+	uint64_t disk_slow_ns;      /* when an append was last too slow */
 	struct ftsi_members members;
 	struct ftsi_outbox outbox;
 	struct ftsi_elections elections;
@@ -358,6 +359,8 @@ bool ftsi_transfer_holds(const struct fts_replica *replica);
 void ftsi_transfer_turn(struct fts_replica *replica);
 /* A leader that is slow or full looks for a better one. At each tick. */
 void ftsi_transfer_tick(struct fts_replica *replica, uint64_t now_ns);
+/* The append that began at append_began_ns has ended. */
+void ftsi_transfer_appended(struct fts_replica *replica);
 /* This node stops: everybody who waits is told. */
 void ftsi_transfer_end(struct fts_replica *replica, const char *detail);
 

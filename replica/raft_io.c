@@ -240,6 +240,7 @@ static void append_done(struct fts_replica *replica, struct ftsi_job *job, enum 
 	free(job);
 	if (status != FTS_OK)
 		ftsi_loop_fail(replica, status, "%s/log can't be written: %s", replica->data, fts_status_name(status));
+	ftsi_transfer_appended(replica);
 	replica->append_began_ns = replica->append_worker.open_count > 0 ? replica->now_ns : 0;
 	if (append.done != NULL) {
 		replica->guards.append_term_stands = ftsi_guard_term_stands(replica, append.term);

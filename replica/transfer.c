@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "replica/guards.h"
 
-enum { SLOW_MIN_MS = 300, SLOW_AFTER_MS = 10000, RETRY_MS = 5000 };
+enum { SLOW_MIN_MS = 300, STUCK_FACTOR = 3, SLOW_AFTER_MS = 10000, RETRY_MS = 5000 };
 
 struct ftsi_lead_call {
 	struct ftsi_post post; /* first: how it comes to the loop */
@@ -146,12 +146,29 @@ void ftsi_transfer_turn(struct fts_replica *replica)
 
 /* ---- A leader that leads badly ---- */
 
+static uint64_t slow_ns(const struct fts_replica *replica)
+{
+	return (uint64_t)(replica->election_ms > SLOW_MIN_MS ? replica->election_ms : SLOW_MIN_MS) * 1000000;
+}
+
+void ftsi_transfer_appended(struct fts_replica *replica)
+{
+	bool slow = replica->now_ns - replica->append_began_ns > slow_ns(replica);
+	replica->slow_append_count = slow ? replica->slow_append_count + 1 : 0;
+}
+
+/* One slow append is a hiccup, of a busy processor perhaps; the second is a slow disk, and so is one that does not end.
+ */
+static bool appends_are_slow(const struct fts_replica *replica, uint64_t now_ns)
+{
+	uint64_t waited_ns = replica->append_began_ns == 0 ? 0 : now_ns - replica->append_began_ns;
+	return waited_ns > slow_ns(replica) * (replica->slow_append_count > 0 ? 1 : STUCK_FACTOR);
+}
+
 static void note_slowness(struct fts_replica *replica, uint64_t now_ns)
 {
-	uint64_t bound_ms = replica->election_ms > SLOW_MIN_MS ? replica->election_ms : SLOW_MIN_MS;
 	bool was_slow = atomic_load(&replica->disk_slow), slow;
-	if (replica->append_began_ns != 0 && now_ns - replica->append_began_ns > bound_ms * 1000000)
-		replica->disk_slow_ns = now_ns;
+	if (appends_are_slow(replica, now_ns)) replica->disk_slow_ns = now_ns;
 	slow = replica->disk_slow_ns != 0 && now_ns - replica->disk_slow_ns < (uint64_t)SLOW_AFTER_MS * 1000000;
 	if (slow == was_slow) return;
 	atomic_store(&replica->disk_slow, slow);

@@ -41,10 +41,10 @@ static void agreement(void **state)
 	size_t leader;
 	(void)state;
 	cluster_open(&cluster, 3, ELECTION_MS);
-	leader = cluster_leader(&cluster, SIZE_MAX);
 	for (int i = 1; i <= 100; i++)
-		assert_int_equal(cluster_add(&cluster, "a", 0, 0), i);
+		assert_int_equal(cluster_add(&cluster, "a", 3, (uint64_t)i), i);
 	cluster_settle(&cluster);
+	leader = cluster_leader(&cluster, SIZE_MAX);
 	for (size_t i = 0; i < 3; i++) {
 		struct fts_replica_status status = cluster_status(&cluster, i);
 		int64_t value = 0;
@@ -71,7 +71,7 @@ static void reads_follow_writes(void **state)
 	leader = cluster_leader(&cluster, SIZE_MAX);
 	for (int i = 1; i <= 50; i++) {
 		int64_t value = 0;
-		(void)cluster_add(&cluster, "a", 0, 0);
+		(void)cluster_add(&cluster, "a", 3, (uint64_t)i);
 		assert_int_equal(read_on(&cluster, i % 2 == 0 ? leader : other(&cluster, leader), false, false, &value),
 				 FTS_OK);
 		assert_int_equal(value, i);
@@ -334,8 +334,10 @@ static void caught_up(void **state)
 	leader = cluster_leader(&cluster, SIZE_MAX);
 	away = other(&cluster, leader);
 	cluster_kill(&cluster, away);
-	for (int i = 0; i < 30; i++)
-		assert_int_equal(add_call(cluster.nodes[leader].replica, &add, &result), FTS_OK);
+	for (int i = 0; i < 30; i++) {
+		CLUSTER_WAIT((leader = cluster_leader(&cluster, away)) != SIZE_MAX &&
+			     add_call(cluster.nodes[leader].replica, &add, &result) == FTS_OK);
+	}
 	atomic_store(&cluster.message_bytes_max, 0);
 	cluster_start(&cluster, away);
 	cluster_settle(&cluster);

@@ -59,9 +59,9 @@ static void slow_leader(void **state)
 	assert_int_equal(add_start(puppet.replica, &add, &result), FTS_OK);
 	puppet_step(&puppet);
 	puppet_forget(&puppet);
-	live(&puppet, 200, 3);
+	live(&puppet, 600, 3);
 	assert_null(told_to_lead(&puppet, 3)); /* not for every hiccup */
-	live(&puppet, 200, 3);
+	live(&puppet, 400, 3);
 	assert_null(told_to_lead(&puppet, 2));
 	assert_non_null(told_to_lead(&puppet, 3));
 	fts_replica_status(puppet.replica, &status);
@@ -100,7 +100,7 @@ static void slow_alone(void **state)
 	puppet_pulse(&puppet, 2, false, true);
 	puppet_pulse(&puppet, 3, true, false);
 	puppet_forget(&puppet);
-	live(&puppet, 600, 2);
+	live(&puppet, 1200, 2);
 	assert_null(told_to_lead(&puppet, 2));
 	assert_null(told_to_lead(&puppet, 3));
 	puppet_write(&puppet);
