@@ -19,13 +19,16 @@
 
 struct heard *bench_node_heard(struct fts_replica *node, const char *address)
 {
-	for (size_t i = 0; i < NODE_MAX; i++) {
+	struct heard *found = NULL;
+	pthread_mutex_lock(&node->lock);
+	for (size_t i = 0; i < NODE_MAX && found == NULL; i++) {
 		struct heard *heard = &node->heard[i];
 		if (heard->address[0] == '\0') (void)snprintf(heard->address, sizeof heard->address, "%s", address);
-		if (strcmp(heard->address, address) == 0) return heard;
+		if (strcmp(heard->address, address) == 0) found = heard;
 	}
-	fail_msg("%s has heard of too many", node->name);
-	return NULL;
+	pthread_mutex_unlock(&node->lock);
+	if (found == NULL) fail_msg("%s has heard of too many", node->name);
+	return found;
 }
 
 void ftsi_replica_connected(struct fts_replica *node, const char *address)
