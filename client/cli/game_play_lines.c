@@ -182,8 +182,10 @@ static void read_input(struct lines *lines)
 
 /* ---- The end ---- */
 
+/* All that Show knew was printed, too: it may be ahead of the events. */
 static bool is_done(const struct lines *lines)
 {
+	if (lines->view.event_count < lines->view.shown_count) return false;
 	bool is_idle = lines->is_ended && lines->length == 0 && lines->play->act.kind == FTSI_ACT_NONE;
 
 	if (lines->play->token[0]) return is_idle;

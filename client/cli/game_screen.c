@@ -142,7 +142,7 @@ static enum ftsi_style piece_style(const struct ftsi_view *view, const char *at)
 			return seat_style(i);
 	if (*at == 'X') return FTSI_FIRST;
 	if (*at == 'O') return FTSI_SECOND;
-	return *at >= 'A' && *at <= 'Z' ? FTSI_PLAIN : FTSI_DIM;
+	return *at == '.' ? FTSI_DIM : FTSI_PLAIN; /* empty cells step back behind coordinates */
 }
 
 /* One line of it from *at on; *index: of its first character in the board; both moved behind the line end. */

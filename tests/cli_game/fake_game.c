@@ -50,6 +50,7 @@ struct held {
 	struct fts_call *call; /* NULL: free */
 	struct match *match;
 	uint64_t from;
+	int node;
 };
 
 struct node {
@@ -445,10 +446,11 @@ static void on_watch(struct fts_call *call, const Fts__Game__V1__WatchRequest *r
 	bool is_held = false;
 
 	if (!match) return;
+	int node = (int)((struct node *)ctx - fake->nodes);
 	bool waits = request->wait && request->from > match->event_count;
 	for (int i = 0; i < HELD_MAX && waits && !is_held; i++) {
 		if (fake->held[i].call) continue;
-		fake->held[i] = (struct held){.call = call, .match = match, .from = request->from};
+		fake->held[i] = (struct held){.call = call, .match = match, .from = request->from, .node = node};
 		is_held = true;
 	}
 	if (!is_held) answer_watch(fake, call, match, request->from);
@@ -581,6 +583,17 @@ void fake_game_set_name(struct fake_game *fake, int seat, const char *name)
 	pthread_mutex_lock(&fake->lock);
 	snprintf(fake->matches[0].names[seat], sizeof(fake->matches[0].names[seat]), "%s", name);
 	pthread_mutex_unlock(&fake->lock);
+}
+
+int fake_game_watched(struct fake_game *fake)
+{
+	int node = -1;
+
+	pthread_mutex_lock(&fake->lock);
+	for (int i = 0; i < HELD_MAX; i++)
+		if (fake->held[i].call) node = fake->held[i].node;
+	pthread_mutex_unlock(&fake->lock);
+	return node;
 }
 
 uint32_t fake_game_ply(struct fake_game *fake)

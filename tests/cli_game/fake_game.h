@@ -38,6 +38,8 @@ void fake_game_seat_both(struct fake_game *fake);
 void fake_game_set_clock(struct fake_game *fake);
 /* A player's name as the network has it, unchecked. */
 void fake_game_set_name(struct fake_game *fake, int seat, const char *name);
+/* The node at which somebody waits for events; -1: nobody does. */
+int fake_game_watched(struct fake_game *fake);
 /* Moves made in "m1". */
 uint32_t fake_game_ply(struct fake_game *fake);
 

@@ -80,15 +80,15 @@ static int await_end(struct scene *scene)
 }
 
 /* The node that the one in the background talks to dies; it tells so. */
-static void kill_a_node(struct scene *scene)
+static void kill_its_node(struct scene *scene)
 {
 	static const char *const said[] = {"node n1 is gone, going on at n2", "node n2 is gone, going on at n1"};
+	int node;
 
-	fake_game_kill(scene->fake, 0);
-	if (harness_process_wait_stderr(&scene->process, said[0], 0, 1000)) return;
-	fake_game_revive(scene->fake, 0);
-	fake_game_kill(scene->fake, 1);
-	await_stderr(scene, said[1]);
+	for (struct harness_wait wait = harness_wait_ms(WAIT_MS); (node = fake_game_watched(scene->fake)) < 0;)
+		if (!harness_wait_more(&wait)) fail_msg("nobody waits for events");
+	fake_game_kill(scene->fake, node);
+	await_stderr(scene, said[node]);
 }
 
 /* ---- play ---- */
@@ -173,10 +173,14 @@ static void test_no_leader(void **state)
 	struct scene *scene = *state;
 
 	fake_game_seat_both(scene->fake);
-	start(scene, "(sleep 1; printf '2,2\\n') |", "game play m1 --token t0");
+	char input[2 * HARNESS_PATH_MAX], go[HARNESS_PATH_MAX + 8];
+	snprintf(go, sizeof(go), "%s/go", scene->root);
+	snprintf(input, sizeof(input), "(while [ ! -e %s ]; do sleep 0.05; done; printf '2,2\\n') |", go);
+	start(scene, input, "game play m1 --token t0");
 	await_stdout(scene, "bob takes seat 1");
 	fake_game_lose_leader(scene->fake, true);
 	await_stderr(scene, "there is no leader for now");
+	harness_file_write(go, "");
 	fake_game_lose_leader(scene->fake, false);
 	await_stdout(scene, "move 1: ada plays 2,2");
 	assert_int_equal(await_end(scene), 0);
@@ -202,7 +206,7 @@ static void test_goes_on(void **state)
 	fake_game_seat_both(scene->fake);
 	start(scene, "", "game play m1 --spectate < /dev/null");
 	await_stdout(scene, "bob takes seat 1");
-	kill_a_node(scene);
+	kill_its_node(scene);
 	expect(scene->endpoints, "2,2\\n", "game play m1 --token t0", 0, NULL, NULL);
 	await_stdout(scene, "move 1: ada plays 2,2");
 	harness_process_signal(&scene->process, SIGTERM);
@@ -243,7 +247,7 @@ static void test_watch(void **state)
 	await_stdout(scene, "bob takes seat 1");
 	expect(scene->endpoints, "2,2\\n", "game play m1 --token t0", 0, NULL, NULL);
 	await_stdout(scene, "ada plays 2,2");
-	kill_a_node(scene);
+	kill_its_node(scene);
 	expect(scene->endpoints, "1,1\\nresign\\n", "game play m1 --token t1", 0, NULL, NULL);
 	assert_int_equal(await_end(scene), 0); /* the match is over */
 	char *out = harness_process_stdout(&scene->process);
