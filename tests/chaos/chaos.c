@@ -42,12 +42,14 @@ static uint64_t number(const char *text, const char *what)
 	return value;
 }
 
-/* fts-chaos [SECONDS [SEED [NODES [LOG_BYTES]]]] */
+/* fts-chaos [SECONDS [SEED [NODES [LOG_BYTES [FAULT,... [PROGRESS_MS]]]]]] */
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(long_mix)};
-	if (argc > 5) {
-		(void)fprintf(stderr, "usage: fts-chaos [SECONDS [SEED [NODES [LOG_BYTES]]]]\n");
+	static uint32_t weights[MIX_FAULT_COUNT];
+	if (argc > 7) {
+		(void)fprintf(stderr,
+			      "usage: fts-chaos [SECONDS [SEED [NODES [LOG_BYTES [FAULT,... [PROGRESS_MS]]]]]]\n");
 		return 2;
 	}
 	options.seed = (uint64_t)time(NULL);
@@ -55,6 +57,14 @@ int main(int argc, char **argv)
 	if (argc > 2 && argv[2][0] != '\0') options.seed = number(argv[2], "SEED");
 	if (argc > 3) options.node_count = (uint32_t)number(argv[3], "NODES");
 	if (argc > 4) options.log_bytes = argv[4];
+	if (argc > 5 && argv[5][0] != '\0') {
+		if (!mix_only(argv[5], weights)) {
+			(void)fprintf(stderr, "fts-chaos: no such fault in: %s\n", argv[5]);
+			return 2;
+		}
+		options.weights = weights;
+	}
+	if (argc > 6) options.progress_ms = (uint32_t)number(argv[6], "PROGRESS_MS");
 	printf("seed %" PRIu64 ", %u s, %u nodes, a snapshot every %s bytes of log\n", options.seed, options.seconds,
 	       options.node_count, options.log_bytes);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

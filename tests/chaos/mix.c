@@ -22,6 +22,7 @@
 #define PROGRESS_CALLS 20
 #define LEADER_MS 15000
 #define AGENCIES 3
+#define WORTH_SAYING_MS 500
 
 struct mix {
 	const struct mix_options *options;
@@ -304,10 +305,15 @@ static void count(struct mix *mix, struct register_counts counts)
 
 static void must_progress(struct mix *mix, const char *after)
 {
-	bool progresses = register_clients_wait(mix->clients, PROGRESS_CALLS, MIX_PROGRESS_MS);
+	uint32_t limit_ms = mix->options->progress_ms > 0 ? mix->options->progress_ms : MIX_PROGRESS_MS;
+	uint64_t from_ns = harness_now_ns();
+	bool progresses = register_clients_wait(mix->clients, PROGRESS_CALLS, limit_ms);
+	uint64_t took_ms = (harness_now_ns() - from_ns) / 1000000u;
 	count(mix, register_clients_counts(mix->clients));
+	if (took_ms > mix->counts->longest_wait_ms) mix->counts->longest_wait_ms = took_ms;
+	if (took_ms > WORTH_SAYING_MS) say(mix, "  answers again after %" PRIu64 " ms", took_ms);
 	if (progresses) return;
-	fail_msg("no progress %d ms after: %s (seed %" PRIu64 ")", MIX_PROGRESS_MS, after, mix->options->seed);
+	fail_msg("no progress %u ms after: %s (seed %" PRIu64 ")", limit_ms, after, mix->options->seed);
 }
 
 /* All calls so far are judged, and all nodes must be equal. */
@@ -367,13 +373,29 @@ const char *mix_fault_name(enum mix_fault fault)
 	return faults[fault].name;
 }
 
+bool mix_only(const char *list, uint32_t *out_weights)
+{
+	memset(out_weights, 0, MIX_FAULT_COUNT * sizeof(*out_weights));
+	for (const char *at = list; *at != '\0';) {
+		size_t length = strcspn(at, ","), fault = 0;
+		while (fault < MIX_FAULT_COUNT &&
+		       (strlen(faults[fault].name) != length || strncmp(faults[fault].name, at, length) != 0))
+			fault++;
+		if (fault == MIX_FAULT_COUNT) return false;
+		out_weights[fault] = faults[fault].weight;
+		at += length + (at[length] == ',');
+	}
+	return *list != '\0';
+}
+
 void mix_print(const struct mix_counts *counts)
 {
 	printf("calls answered %" PRIu64 ", of unknown outcome %" PRIu64 ", certainly not done %" PRIu64
 	       "; judged %" PRIu64 " in %" PRIu64 " stretches; bets %" PRIu64
-	       "; longest time without an answer %" PRIu64 " ms; snapshots installed %" PRIu64 "\nfaults:",
+	       "; longest time without an answer %" PRIu64 " ms, after the end of a fault %" PRIu64
+	       " ms; snapshots installed %" PRIu64 "\nfaults:",
 	       counts->calls, counts->unknown, counts->never, counts->judged, counts->stretches, counts->bets,
-	       counts->longest_gap_ms, counts->snapshots_installed);
+	       counts->longest_gap_ms, counts->longest_wait_ms, counts->snapshots_installed);
 	for (size_t i = 0; i < MIX_FAULT_COUNT; i++)
 		printf("%s %s %" PRIu64, i > 0 ? "," : "", faults[i].name, counts->faults[i]);
 	printf("\n");
