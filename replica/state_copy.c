@@ -43,78 +43,71 @@ enum fts_status ftsi_copy_make(struct fts_store *store, const char *dir, struct 
 	return status;
 }
 
-struct copy_job {
-	struct ftsi_job job;     /* first */
-	struct fts_store *store; /* held */
-	char outgoing[FTSI_STATE_PATH_BYTES];
-	struct ftsi_copy made;
-	uint64_t began_ns;
+/* ---- Removing ---- */
+
+struct removal {
+	struct ftsi_job job; /* first */
+	char dir[FTSI_STATE_PATH_BYTES];
 };
 
-static enum fts_status list_files(struct ftsi_copy *made)
+static enum fts_status removal_work(struct ftsi_job *job)
 {
-	struct fts_archive archive = {0};
-	enum fts_status status = fts_archive_scan(&archive, made->dir);
-	if (status != FTS_OK) return status;
-	made->files = archive.files;
-	made->file_count = archive.file_count;
-	made->total_bytes = 0;
-	for (uint32_t i = 0; i < made->file_count; i++)
-		made->total_bytes += made->files[i].size_bytes;
-	return FTS_OK;
+	return fts_directory_remove(((struct removal *)(void *)job)->dir) == 0 ? FTS_OK : FTS_INTERNAL;
 }
 
-static enum fts_status copy_work(struct ftsi_job *job)
+static void removal_done(struct fts_replica *replica, struct ftsi_job *job, enum fts_status status)
 {
-	struct copy_job *copy = (struct copy_job *)(void *)job;
-	struct ftsi_applied applied = {0};
-	enum fts_status status;
-	if (mkdir(copy->outgoing, 0700) != 0 && errno != EEXIST) return FTS_INTERNAL;
-	status = ftsi_copy_make(copy->store, copy->made.dir, &applied);
-	if (status == FTS_OK) status = list_files(&copy->made);
-	if (status != FTS_OK) (void)fts_directory_remove(copy->made.dir);
-	copy->made.applied_index = applied.index;
-	return status;
+	if (status != FTS_OK)
+		FTS_LOG_WARN("replica.leftover", "node=%s dir=%s", replica->name, ((struct removal *)(void *)job)->dir);
+	free(job);
 }
 
-static struct ftsi_copy *free_place(struct ftsi_state *keeper)
+static void drop(struct fts_replica *replica, struct ftsi_copy *copy)
 {
-	struct ftsi_copy *oldest = NULL;
-	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++)
-		if (keeper->copies[i].name[0] == 0) oldest = &keeper->copies[i];
-	return oldest;
+	struct removal *removal = calloc(1, sizeof *removal);
+	if (removal == NULL) return; /* tried again at the next tick */
+	memcpy(removal->dir, copy->dir, sizeof removal->dir);
+	removal->job.work = removal_work;
+	removal->job.done = removal_done;
+	free(copy->files);
+	*copy = (struct ftsi_copy){0};
+	ftsi_worker_submit(&replica->state_worker, &removal->job);
 }
 
-static void copy_done(struct fts_replica *replica, struct ftsi_job *job, enum fts_status status)
+static bool has_streams(const struct ftsi_state *keeper, const struct ftsi_copy *copy)
 {
-	struct copy_job *copy = (struct copy_job *)(void *)job;
+	for (unsigned i = 0; i < FTSI_STREAM_COUNT_MAX; i++)
+		if (keeper->streams[i].to != 0 && keeper->streams[i].copy == copy) return true;
+	return copy->reading_count > 0;
+}
+
+/* Of all that nobody reads, give up the one that was needed longest ago: a member whose log was cut again while it took
+ * the last one needs a newer. */
+static bool make_place(struct fts_replica *replica)
+{
 	struct ftsi_state *keeper = replica->keeper;
-	struct ftsi_copy *place = free_place(keeper);
-	keeper->copy_running = false;
-	if (status == FTS_OK && place != NULL) {
-		*place = copy->made;
-		place->ready = true;
-		place->used_ns = place->made_ns = replica->now_ns;
-		FTS_LOG_INFO("replica.state_copied", "node=%s copy=%s index=%" PRIu64 " bytes=%" PRIu64, replica->name,
-			     place->name, place->applied_index, place->total_bytes);
-	} else {
-		keeper->copy_failed_ns = replica->now_ns;
-		FTS_LOG_WARN("replica.copy_failed", "node=%s status=%s", replica->name, fts_status_name(status));
-		free(copy->made.files);
+	struct ftsi_copy *oldest = NULL;
+	if (free_place(keeper) != NULL) return true;
+	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++) {
+		struct ftsi_copy *copy = &keeper->copies[i];
+		if (has_streams(keeper, copy)) continue;
+		if (oldest == NULL || copy->used_ns < oldest->used_ns) oldest = copy;
 	}
-	fts_store_close(copy->store);
-	free(copy);
+	if (oldest != NULL) drop(replica, oldest);
+	return free_place(keeper) != NULL;
 }
+
+/* ---- Beginning one ---- */
 
 static void begin_copy(struct fts_replica *replica)
 {
 	struct ftsi_state *keeper = replica->keeper;
 	struct copy_job *copy;
-	if (keeper->copy_running || keeper->stopping || free_place(keeper) == NULL ||
-	    (keeper->copy_failed_ns != 0 && replica->now_ns - keeper->copy_failed_ns < COPY_AGAIN_NS))
+	if (keeper->copy_running || keeper->stopping ||
+	    (keeper->copy_failed_ns != 0 && replica->now_ns - keeper->copy_failed_ns < COPY_AGAIN_NS) ||
+	    !make_place(replica))
 		return;
-	copy = calloc(1, sizeof *copy);
-	if (copy == NULL) return; /* asked again soon */
+	if (make_place(replica) == NULL || (copy = calloc(1, sizeof *copy)) == NULL) return; /* asked again soon */
 	copy->store = replica->state;
 	fts_store_hold(copy->store);
 	(void)snprintf(copy->outgoing, sizeof copy->outgoing, "%s/outgoing", replica->data);
@@ -158,42 +151,82 @@ struct ftsi_copy *ftsi_copy_named(struct fts_replica *replica, struct fts_bytes 
 	return NULL;
 }
 
-/* ---- Removing ---- */
+/* ---- Making one: on the loop ---- */
 
-struct removal {
-	struct ftsi_job job; /* first */
-	char dir[FTSI_STATE_PATH_BYTES];
+struct copy_job {
+	struct ftsi_job job;     /* first */
+	struct fts_store *store; /* held */
+	char outgoing[FTSI_STATE_PATH_BYTES];
+	struct ftsi_copy made;
+	uint64_t began_ns;
 };
 
-static enum fts_status removal_work(struct ftsi_job *job)
+static enum fts_status list_files(struct ftsi_copy *made)
 {
-	return fts_directory_remove(((struct removal *)(void *)job)->dir) == 0 ? FTS_OK : FTS_INTERNAL;
+	struct fts_archive archive = {0};
+	enum fts_status status = fts_archive_scan(&archive, made->dir);
+	if (status != FTS_OK) return status;
+	made->files = archive.files;
+	made->file_count = archive.file_count;
+	made->total_bytes = 0;
+	for (uint32_t i = 0; i < made->file_count; i++)
+		made->total_bytes += made->files[i].size_bytes;
+	return FTS_OK;
 }
 
-static void removal_done(struct fts_replica *replica, struct ftsi_job *job, enum fts_status status)
+static enum fts_status copy_work(struct ftsi_job *job)
 {
-	if (status != FTS_OK)
-		FTS_LOG_WARN("replica.leftover", "node=%s dir=%s", replica->name, ((struct removal *)(void *)job)->dir);
-	free(job);
+	struct copy_job *copy = (struct copy_job *)(void *)job;
+	struct ftsi_applied applied = {0};
+	enum fts_status status;
+	if (mkdir(copy->outgoing, 0700) != 0 && errno != EEXIST) return FTS_INTERNAL;
+	status = ftsi_copy_make(copy->store, copy->made.dir, &applied);
+	if (status == FTS_OK) status = list_files(&copy->made);
+	if (status != FTS_OK) (void)fts_directory_remove(copy->made.dir);
+	copy->made.applied_index = applied.index;
+	return status;
 }
 
-static void drop(struct fts_replica *replica, struct ftsi_copy *copy)
+static struct ftsi_copy *free_place(struct ftsi_state *keeper)
 {
-	struct removal *removal = calloc(1, sizeof *removal);
-	if (removal == NULL) return; /* tried again at the next tick */
-	memcpy(removal->dir, copy->dir, sizeof removal->dir);
-	removal->job.work = removal_work;
-	removal->job.done = removal_done;
-	free(copy->files);
-	*copy = (struct ftsi_copy){0};
-	ftsi_worker_submit(&replica->state_worker, &removal->job);
+	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++)
+		if (keeper->copies[i].name[0] == 0) return &keeper->copies[i];
+	return NULL;
 }
 
-static bool has_streams(const struct ftsi_state *keeper, const struct ftsi_copy *copy)
+/* The copy asked for longest ago makes room, unless somebody reads it. */
+static struct ftsi_copy *make_place(struct fts_replica *replica)
 {
-	for (unsigned i = 0; i < FTSI_STREAM_COUNT_MAX; i++)
-		if (keeper->streams[i].to != 0 && keeper->streams[i].copy == copy) return true;
-	return copy->reading_count > 0;
+	struct ftsi_state *keeper = replica->keeper;
+	struct ftsi_copy *place = free_place(keeper), *oldest = NULL;
+	if (place != NULL) return place;
+	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++) {
+		struct ftsi_copy *copy = &keeper->copies[i];
+		if (!has_streams(keeper, copy) && (oldest == NULL || copy->used_ns < oldest->used_ns)) oldest = copy;
+	}
+	if (oldest != NULL) drop(replica, oldest);
+	return free_place(keeper);
+}
+
+static void copy_done(struct fts_replica *replica, struct ftsi_job *job, enum fts_status status)
+{
+	struct copy_job *copy = (struct copy_job *)(void *)job;
+	struct ftsi_state *keeper = replica->keeper;
+	struct ftsi_copy *place = free_place(keeper);
+	keeper->copy_running = false;
+	if (status == FTS_OK && place != NULL) {
+		*place = copy->made;
+		place->ready = true;
+		place->used_ns = place->made_ns = replica->now_ns;
+		FTS_LOG_INFO("replica.state_copied", "node=%s copy=%s index=%" PRIu64 " bytes=%" PRIu64, replica->name,
+			     place->name, place->applied_index, place->total_bytes);
+	} else {
+		keeper->copy_failed_ns = replica->now_ns;
+		FTS_LOG_WARN("replica.copy_failed", "node=%s status=%s", replica->name, fts_status_name(status));
+		free(copy->made.files);
+	}
+	fts_store_close(copy->store);
+	free(copy);
 }
 
 void ftsi_copies_tick(struct fts_replica *replica, uint64_t now_ns)
