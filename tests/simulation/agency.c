@@ -58,7 +58,7 @@ static void open_draw(struct simulation *sim, struct sim_agency *agency)
 	request.draw = (char *)draw_name;
 	request.agencies = sim->profile.agency_count;
 	request.fixed = sim->profile.fixed_number;
-	request.number = WINNING;
+	request.number = sim->profile.fixed_number ? WINNING : 0;
 	sim_call(sim, &agency->caller, fts_lottery_open_method, &request.base);
 }
 

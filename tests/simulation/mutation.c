@@ -6,11 +6,27 @@
 #include "replica/guards.h"
 #include "simulation.h"
 
-enum guard { BARRIER, MAY_APPEND, MAY_SNAPSHOT, TERM_STANDS, MAY_TICK, GUARD_COUNT };
+enum guard {
+	BARRIER,
+	MAY_COUNT,
+	MAY_APPEND,
+	MAY_SNAPSHOT,
+	ROLL_BACK,
+	TERM_STANDS,
+	CLAMP_COMMIT,
+	CLAMP_RESULT,
+	INSTALLED,
+	MAY_TICK,
+	MAY_BE_ELECTED,
+	BEFORE_TICK,
+	GUARD_COUNT
+};
 
 static const char *const names[GUARD_COUNT] = {
-    [BARRIER] = "barrier",         [MAY_APPEND] = "may_append", [MAY_SNAPSHOT] = "may_snapshot",
-    [TERM_STANDS] = "term_stands", [MAY_TICK] = "may_tick",
+    [BARRIER] = "barrier",           [MAY_COUNT] = "may_count",           [MAY_APPEND] = "may_append",
+    [MAY_SNAPSHOT] = "may_snapshot", [ROLL_BACK] = "roll_back",           [TERM_STANDS] = "term_stands",
+    [CLAMP_COMMIT] = "clamp_commit", [CLAMP_RESULT] = "clamp_result",     [INSTALLED] = "installed",
+    [MAY_TICK] = "may_tick",         [MAY_BE_ELECTED] = "may_be_elected", [BEFORE_TICK] = "before_tick",
 };
 static bool off[GUARD_COUNT];
 
@@ -24,48 +40,78 @@ bool sim_mutation_set(const char *guard)
 	return false;
 }
 
-const char *sim_mutation_names(void)
+void sim_mutation_list(FILE *out)
 {
-	return "barrier, may_append, may_snapshot, term_stands, may_tick";
+	for (int i = 0; i < GUARD_COUNT; i++)
+		(void)fprintf(out, "%s%s", i == 0 ? "" : " ", names[i]);
 }
 
-void __real_ftsi_guard_observe(struct fts_replica *replica);
-bool __real_ftsi_guard_may_append(const struct fts_replica *replica);
-bool __real_ftsi_guard_may_snapshot(const struct fts_replica *replica);
-bool __real_ftsi_guard_term_stands(const struct fts_replica *replica, raft_term at_append);
-bool __real_ftsi_guard_may_tick(const struct fts_replica *replica);
-void __wrap_ftsi_guard_observe(struct fts_replica *replica);
-bool __wrap_ftsi_guard_may_append(const struct fts_replica *replica);
-bool __wrap_ftsi_guard_may_snapshot(const struct fts_replica *replica);
-bool __wrap_ftsi_guard_term_stands(const struct fts_replica *replica, raft_term at_append);
-bool __wrap_ftsi_guard_may_tick(const struct fts_replica *replica);
+/* Declares the replica's guard and ours before it. */
+#define GUARD(type, name, ...)                                                                                         \
+	type __real_ftsi_guard_##name(__VA_ARGS__);                                                                    \
+	type __wrap_ftsi_guard_##name(__VA_ARGS__);                                                                    \
+	type __wrap_ftsi_guard_##name(__VA_ARGS__)
 
 /* Without its barrier a leader serves as soon as it leads. */
-void __wrap_ftsi_guard_observe(struct fts_replica *replica)
+GUARD(void, observe, struct fts_replica *replica)
 {
-	if (!off[BARRIER] || atomic_load(&replica->failed)) {
-		__real_ftsi_guard_observe(replica);
-		return;
-	}
-	atomic_store(&replica->serving, raft_state(&replica->raft) == RAFT_LEADER);
+	__real_ftsi_guard_observe(replica);
+	if (off[BARRIER] && !atomic_load(&replica->failed) && replica->raft_running && !replica->closing &&
+	    !replica->stopping)
+		atomic_store(&replica->serving, raft_state(&replica->raft) == RAFT_LEADER);
 }
 
-bool __wrap_ftsi_guard_may_append(const struct fts_replica *replica)
+GUARD(bool, may_count, struct fts_replica *replica, const struct raft_message *message)
+{
+	return off[MAY_COUNT] || __real_ftsi_guard_may_count(replica, message);
+}
+
+GUARD(bool, may_append, const struct fts_replica *replica)
 {
 	return off[MAY_APPEND] ? !replica->inflight.active : __real_ftsi_guard_may_append(replica);
 }
 
-bool __wrap_ftsi_guard_may_snapshot(const struct fts_replica *replica)
+GUARD(bool, may_snapshot, const struct fts_replica *replica)
 {
 	return off[MAY_SNAPSHOT] || __real_ftsi_guard_may_snapshot(replica);
 }
 
-bool __wrap_ftsi_guard_term_stands(const struct fts_replica *replica, raft_term at_append)
+GUARD(void, roll_back, struct fts_replica *replica, const struct raft_append_entries *message)
+{
+	if (!off[ROLL_BACK]) __real_ftsi_guard_roll_back(replica, message);
+}
+
+GUARD(bool, term_stands, const struct fts_replica *replica, raft_term at_append)
 {
 	return off[TERM_STANDS] || __real_ftsi_guard_term_stands(replica, at_append);
 }
 
-bool __wrap_ftsi_guard_may_tick(const struct fts_replica *replica)
+GUARD(void, clamp_commit, struct raft_append_entries *message)
+{
+	if (!off[CLAMP_COMMIT]) __real_ftsi_guard_clamp_commit(message);
+}
+
+GUARD(void, clamp_result, const struct fts_replica *replica, struct raft_append_entries_result *result)
+{
+	if (!off[CLAMP_RESULT]) __real_ftsi_guard_clamp_result(replica, result);
+}
+
+GUARD(void, installed, struct fts_replica *replica)
+{
+	if (!off[INSTALLED]) __real_ftsi_guard_installed(replica);
+}
+
+GUARD(bool, may_tick, const struct fts_replica *replica)
 {
 	return off[MAY_TICK] || __real_ftsi_guard_may_tick(replica);
+}
+
+GUARD(bool, may_be_elected, struct fts_replica *replica, const struct raft_message *message)
+{
+	return off[MAY_BE_ELECTED] || __real_ftsi_guard_may_be_elected(replica, message);
+}
+
+GUARD(void, before_tick, struct fts_replica *replica)
+{
+	if (!off[BEFORE_TICK]) __real_ftsi_guard_before_tick(replica);
 }

@@ -211,7 +211,9 @@ static bool send_message(void *ctx, const char *address, struct fts_bytes bytes)
 		return false;
 	}
 	link = &sim->links[from->number][to->number];
-	if (!link->up || link->backlog_bytes + bytes.size_bytes > sim->profile.backlog_max_bytes) return false;
+	if (!link->up ||
+	    (link->first != NULL && link->backlog_bytes + bytes.size_bytes > sim->profile.backlog_max_bytes))
+		return false;
 	message = sim_alloc(sizeof *message + bytes.size_bytes);
 	message->size_bytes = bytes.size_bytes;
 	memcpy(message->bytes, bytes.data, bytes.size_bytes);

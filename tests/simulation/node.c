@@ -201,8 +201,10 @@ void sim_node_stop(struct sim_node *node)
 	if (!sim_node_runs(node)) return;
 	sim_note(node->sim, "stop", node->number, 0, 0);
 	ftsi_loop_begin_stop(node->replica);
-	for (uint32_t turn = 0; turn < STOP_TURNS_MAX && (sim_disk_drain(node) || turn == 0); turn++)
+	for (uint32_t turn = 0; turn < STOP_TURNS_MAX && (sim_disk_drain(node) || turn == 0); turn++) {
 		ftsi_replica_step(node->replica);
+		sim_check_step(node);
+	}
 	node->ending = true;
 	/* What is in the log but has not committed would be waited for: the patience of who stops it is over. */
 	if (!node->replica->ended) atomic_store(&node->replica->failed, true);

@@ -39,7 +39,7 @@ enum {
 	SIM_BALLAST_MAX = 2000,
 	SIM_KEY_COUNT = 3,
 	SIM_WORKER_MAX = 6,
-	SIM_JOB_MAX = 64,
+	SIM_JOB_MAX = 8192,
 };
 #define SIM_US ((uint64_t)1000)
 #define SIM_MS ((uint64_t)1000000)
@@ -111,7 +111,7 @@ struct sim_node {
 	const struct fts_machine *machines[SIM_MACHINE_MAX];
 	size_t machine_count;
 	struct fts_lottery *lottery; /* owned while it runs */
-	struct fts_game *game;       /* likewise */
+	struct fts_games *game;      /* likewise */
 	struct sim_disk disks[SIM_WORKER_MAX];
 	struct sim_seen seen;
 };
@@ -249,6 +249,7 @@ struct sim_options {
 	bool trace;         /* print every event */
 	bool verbose;       /* and what the replicas log */
 	uint64_t faults_ms; /* 0: as the seed says */
+	bool no_snapshots;
 };
 /* Run one seed to its end. True: nothing was violated. out_sim: filled in, sim_world_fini. */
 bool sim_world_run(const struct sim_options *options, struct simulation *out_sim);
@@ -358,6 +359,6 @@ void sim_faults_start(struct simulation *sim);
 /* ---- mutation.c ---- */
 /* Switch off one guard of the replica; false: there is none of that name. */
 bool sim_mutation_set(const char *guard);
-const char *sim_mutation_names(void);
+void sim_mutation_list(FILE *out);
 
 #endif

@@ -84,8 +84,11 @@ static void take_over_sodium(struct sim_random *random)
 {
 	static struct randombytes_implementation ours = {
 	    .implementation_name = sodium_name, .random = sodium_word, .buf = sodium_fill};
-	sodium_random = random;
+	static struct sim_random first;
+	sodium_random = &first; /* what it takes for itself, once a process, is no part of a seed */
 	(void)randombytes_set_implementation(&ours);
+	if (sodium_init() < 0) abort();
+	sodium_random = random;
 }
 
 static void choose_profile(struct simulation *sim)
@@ -145,6 +148,7 @@ static void create(const struct sim_options *options, struct simulation *sim)
 	take_over_sodium(&sim->random);
 	make_dir(sim);
 	choose_profile(sim);
+	if (options->no_snapshots) sim->profile.snapshot_bytes = SIM_S;
 	if (options->faults_ms != 0) sim->profile.faults_ns = options->faults_ms * SIM_MS;
 	sim->end_ns = sim->now_ns + sim->profile.faults_ns;
 	for (uint32_t i = 0; i < SIM_NODE_MAX; i++)
@@ -184,6 +188,30 @@ static void heal(struct simulation *sim)
 	}
 }
 
+static void tell_where_all_stand(struct simulation *sim)
+{
+	uint32_t busy = 0;
+	for (uint32_t i = 0; i < sim->caller_count; i++)
+		busy += sim->callers[i]->busy;
+	printf("%u callers wait, %u calls are with a node\n", busy, sim->open_calls);
+	for (uint32_t i = 0; i < SIM_NODE_MAX; i++) {
+		const struct fts_replica *replica = sim->nodes[i].replica;
+		if (!sim->nodes[i].used) continue;
+		if (replica == NULL || !replica->raft_running) {
+			printf("  %s: %s\n", sim->nodes[i].name, replica == NULL ? "down" : "not a member");
+			continue;
+		}
+		printf("  %s: raft state %u, term %llu, snapshot %llu, last %llu, stored %llu, committed %llu, applied "
+		       "%llu, "
+		       "written %llu%s%s\n",
+		       sim->nodes[i].name, replica->raft.state, replica->raft.current_term,
+		       replica->raft.log.snapshot.last_index, raft_last_index((struct raft *)(uintptr_t)&replica->raft),
+		       replica->raft.last_stored, replica->raft.commit_index, replica->raft.last_applied,
+		       (unsigned long long)atomic_load(&replica->applied_index),
+		       atomic_load(&replica->serving) ? ", serves" : "", replica->inflight.active ? ", in flight" : "");
+	}
+}
+
 static void run_watch(struct simulation *sim, struct sim_event *event)
 {
 	if (!sim->healed && sim->now_ns >= sim->end_ns) heal(sim);
@@ -194,8 +222,10 @@ static void run_watch(struct simulation *sim, struct sim_event *event)
 		sim->end_ns = 0;
 		return;
 	}
-	if (sim->healed && sim->now_ns > sim->healed_ns + HEAL_MAX_S * SIM_S)
+	if (sim->healed && sim->now_ns > sim->healed_ns + HEAL_MAX_S * SIM_S) {
 		sim_violation(sim, "all is well for %d s, and still they have not come together", HEAL_MAX_S);
+		tell_where_all_stand(sim);
+	}
 	sim_after(sim, CHECK_MS * SIM_MS, event, run_watch);
 }
 
