@@ -2,7 +2,8 @@
  * the state worker, so that the loop never waits for one.
  *
  * Invariants: a copy that nobody asked for within COPY_IDLE_NS is removed, and so is each at start and at the end; at
- * most FTSI_COPY_COUNT_MAX exist. Several members that lag share one. */
+ * most FTSI_COPY_COUNT_MAX exist, and of those that nobody reads the one that was asked for longest ago makes room: two
+ * members that lag wait for a newer one, and until they have it nothing commits. Several members that lag share one. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,30 +19,6 @@
 
 #define COPY_IDLE_NS ((uint64_t)30 * 1000000000u)
 #define COPY_AGAIN_NS ((uint64_t)1000 * 1000000u) /* after one that failed: a disk may be full */
-
-/* ---- Making one: any thread but the loop ---- */
-
-static enum fts_status look_how_far(const char *dir, struct ftsi_applied *out_applied)
-{
-	const struct fts_store_options options = {.read_only = true};
-	struct fts_store *store = NULL;
-	struct fts_txn *view = NULL;
-	struct fts_error error = {0};
-	enum fts_status status = fts_store_open(dir, &options, &store, &error);
-	if (status == FTS_OK) status = fts_store_view(store, &view);
-	if (status == FTS_OK) status = ftsi_applied_read(view, out_applied);
-	if (status == FTS_NOT_FOUND) status = FTS_FAILED_PRECONDITION; /* nothing was ever applied */
-	fts_txn_abort(view);
-	fts_store_close(store);
-	return status;
-}
-
-enum fts_status ftsi_copy_make(struct fts_store *store, const char *dir, struct ftsi_applied *out_applied)
-{
-	enum fts_status status = fts_store_checkpoint(store, dir);
-	if (status == FTS_OK) status = look_how_far(dir, out_applied);
-	return status;
-}
 
 /* ---- Removing ---- */
 
@@ -81,23 +58,105 @@ static bool has_streams(const struct ftsi_state *keeper, const struct ftsi_copy 
 	return copy->reading_count > 0;
 }
 
-/* Of all that nobody reads, give up the one that was needed longest ago: a member whose log was cut again while it took
- * the last one needs a newer. */
-static bool make_place(struct fts_replica *replica)
+/* ---- Making one: any thread but the loop ---- */
+
+static enum fts_status look_how_far(const char *dir, struct ftsi_applied *out_applied)
+{
+	const struct fts_store_options options = {.read_only = true};
+	struct fts_store *store = NULL;
+	struct fts_txn *view = NULL;
+	struct fts_error error = {0};
+	enum fts_status status = fts_store_open(dir, &options, &store, &error);
+	if (status == FTS_OK) status = fts_store_view(store, &view);
+	if (status == FTS_OK) status = ftsi_applied_read(view, out_applied);
+	if (status == FTS_NOT_FOUND) status = FTS_FAILED_PRECONDITION; /* nothing was ever applied */
+	fts_txn_abort(view);
+	fts_store_close(store);
+	return status;
+}
+
+enum fts_status ftsi_copy_make(struct fts_store *store, const char *dir, struct ftsi_applied *out_applied)
+{
+	enum fts_status status = fts_store_checkpoint(store, dir);
+	if (status == FTS_OK) status = look_how_far(dir, out_applied);
+	return status;
+}
+
+struct copy_job {
+	struct ftsi_job job;     /* first */
+	struct fts_store *store; /* held */
+	char outgoing[FTSI_STATE_PATH_BYTES];
+	struct ftsi_copy made;
+	uint64_t began_ns;
+};
+
+static enum fts_status list_files(struct ftsi_copy *made)
+{
+	struct fts_archive archive = {0};
+	enum fts_status status = fts_archive_scan(&archive, made->dir);
+	if (status != FTS_OK) return status;
+	made->files = archive.files;
+	made->file_count = archive.file_count;
+	made->total_bytes = 0;
+	for (uint32_t i = 0; i < made->file_count; i++)
+		made->total_bytes += made->files[i].size_bytes;
+	return FTS_OK;
+}
+
+static enum fts_status copy_work(struct ftsi_job *job)
+{
+	struct copy_job *copy = (struct copy_job *)(void *)job;
+	struct ftsi_applied applied = {0};
+	enum fts_status status;
+	if (mkdir(copy->outgoing, 0700) != 0 && errno != EEXIST) return FTS_INTERNAL;
+	status = ftsi_copy_make(copy->store, copy->made.dir, &applied);
+	if (status == FTS_OK) status = list_files(&copy->made);
+	if (status != FTS_OK) (void)fts_directory_remove(copy->made.dir);
+	copy->made.applied_index = applied.index;
+	return status;
+}
+
+static struct ftsi_copy *free_place(struct ftsi_state *keeper)
+{
+	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++)
+		if (keeper->copies[i].name[0] == 0) return &keeper->copies[i];
+	return NULL;
+}
+
+/* False: there is no place, and each copy is on its way to somebody. */
+static bool make_room(struct fts_replica *replica)
 {
 	struct ftsi_state *keeper = replica->keeper;
 	struct ftsi_copy *oldest = NULL;
 	if (free_place(keeper) != NULL) return true;
 	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++) {
 		struct ftsi_copy *copy = &keeper->copies[i];
-		if (has_streams(keeper, copy)) continue;
-		if (oldest == NULL || copy->used_ns < oldest->used_ns) oldest = copy;
+		if (!has_streams(keeper, copy) && (oldest == NULL || copy->used_ns < oldest->used_ns)) oldest = copy;
 	}
 	if (oldest != NULL) drop(replica, oldest);
 	return free_place(keeper) != NULL;
 }
 
-/* ---- Beginning one ---- */
+static void copy_done(struct fts_replica *replica, struct ftsi_job *job, enum fts_status status)
+{
+	struct copy_job *copy = (struct copy_job *)(void *)job;
+	struct ftsi_state *keeper = replica->keeper;
+	struct ftsi_copy *place = free_place(keeper);
+	keeper->copy_running = false;
+	if (status == FTS_OK && place != NULL) {
+		*place = copy->made;
+		place->ready = true;
+		place->used_ns = place->made_ns = replica->now_ns;
+		FTS_LOG_INFO("replica.state_copied", "node=%s copy=%s index=%" PRIu64 " bytes=%" PRIu64, replica->name,
+			     place->name, place->applied_index, place->total_bytes);
+	} else {
+		keeper->copy_failed_ns = replica->now_ns;
+		FTS_LOG_WARN("replica.copy_failed", "node=%s status=%s", replica->name, fts_status_name(status));
+		free(copy->made.files);
+	}
+	fts_store_close(copy->store);
+	free(copy);
+}
 
 static void begin_copy(struct fts_replica *replica)
 {
@@ -105,9 +164,10 @@ static void begin_copy(struct fts_replica *replica)
 	struct copy_job *copy;
 	if (keeper->copy_running || keeper->stopping ||
 	    (keeper->copy_failed_ns != 0 && replica->now_ns - keeper->copy_failed_ns < COPY_AGAIN_NS) ||
-	    !make_place(replica))
+	    !make_room(replica))
 		return;
-	if (make_place(replica) == NULL || (copy = calloc(1, sizeof *copy)) == NULL) return; /* asked again soon */
+	copy = calloc(1, sizeof *copy);
+	if (copy == NULL) return; /* asked again soon */
 	copy->store = replica->state;
 	fts_store_hold(copy->store);
 	(void)snprintf(copy->outgoing, sizeof copy->outgoing, "%s/outgoing", replica->data);
@@ -151,83 +211,7 @@ struct ftsi_copy *ftsi_copy_named(struct fts_replica *replica, struct fts_bytes 
 	return NULL;
 }
 
-/* ---- Making one: on the loop ---- */
-
-struct copy_job {
-	struct ftsi_job job;     /* first */
-	struct fts_store *store; /* held */
-	char outgoing[FTSI_STATE_PATH_BYTES];
-	struct ftsi_copy made;
-	uint64_t began_ns;
-};
-
-static enum fts_status list_files(struct ftsi_copy *made)
-{
-	struct fts_archive archive = {0};
-	enum fts_status status = fts_archive_scan(&archive, made->dir);
-	if (status != FTS_OK) return status;
-	made->files = archive.files;
-	made->file_count = archive.file_count;
-	made->total_bytes = 0;
-	for (uint32_t i = 0; i < made->file_count; i++)
-		made->total_bytes += made->files[i].size_bytes;
-	return FTS_OK;
-}
-
-static enum fts_status copy_work(struct ftsi_job *job)
-{
-	struct copy_job *copy = (struct copy_job *)(void *)job;
-	struct ftsi_applied applied = {0};
-	enum fts_status status;
-	if (mkdir(copy->outgoing, 0700) != 0 && errno != EEXIST) return FTS_INTERNAL;
-	status = ftsi_copy_make(copy->store, copy->made.dir, &applied);
-	if (status == FTS_OK) status = list_files(&copy->made);
-	if (status != FTS_OK) (void)fts_directory_remove(copy->made.dir);
-	copy->made.applied_index = applied.index;
-	return status;
-}
-
-static struct ftsi_copy *free_place(struct ftsi_state *keeper)
-{
-	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++)
-		if (keeper->copies[i].name[0] == 0) return &keeper->copies[i];
-	return NULL;
-}
-
-/* The copy asked for longest ago makes room, unless somebody reads it. */
-static struct ftsi_copy *make_place(struct fts_replica *replica)
-{
-	struct ftsi_state *keeper = replica->keeper;
-	struct ftsi_copy *place = free_place(keeper), *oldest = NULL;
-	if (place != NULL) return place;
-	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++) {
-		struct ftsi_copy *copy = &keeper->copies[i];
-		if (!has_streams(keeper, copy) && (oldest == NULL || copy->used_ns < oldest->used_ns)) oldest = copy;
-	}
-	if (oldest != NULL) drop(replica, oldest);
-	return free_place(keeper);
-}
-
-static void copy_done(struct fts_replica *replica, struct ftsi_job *job, enum fts_status status)
-{
-	struct copy_job *copy = (struct copy_job *)(void *)job;
-	struct ftsi_state *keeper = replica->keeper;
-	struct ftsi_copy *place = free_place(keeper);
-	keeper->copy_running = false;
-	if (status == FTS_OK && place != NULL) {
-		*place = copy->made;
-		place->ready = true;
-		place->used_ns = place->made_ns = replica->now_ns;
-		FTS_LOG_INFO("replica.state_copied", "node=%s copy=%s index=%" PRIu64 " bytes=%" PRIu64, replica->name,
-			     place->name, place->applied_index, place->total_bytes);
-	} else {
-		keeper->copy_failed_ns = replica->now_ns;
-		FTS_LOG_WARN("replica.copy_failed", "node=%s status=%s", replica->name, fts_status_name(status));
-		free(copy->made.files);
-	}
-	fts_store_close(copy->store);
-	free(copy);
-}
+/* ---- The end of them ---- */
 
 void ftsi_copies_tick(struct fts_replica *replica, uint64_t now_ns)
 {
