@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/chaos/bettors.h"
+#include "tests/chaos/players.h"
 #include "tests/harness/clock.h"
 #include "tests/harness/disk.h"
 #include "tests/harness/lab.h"
@@ -22,6 +23,7 @@
 #define PROGRESS_CALLS 20
 #define LEADER_MS 15000
 #define AGENCIES 3
+#define TABLES 2
 #define WORTH_SAYING_MS 500
 
 struct mix {
@@ -35,6 +37,7 @@ struct mix {
 	struct linear_history *history;
 	struct register_clients *clients;
 	struct bettors *bettors;
+	struct players *players;
 	char draw[32];
 	uint64_t started_ns;
 	struct mix_counts before; /* of the stretches that are over */
@@ -292,6 +295,8 @@ static void start_clients(struct mix *mix)
 	mix->clients = register_clients_start(&options);
 	snprintf(mix->draw, sizeof(mix->draw), "stretch-%" PRIu64, mix->counts->stretches + 1);
 	mix->bettors = bettors_start(mix->cluster.endpoints, mix->draw, AGENCIES);
+	mix->players =
+	    players_start(mix->cluster.endpoints, TABLES, mix->options->seed * 1000 + mix->counts->stretches);
 }
 
 /* Also while a stretch goes on, so that a failure tells how far it came. */
@@ -322,6 +327,7 @@ static void end_stretch(struct mix *mix)
 	struct register_counts counts = register_clients_stop(mix->clients);
 	mix->clients = NULL;
 	mix->counts->bets += bettors_finish(mix->bettors).stored;
+	mix->counts->moves += players_finish(mix->players).moves;
 	count(mix, counts);
 	mix->before = *mix->counts;
 	mix->counts->stretches++;
@@ -391,11 +397,11 @@ bool mix_only(const char *list, uint32_t *out_weights)
 void mix_print(const struct mix_counts *counts)
 {
 	printf("calls answered %" PRIu64 ", of unknown outcome %" PRIu64 ", certainly not done %" PRIu64
-	       "; judged %" PRIu64 " in %" PRIu64 " stretches; bets %" PRIu64
+	       "; judged %" PRIu64 " in %" PRIu64 " stretches; bets %" PRIu64 "; moves %" PRIu64
 	       "; longest time without an answer %" PRIu64 " ms, after the end of a fault %" PRIu64
 	       " ms; snapshots installed %" PRIu64 "\nfaults:",
 	       counts->calls, counts->unknown, counts->never, counts->judged, counts->stretches, counts->bets,
-	       counts->longest_gap_ms, counts->longest_wait_ms, counts->snapshots_installed);
+	       counts->moves, counts->longest_gap_ms, counts->longest_wait_ms, counts->snapshots_installed);
 	for (size_t i = 0; i < MIX_FAULT_COUNT; i++)
 		printf("%s %s %" PRIu64, i > 0 ? "," : "", faults[i].name, counts->faults[i]);
 	printf("\n");

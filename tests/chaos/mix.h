@@ -2,8 +2,9 @@
  * and write down what they were told. `make test` runs a short one, `make chaos` a long one.
  *
  * After each fault the cluster must make progress again within progress_ms; after each stretch all nodes must be
- * equal and the history must be one that a single register could have given. Whatever fails names the fault and the
- * seed; the seed decides which faults, upon whom, and for how long (not how threads and processes interleave). */
+ * equal and the history must be one that a single register could have given; so for moves, and for bets. Whatever fails
+ * names the fault and the seed; the seed decides which faults, upon whom, and for how long (not how threads and
+ * processes interleave). */
 #ifndef FTS_TESTS_CHAOS_MIX_H
 #define FTS_TESTS_CHAOS_MIX_H
 
@@ -44,7 +45,8 @@ struct mix_options {
 };
 
 struct mix_counts {
-	uint64_t calls, unknown, never, judged, bets, stretches, longest_gap_ms, longest_wait_ms, snapshots_installed;
+	uint64_t calls, unknown, never, judged, bets, moves, stretches, longest_gap_ms, longest_wait_ms,
+	    snapshots_installed;
 	uint64_t faults[MIX_FAULT_COUNT];
 };
 
