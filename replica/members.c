@@ -147,6 +147,12 @@ void ftsi_member_want_append(struct fts_replica *replica, const struct ftsi_memb
 	if (progress != NULL) progress->last_send = 0; /* libraft takes its heartbeat for overdue */
 }
 
+void ftsi_member_offer_again(struct fts_replica *replica, const struct ftsi_member *member)
+{
+	struct raft_progress *progress = progress_of(replica, member->node_id);
+	if (progress != NULL) progress->snapshot_last_send = 0; /* libraft takes it for timed out */
+}
+
 bool ftsi_members_lack_commit(const struct fts_replica *replica)
 {
 	if (replica->raft.state != RAFT_LEADER) return false;

@@ -47,6 +47,8 @@ struct ftsi_member *ftsi_members_connected(struct fts_replica *replica, const ch
 void ftsi_members_heard(struct fts_replica *replica, uint64_t node_id);
 /* Refresh what fts_replica_members tells. */
 void ftsi_members_tell(struct fts_replica *replica);
+/* It may have started anew: a state that was offered to it is offered again at the next tick. */
+void ftsi_member_offer_again(struct fts_replica *replica, const struct ftsi_member *member);
 /* This node leads: send member something at raft's next tick, what has committed included. */
 void ftsi_member_want_append(struct fts_replica *replica, const struct ftsi_member *member);
 /* This node leads, and somebody has not heard of the last commit. */

@@ -74,6 +74,8 @@ void ftsi_receive_deliver(struct fts_replica *replica, struct raft_message *mess
 	if (message->type == RAFT_IO_APPEND_ENTRIES) before_append(replica, &message->append_entries);
 	replica->raft_recv(&replica->io, message);
 	replica->guards.proven_index = UINT64_MAX;
+	if (message->type == RAFT_IO_APPEND_ENTRIES_RESULT && message->append_entries_result.rejected == 0)
+		ftsi_outbox_confirmed(replica, message->server_id);
 	ftsi_guard_observe(replica);
 	if (term != 0 && term == raft->current_term && raft_state(raft) == RAFT_FOLLOWER)
 		ftsi_elections_leader_heard(replica, told);
@@ -147,7 +149,10 @@ void ftsi_replica_connected(struct fts_replica *replica, const char *address)
 	const struct ftsi_member *member;
 	if (replica->ended || replica->closing) return;
 	member = ftsi_members_connected(replica, address, true);
-	if (member != NULL && raft_takes_messages(replica)) ftsi_elections_connected(replica, member);
+	if (member != NULL && raft_takes_messages(replica)) {
+		ftsi_elections_connected(replica, member);
+		ftsi_member_offer_again(replica, member);
+	}
 	ftsi_forming_connected(replica, address);
 }
 

@@ -2,8 +2,7 @@
  * the state worker, so that the loop never waits for one.
  *
  * Invariants: a copy that nobody asked for within COPY_IDLE_NS is removed, and so is each at start and at the end; at
- * most FTSI_COPY_COUNT_MAX exist, and of those that nobody reads the one that was asked for longest ago makes room: two
- * members that lag wait for a newer one, and until they have it nothing commits. Several members that lag share one. */
+ * most FTSI_COPY_COUNT_MAX exist. Several members that lag share one. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,6 +18,30 @@
 
 #define COPY_IDLE_NS ((uint64_t)30 * 1000000000u)
 #define COPY_AGAIN_NS ((uint64_t)1000 * 1000000u) /* after one that failed: a disk may be full */
+
+/* ---- Making one: any thread but the loop ---- */
+
+static enum fts_status look_how_far(const char *dir, struct ftsi_applied *out_applied)
+{
+	const struct fts_store_options options = {.read_only = true};
+	struct fts_store *store = NULL;
+	struct fts_txn *view = NULL;
+	struct fts_error error = {0};
+	enum fts_status status = fts_store_open(dir, &options, &store, &error);
+	if (status == FTS_OK) status = fts_store_view(store, &view);
+	if (status == FTS_OK) status = ftsi_applied_read(view, out_applied);
+	if (status == FTS_NOT_FOUND) status = FTS_FAILED_PRECONDITION; /* nothing was ever applied */
+	fts_txn_abort(view);
+	fts_store_close(store);
+	return status;
+}
+
+enum fts_status ftsi_copy_make(struct fts_store *store, const char *dir, struct ftsi_applied *out_applied)
+{
+	enum fts_status status = fts_store_checkpoint(store, dir);
+	if (status == FTS_OK) status = look_how_far(dir, out_applied);
+	return status;
+}
 
 /* ---- Removing ---- */
 
@@ -58,29 +81,7 @@ static bool has_streams(const struct ftsi_state *keeper, const struct ftsi_copy 
 	return copy->reading_count > 0;
 }
 
-/* ---- Making one: any thread but the loop ---- */
-
-static enum fts_status look_how_far(const char *dir, struct ftsi_applied *out_applied)
-{
-	const struct fts_store_options options = {.read_only = true};
-	struct fts_store *store = NULL;
-	struct fts_txn *view = NULL;
-	struct fts_error error = {0};
-	enum fts_status status = fts_store_open(dir, &options, &store, &error);
-	if (status == FTS_OK) status = fts_store_view(store, &view);
-	if (status == FTS_OK) status = ftsi_applied_read(view, out_applied);
-	if (status == FTS_NOT_FOUND) status = FTS_FAILED_PRECONDITION; /* nothing was ever applied */
-	fts_txn_abort(view);
-	fts_store_close(store);
-	return status;
-}
-
-enum fts_status ftsi_copy_make(struct fts_store *store, const char *dir, struct ftsi_applied *out_applied)
-{
-	enum fts_status status = fts_store_checkpoint(store, dir);
-	if (status == FTS_OK) status = look_how_far(dir, out_applied);
-	return status;
-}
+/* ---- Making one: on the loop ---- */
 
 struct copy_job {
 	struct ftsi_job job;     /* first */
@@ -123,8 +124,9 @@ static struct ftsi_copy *free_place(struct ftsi_state *keeper)
 	return NULL;
 }
 
-/* False: there is no place, and each copy is on its way to somebody. */
-static bool make_room(struct fts_replica *replica)
+/* The copy asked for longest ago makes room, unless somebody reads it: a member whose log was cut again while it took
+ * one must not wait for the next until that has aged. */
+static bool make_place(struct fts_replica *replica)
 {
 	struct ftsi_state *keeper = replica->keeper;
 	struct ftsi_copy *oldest = NULL;
@@ -163,11 +165,9 @@ static void begin_copy(struct fts_replica *replica)
 	struct ftsi_state *keeper = replica->keeper;
 	struct copy_job *copy;
 	if (keeper->copy_running || keeper->stopping ||
-	    (keeper->copy_failed_ns != 0 && replica->now_ns - keeper->copy_failed_ns < COPY_AGAIN_NS) ||
-	    !make_room(replica))
+	    (keeper->copy_failed_ns != 0 && replica->now_ns - keeper->copy_failed_ns < COPY_AGAIN_NS))
 		return;
-	copy = calloc(1, sizeof *copy);
-	if (copy == NULL) return; /* asked again soon */
+	if (!make_place(replica) || (copy = calloc(1, sizeof *copy)) == NULL) return; /* asked again soon */
 	copy->store = replica->state;
 	fts_store_hold(copy->store);
 	(void)snprintf(copy->outgoing, sizeof copy->outgoing, "%s/outgoing", replica->data);
@@ -210,8 +210,6 @@ struct ftsi_copy *ftsi_copy_named(struct fts_replica *replica, struct fts_bytes 
 	}
 	return NULL;
 }
-
-/* ---- The end of them ---- */
 
 void ftsi_copies_tick(struct fts_replica *replica, uint64_t now_ns)
 {

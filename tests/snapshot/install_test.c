@@ -76,37 +76,36 @@ static void lags_a_little(void **state)
 	harness_cluster_fini(&town.cluster);
 }
 
-/* ---- A node that lags, again and again the same way ---- */
+/* ---- A node that falls behind, again and again ---- */
 
 struct lagging {
 	struct harness_member *node;
 	size_t member;
-	char kept[HARNESS_PATH_MAX]; /* its directory, as it was left behind */
+	unsigned draw_count;
 	uint64_t goal_index;
 };
 
-static void copy(const char *from, const char *to)
+static void begin(struct lagging *lagging)
 {
-	const char *argv[] = {"/bin/cp", "-a", from, to, NULL};
-	harness_directory_remove(to);
-	assert_int_equal(harness_run(argv, 20000, NULL, NULL), 0);
+	*lagging = (struct lagging){0};
+	town_init(&town, 3, 80000);
+	harness_cluster_start(&town.cluster);
+	lagging->member = town_follower(&town);
+	lagging->node = &town.cluster.members[lagging->member];
+	harness_cluster_kill(&town.cluster, lagging->member);
 }
 
+/* Another draw while it is away: more log than is kept. */
 static void leave_behind(struct lagging *lagging)
 {
 	struct harness_member_report report;
-	town_init(&town, 3, 80000);
-	harness_cluster_start(&town.cluster);
-	town_open(&town, "d");
-	lagging->member = town_follower(&town);
-	lagging->node = &town.cluster.members[lagging->member];
-	assert_int_equal(harness_cluster_stop(&town.cluster, lagging->member), 0);
-	(void)snprintf(lagging->kept, sizeof lagging->kept, "%.480s-kept", lagging->node->data);
-	copy(lagging->node->data, lagging->kept);
-	for (unsigned agency = 1; agency <= 4; agency++)
-		town_import(&town, "d", agency);
-	assert_true(harness_cluster_ask(
-	    &town.cluster, harness_cluster_wait_leader(&town.cluster, HARNESS_NOBODY, 20000), 5000, &report));
+	size_t leader = harness_cluster_wait_leader(&town.cluster, HARNESS_NOBODY, 20000);
+	char draw[16];
+	(void)snprintf(draw, sizeof draw, "d%u", lagging->draw_count++);
+	town_open(&town, draw);
+	for (unsigned agency = 1; agency <= 3; agency++)
+		town_import(&town, draw, agency);
+	assert_true(harness_cluster_ask(&town.cluster, leader, 5000, &report));
 	lagging->goal_index = report.commit_index;
 }
 
@@ -122,48 +121,42 @@ static void check_catches_up(const struct lagging *lagging)
 			fail_msg("it stays behind: %llu", (unsigned long long)report.applied_index);
 }
 
-static void end(struct lagging *lagging)
-{
-	town_check_equal(&town, "d");
-	harness_cluster_fini(&town.cluster);
-	harness_directory_remove(lagging->kept);
-}
-
 /* Killed at any moment of fetching and installing; and its sender too. */
 static void killed_while_it_installs(void **state)
 {
-	enum { KILLS = 16, STEP_MS = 12 };
+	enum { KILLS = 12, STEP_MS = 15 };
 	struct lagging lagging;
 	size_t leader;
 	(void)state;
-	leave_behind(&lagging);
+	begin(&lagging);
 	for (int i = 0; i < KILLS; i++) {
-		copy(lagging.kept, lagging.node->data);
+		leave_behind(&lagging);
 		harness_cluster_launch(&town.cluster, lagging.member);
 		(void)harness_process_wait(&lagging.node->process, (uint32_t)(30 + i * STEP_MS));
 		harness_cluster_kill(&town.cluster, lagging.member);
 		check_catches_up(&lagging);
 		harness_cluster_kill(&town.cluster, lagging.member);
 	}
-	copy(lagging.kept, lagging.node->data);
+	leave_behind(&lagging);
 	harness_cluster_launch(&town.cluster, lagging.member);
 	town_wait_log(&town, lagging.member, "event=replica.fetch_begun", 20000);
 	leader = harness_cluster_wait_leader(&town.cluster, HARNESS_NOBODY, 20000);
 	harness_cluster_kill(&town.cluster, leader);
 	harness_cluster_restart(&town.cluster, leader);
 	town_wait_log(&town, lagging.member, "event=replica.state_replaced", 30000);
-	end(&lagging);
+	town_check_equal(&town, "d0");
+	harness_cluster_fini(&town.cluster);
 }
 
 /* The power goes at any moment of fetching and installing: what was said to be in place is. */
 static void power_is_lost_while_it_installs(void **state)
 {
-	enum { LOSSES = 16, STEP_MS = 12 };
+	enum { LOSSES = 12, STEP_MS = 15 };
 	char dir[HARNESS_PATH_MAX + 32], side[HARNESS_PATH_MAX], variable[HARNESS_PATH_MAX + 32];
 	struct lagging lagging;
 	unsigned long syncs = 0;
 	(void)state;
-	leave_behind(&lagging);
+	begin(&lagging);
 	(void)snprintf(side, sizeof side, "%.480s-side", lagging.node->data);
 	(void)snprintf(dir, sizeof dir, "FTS_POWER_LOSS_DIR=%s", lagging.node->data);
 	(void)snprintf(variable, sizeof variable, "FTS_POWER_LOSS_SIDE=%s", side);
@@ -171,7 +164,7 @@ static void power_is_lost_while_it_installs(void **state)
 	lagging.node->environment[2] = variable;
 	lagging.node->environment[3] = "ASAN_OPTIONS=verify_asan_link_order=0";
 	for (int i = 0; i < LOSSES; i++) {
-		copy(lagging.kept, lagging.node->data);
+		leave_behind(&lagging);
 		assert_int_equal(mkdir(side, 0700), 0);
 		lagging.node->environment[0] = "LD_PRELOAD=" FTS_POWER_LOSS;
 		harness_cluster_launch(&town.cluster, lagging.member);
@@ -188,8 +181,9 @@ static void power_is_lost_while_it_installs(void **state)
 	}
 	print_message("%d losses of power, %lu syncs\n", LOSSES, syncs);
 	assert_true(syncs > LOSSES);
-	harness_cluster_launch(&town.cluster, lagging.member);
-	end(&lagging);
+	harness_cluster_restart(&town.cluster, lagging.member);
+	town_check_equal(&town, "d0");
+	harness_cluster_fini(&town.cluster);
 }
 
 int main(void)
