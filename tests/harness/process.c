@@ -60,10 +60,11 @@ static void child_forget(pid_t pid)
 
 void harness_program_path(const char *name, char *out_path)
 {
+	const char *bin = getenv("FTS_TEST_BIN"); /* of another build, as of nodes under a sanitizer */
 	if (strchr(name, '/') != NULL)
 		snprintf(out_path, HARNESS_PATH_MAX, "%s", name);
 	else
-		snprintf(out_path, HARNESS_PATH_MAX, "%s/%s", FTS_HARNESS_BIN, name);
+		snprintf(out_path, HARNESS_PATH_MAX, "%s/%s", bin != NULL ? bin : FTS_HARNESS_BIN, name);
 }
 
 const char *harness_source_root(void)

@@ -21,7 +21,7 @@ struct harness_process {
 	char err_path[HARNESS_PATH_MAX];
 };
 
-/* Path of a program of this build, as "ftsd". out_path: HARNESS_PATH_MAX bytes. */
+/* Path of a program of this build, as "ftsd", or of that in $FTS_TEST_BIN. out_path: HARNESS_PATH_MAX bytes. */
 void harness_program_path(const char *name, char *out_path);
 /* Root of the source tree. */
 const char *harness_source_root(void);
