@@ -3,7 +3,7 @@
  * Three things can ask for a change: a call (add, remove), a member that has lost its directory, and a role that is not
  * the last one yet. All end in the same place: one step, chosen anew from raft's configuration each time, until there
  * is none left to take. So whoever leads after a failure goes on without being told what was under way. */
-#include "replica/membership.h"
+#include "replica/membership_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,14 +11,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "replica/forming_internal.h"
 #include "replica/guards.h"
 
 #define JOB_MAX 16u
-#define GONE_MAX 16u
-#define GONE_JUST_NOW_NS 10000000000ull
-#define HEARD_MAX FTS_REPLICA_MEMBER_MAX
-#define HEARD_FRESH_NS 3000000000ull
 #define RETRY_NS 1000000000ull /* after a promotion that came to nothing */
 #define HAND_OVER_MS 5000
 #define NEARLY_THERE 4096u /* entries that a learner may lack when it is promoted */
@@ -26,9 +21,9 @@
 enum wish { WISH_ADD, WISH_REMOVE };
 
 /* A call that waits for its change. */
-struct job {
+struct ftsi_member_job {
 	struct ftsi_post post; /* first */
-	struct job *next;
+	struct ftsi_member_job *next;
 	enum wish wish;
 	char name[FTSI_MEMBER_NAME_BYTES], address[FTSI_MEMBER_ADDRESS_BYTES];
 	uint64_t node_id; /* 0: not started yet */
@@ -37,63 +32,10 @@ struct job {
 	void *ctx;
 };
 
-enum step_kind { STEP_NONE, STEP_ADD, STEP_ASSIGN, STEP_REMOVE };
-
-/* What to do next. */
-struct step {
-	enum step_kind kind;
-	uint64_t node_id;
-	int role;
-	char text[FTSI_MEMBER_TEXT_BYTES];
-};
-
-struct ftsi_membership {
-	struct raft_change change;
-	bool changing;
-	struct step step; /* under way while changing; wanted while holds */
-	bool holds;       /* no entry may go to the disk until the step has been taken */
-	uint64_t not_before_ns;
-	struct job *first, **last;
-	uint32_t job_count;
-	struct {
-		uint64_t node_id, heard_ns;
-	} heard[HEARD_MAX]; /* who has said Hello lately */
-	size_t next_heard;
-	struct {
-		char name[FTSI_MEMBER_NAME_BYTES], address[FTSI_MEMBER_ADDRESS_BYTES];
-		uint64_t node_id, heard_ns;
-	} lost; /* a member without its directory; heard_ns 0: none */
-	struct gone {
-		char text[FTSI_MEMBER_TEXT_BYTES];
-		uint64_t since_ns;
-	} gone[GONE_MAX]; /* who was removed while this node looked on */
-	size_t next_gone;
-	char members[FTS_REPLICA_MEMBER_MAX][FTSI_MEMBER_TEXT_BYTES]; /* as last looked at */
-	size_t member_count;
-};
-
-static struct ftsi_membership *get(struct fts_replica *replica)
-{
-	struct ftsi_membership *membership = replica->membership;
-	if (membership != NULL) return membership;
-	membership = calloc(1, sizeof *membership);
-	if (membership == NULL) return NULL;
-	membership->last = &membership->first;
-	membership->change.data = replica;
-	replica->membership = membership;
-	return membership;
-}
-
-void ftsi_membership_destroy(struct fts_replica *replica)
-{
-	free(replica->membership);
-	replica->membership = NULL;
-}
-
 /* ---- Jobs ---- */
 
-static void end_job(struct job *job, enum fts_status status, const char *format, ...) FTS_PRINTF(3, 4);
-static void end_job(struct job *job, enum fts_status status, const char *format, ...)
+static void end_job(struct ftsi_member_job *job, enum fts_status status, const char *format, ...) FTS_PRINTF(3, 4);
+static void end_job(struct ftsi_member_job *job, enum fts_status status, const char *format, ...)
 {
 	struct fts_error error = {.status = status, .executed = FTS_EXECUTED_UNKNOWN};
 	va_list args;
@@ -108,9 +50,9 @@ static void end_job(struct job *job, enum fts_status status, const char *format,
 }
 
 /* Take the first job off the list. */
-static struct job *take_first(struct ftsi_membership *membership)
+static struct ftsi_member_job *take_first(struct ftsi_membership *membership)
 {
-	struct job *job = membership->first;
+	struct ftsi_member_job *job = membership->first;
 	membership->first = job->next;
 	if (membership->first == NULL) membership->last = &membership->first;
 	membership->job_count--;
@@ -125,9 +67,9 @@ static void end_all(struct ftsi_membership *membership, const char *detail)
 
 static void expire(struct ftsi_membership *membership, uint64_t now_ns)
 {
-	struct job **at = &membership->first;
+	struct ftsi_member_job **at = &membership->first;
 	while (*at != NULL) {
-		struct job *job = *at;
+		struct ftsi_member_job *job = *at;
 		if (job->deadline_ns > now_ns) {
 			at = &job->next;
 			continue;
@@ -140,70 +82,17 @@ static void expire(struct ftsi_membership *membership, uint64_t now_ns)
 	}
 }
 
-/* ---- Who is who ---- */
+/* ---- Choosing the next step ---- */
 
 static const struct raft_configuration *configuration_of(const struct fts_replica *replica)
 {
 	return &replica->raft.configuration;
 }
 
-/* The member with this name or this address (either may be NULL); NULL: none. */
-static const struct raft_server *find(const struct fts_replica *replica, const char *name, const char *address)
-{
-	const struct raft_configuration *configuration = configuration_of(replica);
-	for (unsigned i = 0; i < configuration->n; i++) {
-		char its_name[FTSI_MEMBER_NAME_BYTES], its_address[FTSI_MEMBER_ADDRESS_BYTES];
-		ftsi_member_split(configuration->servers[i].address, its_name, its_address);
-		if (name != NULL && strcmp(its_name, name) == 0) return &configuration->servers[i];
-		if (address != NULL && strcmp(its_address, address) == 0) return &configuration->servers[i];
-	}
-	return NULL;
-}
-
 static bool has_text(const struct raft_server *server, const char *name, const char *address)
 {
 	char text[FTSI_MEMBER_TEXT_BYTES];
 	return strcmp(server->address, ftsi_member_text(name, address, text)) == 0;
-}
-
-static bool is_alive(struct fts_replica *replica, uint64_t node_id)
-{
-	const struct ftsi_member *member;
-	if (node_id == replica->identity.node_id) return true;
-	member = ftsi_member_by_id(replica, node_id);
-	return member != NULL && ftsi_member_is_alive(replica, member);
-}
-
-static bool was_heard(const struct ftsi_membership *membership, uint64_t node_id, uint64_t now_ns)
-{
-	for (size_t i = 0; i < HEARD_MAX; i++) {
-		if (membership->heard[i].node_id == node_id && membership->heard[i].heard_ns != 0)
-			return now_ns - membership->heard[i].heard_ns < HEARD_FRESH_NS;
-	}
-	return false;
-}
-
-void ftsi_membership_heard(struct fts_replica *replica, uint64_t node_id)
-{
-	struct ftsi_membership *membership = get(replica);
-	size_t at = 0;
-	if (membership == NULL) return;
-	while (at < HEARD_MAX && membership->heard[at].node_id != node_id)
-		at++;
-	if (at == HEARD_MAX) at = membership->next_heard++ % HEARD_MAX;
-	membership->heard[at].node_id = node_id;
-	membership->heard[at].heard_ns = ftsi_now_ns(replica);
-}
-
-void ftsi_membership_hello(struct fts_replica *replica, const char *name, const char *address, uint64_t node_id)
-{
-	struct ftsi_membership *membership = get(replica);
-	if (membership == NULL) return;
-	(void)snprintf(membership->lost.name, sizeof membership->lost.name, "%s", name);
-	(void)snprintf(membership->lost.address, sizeof membership->lost.address, "%s", address);
-	membership->lost.node_id = node_id;
-	membership->lost.heard_ns = ftsi_now_ns(replica);
-	ftsi_membership_heard(replica, node_id);
 }
 
 /* Without node_id, and what is alive now, would there be a majority? */
@@ -215,81 +104,31 @@ static bool may_go(struct fts_replica *replica, uint64_t node_id)
 		const struct raft_server *server = &configuration->servers[i];
 		if (server->role != RAFT_VOTER || server->id == node_id) continue;
 		voters++;
-		alive += is_alive(replica, server->id) ? 1 : 0;
+		alive += ftsi_membership_is_alive(replica, server->id) ? 1 : 0;
 	}
 	return voters > 0 && alive > voters / 2;
 }
 
-/* ---- Who was there ---- */
-
-static bool is_configured(const struct fts_replica *replica, const char *text)
-{
-	const struct raft_configuration *configuration = configuration_of(replica);
-	for (unsigned i = 0; i < configuration->n; i++)
-		if (strcmp(configuration->servers[i].address, text) == 0) return true;
-	return false;
-}
-
-/* Who stood in the configuration and does so no more: so that a removal asked for twice is told from a mistake, and a
- * member whose new id has yet to come from a stranger. */
-void ftsi_membership_configured(struct fts_replica *replica)
-{
-	const struct raft_configuration *configuration = configuration_of(replica);
-	struct ftsi_membership *membership = get(replica);
-	if (membership == NULL) return;
-	for (size_t i = 0; i < membership->member_count; i++) {
-		if (is_configured(replica, membership->members[i])) continue;
-		struct gone *gone = &membership->gone[membership->next_gone++ % GONE_MAX];
-		(void)snprintf(gone->text, sizeof gone->text, "%s", membership->members[i]);
-		gone->since_ns = ftsi_now_ns(replica);
-	}
-	membership->member_count = 0;
-	for (unsigned i = 0; i < configuration->n && membership->member_count < FTS_REPLICA_MEMBER_MAX; i++)
-		(void)snprintf(membership->members[membership->member_count++], FTSI_MEMBER_TEXT_BYTES, "%s",
-			       configuration->servers[i].address);
-}
-
-static bool is_gone(const struct ftsi_membership *membership, const char *name)
-{
-	size_t size = strlen(name);
-	for (size_t i = 0; i < GONE_MAX; i++)
-		if (strncmp(membership->gone[i].text, name, size) == 0 && membership->gone[i].text[size] == '=')
-			return true;
-	return false;
-}
-
-bool ftsi_membership_left_just_now(struct fts_replica *replica, const char *text)
-{
-	const struct ftsi_membership *membership = replica->membership;
-	uint64_t now_ns = ftsi_now_ns(replica);
-	for (size_t i = 0; i < GONE_MAX && membership != NULL; i++)
-		if (strcmp(membership->gone[i].text, text) == 0 &&
-		    now_ns - membership->gone[i].since_ns < GONE_JUST_NOW_NS)
-			return true;
-	return false;
-}
-
-/* ---- Choosing the next step ---- */
-
-static struct step step_add(struct fts_replica *replica, const char *name, const char *address, uint64_t node_id)
+static struct ftsi_step step_add(struct fts_replica *replica, const char *name, const char *address, uint64_t node_id)
 {
 	/* Who is not started yet has no id: one that nobody has holds its place. */
-	struct step step = {.kind = STEP_ADD, .node_id = node_id != 0 ? node_id : ftsi_forming_random(replica)};
+	struct ftsi_step step = {.kind = FTSI_STEP_ADD,
+				 .node_id = node_id != 0 ? node_id : ftsi_forming_random(replica)};
 	(void)ftsi_member_text(name, address, step.text);
 	return step;
 }
 
-static struct step step_remove(const struct raft_server *server)
+static struct ftsi_step step_remove(const struct raft_server *server)
 {
-	struct step step = {.kind = STEP_REMOVE, .node_id = server->id};
+	struct ftsi_step step = {.kind = FTSI_STEP_REMOVE, .node_id = server->id};
 	(void)snprintf(step.text, sizeof step.text, "%s", server->address);
 	return step;
 }
 
 /* True: job has ended. Otherwise *out_step is what it needs next (none: it waits). */
-static bool judge_add(struct fts_replica *replica, struct job *job, struct step *out_step)
+static bool judge_add(struct fts_replica *replica, struct ftsi_member_job *job, struct ftsi_step *out_step)
 {
-	const struct raft_server *server = find(replica, job->name, job->address);
+	const struct raft_server *server = ftsi_membership_find(replica, job->name, job->address);
 	struct ftsi_membership *membership = replica->membership;
 	uint64_t now_ns = ftsi_now_ns(replica);
 	if (server == NULL && configuration_of(replica)->n >= FTS_REPLICA_MEMBER_MAX) {
@@ -306,7 +145,7 @@ static bool judge_add(struct fts_replica *replica, struct job *job, struct step 
 		return true;
 	}
 	bool other = job->node_id != 0 && server->id != job->node_id;
-	if (other && server->role != RAFT_SPARE && is_alive(replica, server->id)) {
+	if (other && server->role != RAFT_SPARE && ftsi_membership_is_alive(replica, server->id)) {
 		end_job(job, FTS_ALREADY_EXISTS, "%s runs already, with another directory", server->address);
 		return true;
 	}
@@ -317,7 +156,7 @@ static bool judge_add(struct fts_replica *replica, struct job *job, struct step 
 	}
 	/* It has its place. Who has asked for itself gets to know by Form; who is not there yet is expected. */
 	bool waits = job->node_id == 0 && server->role != RAFT_VOTER &&
-		     (server->role == RAFT_STANDBY || was_heard(membership, server->id, now_ns));
+		     (server->role == RAFT_STANDBY || ftsi_membership_was_heard(membership, server->id, now_ns));
 	if (waits) return false;
 	end_job(job, FTS_OK, "%s", "");
 	return true;
@@ -328,11 +167,11 @@ static void nobody_waits(void *ctx, enum fts_status status, const struct fts_err
 	(void)ctx, (void)status, (void)error; /* the next leader is asked again */
 }
 
-static bool judge_remove(struct fts_replica *replica, struct job *job, struct step *out_step)
+static bool judge_remove(struct fts_replica *replica, struct ftsi_member_job *job, struct ftsi_step *out_step)
 {
-	const struct raft_server *server = find(replica, job->name, NULL);
+	const struct raft_server *server = ftsi_membership_find(replica, job->name, NULL);
 	if (server == NULL) {
-		if (is_gone(replica->membership, job->name))
+		if (ftsi_membership_is_gone(replica->membership, job->name))
 			end_job(job, FTS_OK, "%s", "");
 		else
 			end_job(job, FTS_NOT_FOUND, "there is no member %s", job->name);
@@ -358,18 +197,19 @@ static bool judge_remove(struct fts_replica *replica, struct job *job, struct st
 }
 
 /* A member that is back without its directory: its old id goes, its new one comes. */
-static struct step step_for_lost(struct fts_replica *replica, struct ftsi_membership *membership, uint64_t now_ns)
+static struct ftsi_step step_for_lost(struct fts_replica *replica, struct ftsi_membership *membership, uint64_t now_ns)
 {
-	struct step none = {.kind = STEP_NONE};
+	struct ftsi_step none = {.kind = FTSI_STEP_NONE};
 	if (membership->lost.heard_ns == 0) return none;
-	if (now_ns - membership->lost.heard_ns > HEARD_FRESH_NS) {
+	if (now_ns - membership->lost.heard_ns > FTSI_HEARD_FRESH_NS) {
 		membership->lost.heard_ns = 0;
 		return none;
 	}
 	char text[FTSI_MEMBER_TEXT_BYTES];
 	bool left_just_now = ftsi_membership_left_just_now(
 	    replica, ftsi_member_text(membership->lost.name, membership->lost.address, text));
-	const struct raft_server *server = find(replica, membership->lost.name, membership->lost.address);
+	const struct raft_server *server =
+	    ftsi_membership_find(replica, membership->lost.name, membership->lost.address);
 	if (server == NULL && !left_just_now) return none;
 	if (server == NULL) /* its old id has gone */
 		return step_add(replica, membership->lost.name, membership->lost.address, membership->lost.node_id);
@@ -378,46 +218,46 @@ static struct step step_for_lost(struct fts_replica *replica, struct ftsi_member
 		membership->lost.heard_ns = 0;
 		return none;
 	}
-	if (is_alive(replica, server->id)) return none;
+	if (ftsi_membership_is_alive(replica, server->id)) return none;
 	if (server->role == RAFT_VOTER && !may_go(replica, server->id)) return none;
 	FTS_LOG_WARN("cluster.member_lost_its_directory", "node=%s member=%s old=%016llx new=%016llx", replica->name,
 		     server->address, server->id, (unsigned long long)membership->lost.node_id);
 	return step_remove(server);
 }
 
-static struct step step_assign(const struct raft_server *server, int role)
+static struct ftsi_step step_assign(const struct raft_server *server, int role)
 {
-	struct step step = {.kind = STEP_ASSIGN, .node_id = server->id, .role = role};
+	struct ftsi_step step = {.kind = FTSI_STEP_ASSIGN, .node_id = server->id, .role = role};
 	(void)snprintf(step.text, sizeof step.text, "%s", server->address);
 	return step;
 }
 
 /* Roles that are not the last ones. */
-static struct step step_for_roles(struct fts_replica *replica, struct ftsi_membership *membership, uint64_t now_ns)
+static struct ftsi_step step_for_roles(struct fts_replica *replica, struct ftsi_membership *membership, uint64_t now_ns)
 {
 	const struct raft_configuration *configuration = configuration_of(replica);
 	for (unsigned i = 0; i < configuration->n; i++) {
 		const struct raft_server *server = &configuration->servers[i];
 		const struct ftsi_member *member = ftsi_member_by_id(replica, server->id);
-		if (server->role == RAFT_SPARE && was_heard(membership, server->id, now_ns))
+		if (server->role == RAFT_SPARE && ftsi_membership_was_heard(membership, server->id, now_ns))
 			return step_assign(server, RAFT_STANDBY);
 		if (server->role != RAFT_STANDBY || member == NULL || !ftsi_member_is_alive(replica, member)) continue;
 		if (now_ns < membership->not_before_ns || member->applied == 0) continue;
 		if (member->applied + NEARLY_THERE >= replica->raft.commit_index)
 			return step_assign(server, RAFT_VOTER);
 	}
-	return (struct step){.kind = STEP_NONE};
+	return (struct ftsi_step){.kind = FTSI_STEP_NONE};
 }
 
-static struct step step_for_jobs(struct fts_replica *replica, struct ftsi_membership *membership)
+static struct ftsi_step step_for_jobs(struct fts_replica *replica, struct ftsi_membership *membership)
 {
-	struct step step = {.kind = STEP_NONE};
-	struct job **at = &membership->first;
+	struct ftsi_step step = {.kind = FTSI_STEP_NONE};
+	struct ftsi_member_job **at = &membership->first;
 	if (*at != NULL) ftsi_members_tell(replica); /* who is answered sees the members as they are */
 	while (*at != NULL) {
-		struct job *job = *at, *next = job->next;
+		struct ftsi_member_job *job = *at, *next = job->next;
 		bool ended = job->wish == WISH_ADD ? judge_add(replica, job, &step) : judge_remove(replica, job, &step);
-		if (step.kind != STEP_NONE) return step;
+		if (step.kind != FTSI_STEP_NONE) return step;
 		if (!ended) {
 			at = &job->next;
 			continue;
@@ -429,21 +269,21 @@ static struct step step_for_jobs(struct fts_replica *replica, struct ftsi_member
 	return step;
 }
 
-static struct step next_step(struct fts_replica *replica, struct ftsi_membership *membership)
+static struct ftsi_step next_step(struct fts_replica *replica, struct ftsi_membership *membership)
 {
 	uint64_t now_ns = ftsi_now_ns(replica);
-	struct step step = step_for_jobs(replica, membership);
-	if (step.kind == STEP_NONE) step = step_for_lost(replica, membership, now_ns);
-	if (step.kind == STEP_NONE) step = step_for_roles(replica, membership, now_ns);
+	struct ftsi_step step = step_for_jobs(replica, membership);
+	if (step.kind == FTSI_STEP_NONE) step = step_for_lost(replica, membership, now_ns);
+	if (step.kind == FTSI_STEP_NONE) step = step_for_roles(replica, membership, now_ns);
 	return step;
 }
 
 /* ---- Taking it ---- */
 
-static const char *describe(const struct step *step)
+static const char *describe(const struct ftsi_step *step)
 {
-	if (step->kind == STEP_ADD) return "added";
-	if (step->kind == STEP_REMOVE) return "removed";
+	if (step->kind == FTSI_STEP_ADD) return "added";
+	if (step->kind == FTSI_STEP_REMOVE) return "removed";
 	return step->role == RAFT_VOTER ? "voter" : "learner";
 }
 
@@ -461,22 +301,22 @@ static void changed(struct raft_change *change, int status)
 	FTS_LOG_INFO("cluster.changed", "node=%s member=%s id=%016llx to=%s index=%llu", replica->name,
 		     membership->step.text, (unsigned long long)membership->step.node_id, describe(&membership->step),
 		     replica->raft.commit_index);
-	if (membership->step.kind == STEP_REMOVE)
+	if (membership->step.kind == FTSI_STEP_REMOVE)
 		ftsi_forming_tell_removed(replica, membership->step.text, membership->step.node_id);
 }
 
 static int take_step(struct fts_replica *replica, struct ftsi_membership *membership)
 {
-	const struct step *step = &membership->step;
+	const struct ftsi_step *step = &membership->step;
 	struct raft *raft = &replica->raft;
 	switch (step->kind) {
-	case STEP_ADD:
+	case FTSI_STEP_ADD:
 		return raft_add(raft, &membership->change, step->node_id, step->text, changed);
-	case STEP_ASSIGN:
+	case FTSI_STEP_ASSIGN:
 		return raft_assign(raft, &membership->change, step->node_id, step->role, changed);
-	case STEP_REMOVE:
+	case FTSI_STEP_REMOVE:
 		return raft_remove(raft, &membership->change, step->node_id, changed);
-	case STEP_NONE:
+	case FTSI_STEP_NONE:
 		break;
 	}
 	return 0;
@@ -525,15 +365,15 @@ bool ftsi_membership_holds(const struct fts_replica *replica)
 static void look(struct fts_replica *replica, struct ftsi_membership *membership)
 {
 	if (membership->changing || membership->holds || !may_change(replica)) return;
-	struct step step = next_step(replica, membership);
-	if (step.kind == STEP_NONE) return;
+	struct ftsi_step step = next_step(replica, membership);
+	if (step.kind == FTSI_STEP_NONE) return;
 	membership->step = step;
 	membership->holds = true; /* taken at the end of the turn in which nothing is on its way to the disk */
 }
 
 void ftsi_membership_tick(struct fts_replica *replica, uint64_t now_ns)
 {
-	struct ftsi_membership *membership = get(replica);
+	struct ftsi_membership *membership = ftsi_membership_get(replica);
 	if (membership == NULL) return;
 	if (!atomic_load(&replica->serving)) {
 		end_all(membership, "this node does not lead");
@@ -552,8 +392,8 @@ void ftsi_membership_stop(struct fts_replica *replica, const char *detail)
 
 static void take_job(struct fts_replica *replica, struct ftsi_post *post)
 {
-	struct job *job = (struct job *)(void *)post;
-	struct ftsi_membership *membership = get(replica);
+	struct ftsi_member_job *job = (struct ftsi_member_job *)(void *)post;
+	struct ftsi_membership *membership = ftsi_membership_get(replica);
 	if (membership == NULL || replica->stopping || !atomic_load(&replica->serving)) {
 		end_job(job, FTS_UNAVAILABLE, "this node does not lead");
 		return;
@@ -569,10 +409,10 @@ static void take_job(struct fts_replica *replica, struct ftsi_post *post)
 	look(replica, membership);
 }
 
-static enum fts_status give_job(struct fts_replica *replica, const struct job *wanted, uint32_t timeout_ms,
+static enum fts_status give_job(struct fts_replica *replica, const struct ftsi_member_job *wanted, uint32_t timeout_ms,
 				struct fts_error *out_error)
 {
-	struct job *job = malloc(sizeof *job);
+	struct ftsi_member_job *job = malloc(sizeof *job);
 	if (job == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for a change of members");
 	*job = *wanted;
 	job->post.run = take_job;
@@ -586,7 +426,7 @@ enum fts_status fts_replica_member_add(struct fts_replica *replica, const char *
 				       uint64_t node_id, uint32_t timeout_ms, fts_member_fn done, void *ctx,
 				       struct fts_error *out_error)
 {
-	struct job job = {.wish = WISH_ADD, .node_id = node_id, .done = done, .ctx = ctx};
+	struct ftsi_member_job job = {.wish = WISH_ADD, .node_id = node_id, .done = done, .ctx = ctx};
 	if (name[0] == '\0' || strlen(name) >= sizeof job.name || strchr(name, '=') != NULL)
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "a member's name has 1 to %zu bytes",
 				     sizeof job.name - 1);
@@ -600,7 +440,7 @@ enum fts_status fts_replica_member_add(struct fts_replica *replica, const char *
 enum fts_status fts_replica_member_remove(struct fts_replica *replica, const char *name, uint32_t timeout_ms,
 					  fts_member_fn done, void *ctx, struct fts_error *out_error)
 {
-	struct job job = {.wish = WISH_REMOVE, .done = done, .ctx = ctx};
+	struct ftsi_member_job job = {.wish = WISH_REMOVE, .done = done, .ctx = ctx};
 	if (name[0] == '\0' || strlen(name) >= sizeof job.name)
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "a member's name has 1 to %zu bytes",
 				     sizeof job.name - 1);
