@@ -19,7 +19,7 @@
 #include "rpc/json.h"
 
 #define PATH_BYTES_MAX 4096u
-#define RECORD_BYTES_MAX (1024u * 1024)
+#define RECORD_BYTES_MAX ((size_t)1024 * 1024)
 #define FORMAT 1
 
 /* ---- export ---- */
@@ -185,7 +185,7 @@ enum ftsi_exit ftsi_run_game_replay(struct ftsi_cli *cli)
 	enum fts_status st = load_record(cli->args.positionals[0], &record, &error);
 
 	if (st == FTS_INVALID_ARGUMENT) return ftsi_fail_usage(cli, "%s", error.detail);
-	if (st != FTS_OK) return ftsi_fail(cli, &error);
+	if (st != FTS_OK || !record) return ftsi_fail(cli, &error);
 	request.record = record;
 	st = fts_game_tools_replay(cli->channel, &request, &options, &response, &error);
 	ftsi_explain(cli, "GameTools/Replay", &info);

@@ -58,7 +58,7 @@ static bool parse_state(const char *text, Fts__Game__V1__State *out_state)
 
 static void print_row(const Fts__Game__V1__ShowResponse *match)
 {
-	char text[FTSI_GAME_TEXT_MAX], sentence[2 * FTSI_GAME_TEXT_MAX];
+	char text[FTSI_GAME_TEXT_MAX], sentence[FTSI_GAME_SENTENCE_BYTES];
 
 	printf("%-14s ", ftsi_game_clean(text, match->match));
 	printf("%-10s %-8s %5" PRIu32 "  ", ftsi_game_clean(text, match->rules), ftsi_game_state(match->state),

@@ -45,7 +45,7 @@ static bool is_wanted(struct watch *watch, const Fts__Game__V1__MatchEvent *even
 static bool on_event(void *ctx, const Fts__Game__V1__MatchEvent *event)
 {
 	struct watch *watch = ctx;
-	char text[2 * FTSI_GAME_TEXT_MAX], who_buf[FTSI_GAME_TEXT_MAX];
+	char text[FTSI_GAME_SENTENCE_BYTES], who_buf[FTSI_GAME_TEXT_MAX];
 	const char *who = name_of(watch, event, who_buf);
 
 	if (!is_wanted(watch, event)) return true;
@@ -53,7 +53,7 @@ static bool on_event(void *ctx, const Fts__Game__V1__MatchEvent *event)
 		ftsi_print_json(ftsi_match_event_json(event));
 	} else {
 		printf("%4" PRIu64 "  %s\n", event->number, ftsi_match_event_text(text, event, who));
-		fflush(stdout);
+		(void)fflush(stdout);
 	}
 	return --watch->left > 0 && ftsi_output_open();
 }

@@ -5,8 +5,6 @@
 #include "client/cli/game_text.h"
 #include "client/cli/output.h"
 
-#define SENTENCE_BYTES (2 * FTSI_GAME_TEXT_MAX)
-
 /* json: owned; fields: owned. Both in one, fields behind. Returned. */
 static json_t *with(json_t *json, json_t *fields)
 {
@@ -91,10 +89,10 @@ static void say_rematch(char *buf, const Fts__Game__V1__RematchAsked *asked, con
 	char match[FTSI_GAME_TEXT_MAX];
 
 	if (asked->match[0])
-		snprintf(buf, SENTENCE_BYTES, "%s takes the rematch: it is %s", who,
+		snprintf(buf, FTSI_GAME_SENTENCE_BYTES, "%s takes the rematch: it is %s", who,
 			 ftsi_game_clean(match, asked->match));
 	else
-		snprintf(buf, SENTENCE_BYTES, "%s asks for a rematch", who);
+		snprintf(buf, FTSI_GAME_SENTENCE_BYTES, "%s asks for a rematch", who);
 }
 
 const char *ftsi_match_event_text(char *buf, const Fts__Game__V1__MatchEvent *event, const char *who)
@@ -103,30 +101,31 @@ const char *ftsi_match_event_text(char *buf, const Fts__Game__V1__MatchEvent *ev
 
 	switch (event->kind_case) {
 	case FTS__GAME__V1__MATCH_EVENT__KIND_CREATED:
-		snprintf(buf, SENTENCE_BYTES, "a match of %s", ftsi_game_clean(text, event->created->rules));
+		snprintf(buf, FTSI_GAME_SENTENCE_BYTES, "a match of %s", ftsi_game_clean(text, event->created->rules));
 		break;
 	case FTS__GAME__V1__MATCH_EVENT__KIND_JOINED:
-		snprintf(buf, SENTENCE_BYTES, "%s takes seat %" PRIu32, who, event->joined->seat);
+		snprintf(buf, FTSI_GAME_SENTENCE_BYTES, "%s takes seat %" PRIu32, who, event->joined->seat);
 		break;
 	case FTS__GAME__V1__MATCH_EVENT__KIND_MOVED:
-		snprintf(buf, SENTENCE_BYTES, "move %" PRIu32 ": %s plays %s%s", event->moved->ply, who,
+		snprintf(buf, FTSI_GAME_SENTENCE_BYTES, "move %" PRIu32 ": %s plays %s%s", event->moved->ply, who,
 			 ftsi_game_clean(text, event->moved->move), ending(event->moved));
 		break;
 	case FTS__GAME__V1__MATCH_EVENT__KIND_RESIGNED:
-		snprintf(buf, SENTENCE_BYTES, "%s resigns", who);
+		snprintf(buf, FTSI_GAME_SENTENCE_BYTES, "%s resigns", who);
 		break;
 	case FTS__GAME__V1__MATCH_EVENT__KIND_CLOCK_PAUSED:
-		snprintf(buf, SENTENCE_BYTES, "the clock stood still for about %" PRIu64 " ms: there was no leader",
+		snprintf(buf, FTSI_GAME_SENTENCE_BYTES,
+			 "the clock stood still for about %" PRIu64 " ms: there was no leader",
 			 event->clock_paused->paused_ms);
 		break;
 	case FTS__GAME__V1__MATCH_EVENT__KIND_TIME_OVER:
-		snprintf(buf, SENTENCE_BYTES, "%s has no time left", who);
+		snprintf(buf, FTSI_GAME_SENTENCE_BYTES, "%s has no time left", who);
 		break;
 	case FTS__GAME__V1__MATCH_EVENT__KIND_REMATCH_ASKED:
 		say_rematch(buf, event->rematch_asked, who);
 		break;
 	default:
-		snprintf(buf, SENTENCE_BYTES, "something that this program is too old to tell");
+		snprintf(buf, FTSI_GAME_SENTENCE_BYTES, "something that this program is too old to tell");
 	}
 	return buf;
 }

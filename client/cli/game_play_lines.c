@@ -48,7 +48,7 @@ static void on_event(struct ftsi_play *play, const Fts__Game__V1__MatchEvent *ev
 	}
 	printf("%s\n", view->news[(view->news_count - 1) % FTSI_VIEW_NEWS_MAX]);
 	if (event->kind_case == FTS__GAME__V1__MATCH_EVENT__KIND_MOVED) print_board(view->board);
-	fflush(stdout);
+	(void)fflush(stdout);
 }
 
 static void on_news(struct ftsi_play *play)
@@ -78,7 +78,7 @@ static void print_legal(const struct lines *lines)
 	for (uint32_t i = 0; i < lines->view.legal_count; i++)
 		printf("%s%s", i ? " " : "", lines->view.legal[i]);
 	putchar('\n');
-	fflush(stdout);
+	(void)fflush(stdout);
 }
 
 static void print_help(void)

@@ -237,7 +237,7 @@ static void turn(struct face *face)
 
 static void say_goodbye(const struct face *face)
 {
-	char text[2 * FTSI_GAME_TEXT_MAX];
+	char text[FTSI_GAME_SENTENCE_BYTES];
 
 	printf("%s: %s, after %u moves\n", face->view.match, ftsi_view_sentence(text, sizeof(text), &face->view),
 	       (unsigned)face->view.ply);

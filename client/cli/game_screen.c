@@ -197,7 +197,7 @@ static bool is_yours(const struct ftsi_view *view)
 static void draw_sentence(const struct drawing *drawing)
 {
 	const struct ftsi_view *view = drawing->view;
-	char text[2 * FTSI_GAME_TEXT_MAX];
+	char text[FTSI_GAME_SENTENCE_BYTES];
 
 	ftsi_canvas_pad(drawing->canvas, MARGIN_COLUMNS);
 	ftsi_canvas_put(drawing->canvas, is_yours(view) ? FTSI_GOOD : FTSI_BOLD,

@@ -70,7 +70,7 @@ bool ftsi_terminal_enter(void)
 	static bool is_registered; /* guarded by lock */
 	bool entered = false;
 
-	fflush(stdout);
+	(void)fflush(stdout);
 	pthread_mutex_lock(&lock);
 	if (is_entered) {
 		entered = true;

@@ -213,7 +213,7 @@ static void print_legal(const Fts__Game__V1__ShowResponse *match)
 
 void ftsi_match_print(const Fts__Game__V1__ShowResponse *match)
 {
-	char text[FTSI_GAME_TEXT_MAX], sentence[2 * FTSI_GAME_TEXT_MAX], board[FTSI_GAME_BOARD_BYTES];
+	char text[FTSI_GAME_TEXT_MAX], sentence[FTSI_GAME_SENTENCE_BYTES], board[FTSI_GAME_BOARD_BYTES];
 	size_t length;
 
 	printf("match   %s\n", ftsi_game_clean(text, match->match));

@@ -12,6 +12,7 @@
 #include "fts/game/v1/game.fts.h"
 
 #define FTSI_GAME_TEXT_MAX 256u /* bytes of a name or a label, with the 0 */
+#define FTSI_GAME_SENTENCE_BYTES 512u
 #define FTSI_GAME_BOARD_BYTES 4096u
 
 const char *ftsi_game_state(Fts__Game__V1__State state);
@@ -42,7 +43,7 @@ const char *ftsi_match_sentence(char *buf, size_t size_bytes, const Fts__Game__V
 json_t *ftsi_match_event_json(const Fts__Game__V1__MatchEvent *event);
 /* Whose doing it was; -1: nobody's. Thread: any. */
 int32_t ftsi_match_event_seat(const Fts__Game__V1__MatchEvent *event);
-/* The same as a sentence. who: cleaned name of that seat, borrowed. buf: borrowed, 2 * FTSI_GAME_TEXT_MAX.
+/* The same as a sentence. who: cleaned name of that seat, borrowed. buf: borrowed, FTSI_GAME_SENTENCE_BYTES.
  * Returns buf. Thread: any. */
 const char *ftsi_match_event_text(char *buf, const Fts__Game__V1__MatchEvent *event, const char *who);
 

@@ -76,9 +76,9 @@ uint32_t ftsi_board_placed(const char *before, const char *after, char *out_mark
 
 /* ---- Events ---- */
 
-static struct ftsi_view_seat *seat_at(struct ftsi_view *view, uint32_t seat)
+static bool is_seat(int32_t seat)
 {
-	return seat < FTSI_VIEW_SEATS_MAX ? &view->seats[seat] : NULL;
+	return seat >= 0 && (uint32_t)seat < FTSI_VIEW_SEATS_MAX;
 }
 
 static void start_turn(struct ftsi_view *view, int32_t turn, uint64_t now_ns)
@@ -91,14 +91,16 @@ static void start_turn(struct ftsi_view *view, int32_t turn, uint64_t now_ns)
 
 static void apply_moved(struct ftsi_view *view, const Fts__Game__V1__Moved *moved, uint64_t now_ns)
 {
-	struct ftsi_view_seat *seat = seat_at(view, moved->seat);
 	char board[FTSI_GAME_BOARD_BYTES], mark[FTSI_VIEW_MARK_BYTES] = "", text[FTSI_GAME_TEXT_MAX];
 
 	ftsi_game_clean_board(board, sizeof(board), moved->board);
 	view->last_at = ftsi_board_placed(view->board, board, mark);
 	memcpy(view->board, board, sizeof(board));
-	if (seat && mark[0]) memcpy(seat->mark, mark, sizeof(mark));
-	if (seat) seat->left_ms = moved->left_ms;
+	if (is_seat((int32_t)moved->seat)) {
+		struct ftsi_view_seat *seat = &view->seats[moved->seat];
+		if (mark[0]) memcpy(seat->mark, mark, sizeof(mark));
+		seat->left_ms = moved->left_ms;
+	}
 	if (moved->ply == view->move_count + 1 && view->move_count < FTSI_VIEW_MOVES_MAX) {
 		struct ftsi_view_move *move = &view->moves[view->move_count++];
 		move->seat = (int32_t)moved->seat;
@@ -133,7 +135,7 @@ static void apply_pause(struct ftsi_view *view, uint64_t paused_ms, uint64_t now
 static void apply_kind(struct ftsi_view *view, const Fts__Game__V1__MatchEvent *event, uint64_t now_ns)
 {
 	int32_t actor = ftsi_match_event_seat(event);
-	struct ftsi_view_seat *seat = actor < 0 ? NULL : seat_at(view, (uint32_t)actor);
+	struct ftsi_view_seat *seat = &view->seats[is_seat(actor) ? actor : 0];
 
 	switch (event->kind_case) {
 	case FTS__GAME__V1__MATCH_EVENT__KIND_CREATED:
@@ -141,8 +143,9 @@ static void apply_kind(struct ftsi_view *view, const Fts__Game__V1__MatchEvent *
 		view->state = FTS__GAME__V1__STATE__OPEN;
 		break;
 	case FTS__GAME__V1__MATCH_EVENT__KIND_JOINED:
-		if (seat) seat->is_taken = true;
-		if (seat && event->joined->name[0]) ftsi_game_clean(seat->name, event->joined->name);
+		if (!is_seat(actor)) break;
+		seat->is_taken = true;
+		if (event->joined->name[0]) ftsi_game_clean(seat->name, event->joined->name);
 		break;
 	case FTS__GAME__V1__MATCH_EVENT__KIND_MOVED:
 		apply_moved(view, event->moved, now_ns);
@@ -154,7 +157,7 @@ static void apply_kind(struct ftsi_view *view, const Fts__Game__V1__MatchEvent *
 		apply_pause(view, event->clock_paused->paused_ms, now_ns);
 		break;
 	case FTS__GAME__V1__MATCH_EVENT__KIND_TIME_OVER:
-		if (seat) seat->left_ms = 0;
+		if (is_seat(actor)) seat->left_ms = 0;
 		apply_end(view, event->time_over->winner, FTS__GAME__V1__REASON__TIME, now_ns);
 		break;
 	case FTS__GAME__V1__MATCH_EVENT__KIND_REMATCH_ASKED:
@@ -167,12 +170,12 @@ static void apply_kind(struct ftsi_view *view, const Fts__Game__V1__MatchEvent *
 
 void ftsi_view_apply(struct ftsi_view *view, const Fts__Game__V1__MatchEvent *event, uint64_t now_ns)
 {
-	char text[2 * FTSI_GAME_TEXT_MAX];
+	char text[FTSI_GAME_SENTENCE_BYTES];
 	int32_t actor = ftsi_match_event_seat(event);
-	bool is_seat = actor >= 0 && (uint32_t)actor < FTSI_VIEW_SEATS_MAX;
 
 	apply_kind(view, event, now_ns);
-	ftsi_view_tell(view, "%s", ftsi_match_event_text(text, event, is_seat ? view->seats[actor].name : "somebody"));
+	ftsi_view_tell(view, "%s",
+		       ftsi_match_event_text(text, event, is_seat(actor) ? view->seats[actor].name : "somebody"));
 	view->event_count = event->number;
 }
 
@@ -279,7 +282,7 @@ uint64_t ftsi_view_left_ms(const struct ftsi_view *view, uint32_t seat, uint64_t
 
 static const char *name_at(const struct ftsi_view *view, int32_t seat)
 {
-	return seat >= 0 && (uint32_t)seat < FTSI_VIEW_SEATS_MAX ? view->seats[seat].name : "nobody";
+	return is_seat(seat) ? view->seats[seat].name : "nobody";
 }
 
 static const char *won_how(const struct ftsi_view *view)
