@@ -24,7 +24,7 @@
 #define LEADER_MS 15000
 #define AGENCIES 3
 #define TABLES 2
-#define WORTH_SAYING_MS 500
+#define WORTH_SAYING_MS 1000
 
 struct mix {
 	const struct mix_options *options;
@@ -316,9 +316,16 @@ static void must_progress(struct mix *mix, const char *after)
 	uint64_t took_ms = (harness_now_ns() - from_ns) / 1000000u;
 	count(mix, register_clients_counts(mix->clients));
 	if (took_ms > mix->counts->longest_wait_ms) mix->counts->longest_wait_ms = took_ms;
-	if (took_ms > WORTH_SAYING_MS) say(mix, "  answers again after %" PRIu64 " ms", took_ms);
+	if (took_ms > WORTH_SAYING_MS) say(mix, "  %u answers after %" PRIu64 " ms", PROGRESS_CALLS, took_ms);
 	if (progresses) return;
 	fail_msg("no progress %u ms after: %s (seed %" PRIu64 ")", limit_ms, after, mix->options->seed);
+}
+
+static void note_gap(struct mix *mix, enum mix_fault fault)
+{
+	uint64_t gap_ms = register_clients_gap_ms(mix->clients);
+	if (gap_ms > mix->counts->gap_ms[fault]) mix->counts->gap_ms[fault] = gap_ms;
+	if (gap_ms > WORTH_SAYING_MS) say(mix, "  %" PRIu64 " ms without an answer", gap_ms);
 }
 
 /* All calls so far are judged, and all nodes must be equal. */
@@ -347,6 +354,7 @@ static void stretch(struct mix *mix, uint64_t until_ns)
 		faults[fault].run(mix);
 		mix->counts->faults[fault]++;
 		must_progress(mix, faults[fault].name);
+		note_gap(mix, fault);
 		let_pass_ms(between(mix, 0, 400));
 	}
 	end_stretch(mix);
@@ -403,6 +411,7 @@ void mix_print(const struct mix_counts *counts)
 	       counts->calls, counts->unknown, counts->never, counts->judged, counts->stretches, counts->bets,
 	       counts->moves, counts->longest_gap_ms, counts->longest_wait_ms, counts->snapshots_installed);
 	for (size_t i = 0; i < MIX_FAULT_COUNT; i++)
-		printf("%s %s %" PRIu64, i > 0 ? "," : "", faults[i].name, counts->faults[i]);
+		printf("%s %s %" PRIu64 " (%" PRIu64 " ms)", i > 0 ? "," : "", faults[i].name, counts->faults[i],
+		       counts->gap_ms[i]);
 	printf("\n");
 }

@@ -48,6 +48,7 @@ struct mix_counts {
 	uint64_t calls, unknown, never, judged, bets, moves, stretches, longest_gap_ms, longest_wait_ms,
 	    snapshots_installed;
 	uint64_t faults[MIX_FAULT_COUNT];
+	uint64_t gap_ms[MIX_FAULT_COUNT]; /* the longest without an answer, of anybody, around each kind of fault */
 };
 
 /* Run it; anything wrong fails the test. out_counts: as far as it came, also when it fails. */

@@ -38,7 +38,7 @@ struct client {
 struct register_clients {
 	struct register_clients_options options;
 	atomic_bool stop;
-	atomic_ullong done, unknown, never, last_answer_ns, longest_gap_ns;
+	atomic_ullong done, unknown, never, last_answer_ns, longest_gap_ns, gap_ns;
 	struct group groups[REGISTER_CLIENT_MAX];
 	struct client clients[REGISTER_CLIENT_MAX];
 };
@@ -128,14 +128,21 @@ static struct linear_operation choose(struct client *client)
 	return operation;
 }
 
+static void raise_to(atomic_ullong *longest, unsigned long long to)
+{
+	unsigned long long known = atomic_load(longest);
+	while (to > known && !atomic_compare_exchange_weak(longest, &known, to))
+		;
+}
+
 static void note_answer(struct register_clients *all)
 {
 	unsigned long long now_ns = harness_now_ns(), before_ns = atomic_exchange(&all->last_answer_ns, now_ns);
-	unsigned long long longest_ns = atomic_load(&all->longest_gap_ns);
+	if (now_ns > before_ns) {
+		raise_to(&all->longest_gap_ns, now_ns - before_ns);
+		raise_to(&all->gap_ns, now_ns - before_ns);
+	}
 	atomic_fetch_add(&all->done, 1);
-	while (now_ns > before_ns && now_ns - before_ns > longest_ns &&
-	       !atomic_compare_exchange_weak(&all->longest_gap_ns, &longest_ns, now_ns - before_ns))
-		;
 }
 
 static void pause_us(uint32_t time_us)
@@ -222,6 +229,11 @@ struct register_counts register_clients_counts(struct register_clients *clients)
 {
 	return (struct register_counts){atomic_load(&clients->done), atomic_load(&clients->unknown),
 					atomic_load(&clients->never), atomic_load(&clients->longest_gap_ns) / 1000000u};
+}
+
+uint64_t register_clients_gap_ms(struct register_clients *clients)
+{
+	return atomic_exchange(&clients->gap_ns, 0) / 1000000u;
 }
 
 bool register_clients_wait(struct register_clients *clients, uint64_t more, uint32_t timeout_ms)

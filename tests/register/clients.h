@@ -35,6 +35,8 @@ struct register_counts {
 /* Returned (register_clients_stop). */
 struct register_clients *register_clients_start(const struct register_clients_options *options);
 struct register_counts register_clients_counts(struct register_clients *clients);
+/* The longest time between two answers since this was last asked. */
+uint64_t register_clients_gap_ms(struct register_clients *clients);
 /* Wait until that many more calls have been answered. False: not within timeout_ms. */
 bool register_clients_wait(struct register_clients *clients, uint64_t more, uint32_t timeout_ms);
 /* End them and wait for their last calls. */
