@@ -104,7 +104,7 @@ enum ftsi_exit ftsi_run_lottery_close(struct ftsi_cli *cli)
 					  (json_int_t)request.agency, "state", state, "agencies_open",
 					  (json_int_t)response->agencies_open));
 	else
-		printf("agency %" PRIu32 " closed; %s is %s, %" PRIu32 " agencies open\n", request.agency, request.draw,
+		printf("agency %" PRIu32 " closed; %s is %s, %" PRIu32 " still open\n", request.agency, request.draw,
 		       state, response->agencies_open);
 	fts__lottery__v1__agency_close_response__free_unpacked(response, NULL);
 	return FTSI_EXIT_DONE;
