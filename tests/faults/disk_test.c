@@ -23,8 +23,8 @@
 #define CALLS_MAX 500000
 #define DISK_MIB 200
 #define LEFT_BYTES (8u << 20)
-/* A leader is called slow when one append takes longer than the election time, 500 ms (replica/transfer.c); a disk
- * whose syncs take 400 ms is below that, and keeps its leader. */
+/* A leader is called slow when two appends in a row take longer than the election time, 500 ms (replica/transfer.c); a
+ * disk whose syncs take 400 ms is below that, and keeps its leader. */
 #define SLOW_SYNC_US 900000
 
 static struct harness_cluster cluster;
