@@ -380,7 +380,7 @@ static void test_unreachable(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(commands); i++)
-		expect("127.0.0.1:9", NULL, line("--timeout 400ms %s", commands[i]), 4, NULL, "UNAVAILABLE");
+		expect("127.0.0.1:9", NULL, line("--timeout 3s %s", commands[i]), 4, NULL, "UNAVAILABLE");
 }
 
 int main(void)
