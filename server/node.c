@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "elector/service.h"
 #include "game/service.h"
 #include "lottery/service.h"
 #include "rpc/publisher.h"
@@ -16,6 +17,7 @@
 #include "server/extra.h"
 #include "server/health.h"
 #include "server/join.h"
+#include "server/kv.h"
 #include "server/lottery_text.h"
 
 #define GATEWAY_DRAIN_MS 10000
@@ -29,6 +31,8 @@ struct ftsi_node {
 	struct fts_publisher *publisher;
 	struct fts_lottery *lottery;
 	struct fts_games *games;
+	struct ftsi_kv *kv;
+	struct fts_elector *elector;
 	struct fts_replica *replica;
 	struct fts_server *server;
 	struct fts_respondent *respondent;
@@ -134,11 +138,24 @@ static size_t take_members(const struct ftsi_node *node, struct ftsi_cluster_lis
 	return list->count;
 }
 
+static enum fts_status open_kv(struct ftsi_node *node, struct fts_error *out_error)
+{
+	char self[FTSI_ADDRESS_MAX];
+	const struct ftsi_kv_options options = {.data = node->settings->data,
+						.endpoint = own_endpoint(node, self),
+						.tls = node->tls,
+						.on_fatal = on_fatal,
+						.ctx = node};
+	return ftsi_kv_open(&options, &node->kv, out_error);
+}
+
 static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *out_error)
 {
 	struct fts_lottery_options lottery = {.data = node->settings->data, .node = node->settings->name};
 	enum fts_status status = fts_lottery_create(&lottery, &node->lottery, out_error);
 	if (status == FTS_OK) status = fts_games_create(&node->games, out_error);
+	if (status == FTS_OK) status = open_kv(node, out_error);
+	if (status == FTS_OK) status = fts_elector_create(&node->elector, out_error);
 	if (status != FTS_OK) return status;
 	char peer_listen[FTSI_ADDRESS_MAX];
 	struct ftsi_cluster_list list;
@@ -165,6 +182,10 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 	add_machines(node, machines, count);
 	machines = fts_games_machines(node->games, &count);
 	add_machines(node, machines, count);
+	machines = ftsi_kv_machines(node->kv, &count);
+	add_machines(node, machines, count);
+	machines = fts_elector_machines(node->elector, &count);
+	add_machines(node, machines, count);
 	add_machines(node, ftsi_extra()->machines, ftsi_extra()->machine_count);
 	options.machines = node->machines;
 	options.machine_count = node->machine_count;
@@ -172,7 +193,8 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 	if (status != FTS_OK) return status;
 	fts_lottery_attach(node->lottery, node->replica);
 	fts_games_attach(node->games, node->replica);
-	return status;
+	ftsi_kv_attach(node->kv, node->replica);
+	return fts_elector_attach(node->elector, node->replica, out_error);
 }
 
 /* It answers once server and replica are there: a survey asks about them. */
@@ -211,6 +233,7 @@ static enum fts_status start_server(struct ftsi_node *node, struct fts_error *ou
 	    (status = fts_replica_serve(node->replica, node->server, out_error)) != FTS_OK ||
 	    (status = ftsi_cluster_serve(&node->cluster, out_error)) != FTS_OK ||
 	    (status = fts_games_serve(node->games, node->server, out_error)) != FTS_OK ||
+	    (status = ftsi_kv_serve(node->kv, node->server, out_error)) != FTS_OK ||
 	    (status = ftsi_health_serve(&node->health, out_error)) != FTS_OK)
 		return status;
 	return fts_server_start(node->server, out_error);
@@ -303,6 +326,8 @@ void ftsi_node_stop(struct ftsi_node *node)
 	if (node->replica != NULL) {
 		fts_lottery_detach(node->lottery);
 		fts_games_detach(node->games);
+		ftsi_kv_stop(node->kv);
+		fts_elector_detach(node->elector);
 		fts_replica_stop(node->replica); /* answers all that is open */
 	}
 	if (node->server != NULL && fts_server_drain(node->server, REPLY_DRAIN_MS) != FTS_OK)
@@ -320,6 +345,8 @@ void ftsi_node_destroy(struct ftsi_node *node)
 	fts_replica_destroy(node->replica);
 	fts_lottery_destroy(node->lottery);
 	fts_games_destroy(node->games);
+	ftsi_kv_close(node->kv);
+	fts_elector_destroy(node->elector);
 	fts_publisher_destroy(node->publisher);
 	pthread_mutex_destroy(&node->fatal_lock);
 	free(node);

@@ -4,7 +4,7 @@
 #ifndef FTS_STORAGE_INTERNAL_H
 #define FTS_STORAGE_INTERNAL_H
 
-#include "storage/storage.h"
+#include "storage/hints.h"
 
 /* A tombstone to be removed with the next batch. */
 struct ftsi_forget {
@@ -19,6 +19,7 @@ struct fts_storage {
 	struct fts_storage_options options;
 	struct fts_store *store;
 	struct ftsi_tree tree;
+	struct ftsi_hints hints;
 	struct fts_hlc clock;
 	atomic_uint_fast64_t damaged_count;
 	atomic_bool closing;

@@ -9,9 +9,13 @@
 #include <fts/kv/v1/kv.fts.h>
 
 #include "replica/fence.h"
-#include "storage/map_cache.h"
 
 enum { KEYS_DEFAULT = 1000, KEYS_MAX = 10000 };
+
+static struct ftsi_map_cache *maps_of(void *ctx)
+{
+	return ((struct ftsi_kv_log *)ctx)->maps;
+}
 
 static struct fts_bytes bytes_of(ProtobufCBinaryData data)
 {
@@ -76,7 +80,7 @@ enum fts_status ftsi_kv_apply_assign(struct fts_apply *apply, const ProtobufCMes
 		    !copy_text(nodes[i].address, sizeof nodes[i].address, request->nodes[i]->address))
 			return fts_apply_refuse(apply, FTS_INVALID_ARGUMENT, "nodes[%zu]: name or address too long", i);
 	}
-	if (ftsi_map_assign(map, nodes, request->n_nodes)) status = keep_map(apply, map, ctx);
+	if (ftsi_map_assign(map, nodes, request->n_nodes)) status = keep_map(apply, map, maps_of(ctx));
 	response->epoch = map->epoch;
 	return status;
 }
@@ -90,7 +94,7 @@ enum fts_status ftsi_kv_apply_moved(struct fts_apply *apply, const ProtobufCMess
 	struct ftsi_map *map;
 	enum fts_status status = get_map(apply, &map);
 	if (status != FTS_OK) return status;
-	if (ftsi_map_moved(map, &move)) status = keep_map(apply, map, ctx);
+	if (ftsi_map_moved(map, &move, request->since)) status = keep_map(apply, map, maps_of(ctx));
 	response->epoch = map->epoch;
 	return status;
 }
@@ -107,7 +111,7 @@ enum fts_status ftsi_kv_apply_move(struct fts_apply *apply, const ProtobufCMessa
 	switch (ftsi_map_move(map, request->partition, request->node)) {
 	case FTS_OK:
 		response->epoch = map->epoch;
-		return keep_map(apply, map, ctx);
+		return keep_map(apply, map, maps_of(ctx));
 	case FTS_ALREADY_EXISTS:
 		return FTS_OK; /* asked again */
 	case FTS_NOT_FOUND:
@@ -143,7 +147,7 @@ enum fts_status ftsi_kv_apply_create_database(struct fts_apply *apply, const Pro
 		return fts_apply_refuse(apply, FTS_RESOURCE_EXHAUSTED, "there are at most %d linearizable databases",
 					FTSI_LINEARIZABLE_MAX);
 	status = broken(apply, ftsi_log_make_linearizable(apply->txn, request->db));
-	return status == FTS_OK ? broken(apply, ftsi_map_cache_load(ctx, apply->txn)) : status;
+	return status == FTS_OK ? broken(apply, ftsi_map_cache_load(maps_of(ctx), apply->txn)) : status;
 }
 
 /* ---- Keys of linearizable databases ---- */
@@ -265,6 +269,18 @@ enum fts_status ftsi_kv_read_get(struct fts_read *read, const ProtobufCMessage *
 	fts_value_release(&value.pinned);
 	return response->version == NULL || response->value.data == NULL ? failed(read, FTS_RESOURCE_EXHAUSTED)
 									 : FTS_OK;
+}
+
+enum fts_status ftsi_kv_read_fence(struct fts_read *read, const ProtobufCMessage *request_base,
+				   ProtobufCMessage *response_base, void *ctx)
+{
+	const Fts__Kv__V1__CheckFenceRequest *request = (const Fts__Kv__V1__CheckFenceRequest *)request_base;
+	(void)response_base;
+	(void)ctx;
+	enum fts_status status = fts_fence_check(read->view, request->fence);
+	if (status == FTS_FAILED_PRECONDITION)
+		return fts_read_refuse(read, status, "fence %" PRIu64 " does not stand (any more)", request->fence);
+	return status == FTS_OK ? FTS_OK : failed(read, status);
 }
 
 struct listing {

@@ -99,13 +99,51 @@ static void drop_owners(struct ftsi_map *map, const struct ftsi_placement *targe
 	map->placement.replicas = target->replicas;
 }
 
+/* ---- What has changed ---- */
+
+const struct ftsi_map_move *ftsi_map_move_under_way(const struct ftsi_map *map, uint32_t partition)
+{
+	for (size_t i = 0; i < map->move_count; i++)
+		if (map->moves[i].partition == partition) return &map->moves[i];
+	return NULL;
+}
+
+/* Who takes part in a partition's reads and writes: its owners, and the move under way. */
+struct takers {
+	uint64_t owners[FTSI_REPLICAS_MAX];
+	uint64_t from_node, to_node;
+};
+
+static void list_takers(const struct ftsi_map *map, struct takers *out_takers)
+{
+	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT; p++) {
+		const struct ftsi_map_move *move = ftsi_map_move_under_way(map, p);
+		memcpy(out_takers[p].owners, map->placement.owners[p], sizeof out_takers[p].owners);
+		out_takers[p].from_node = move == NULL ? 0 : move->from_node;
+		out_takers[p].to_node = move == NULL ? 0 : move->to_node;
+	}
+}
+
+/* One epoch more; before: the takers as they were. */
+static void turn_over(struct ftsi_map *map, const struct takers *before)
+{
+	struct takers after[FTSI_PARTITION_COUNT];
+	list_takers(map, after);
+	map->epoch++;
+	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT; p++)
+		if (map->epoch == 1 || memcmp(&before[p], &after[p], sizeof after[p]) != 0)
+			map->changed[p] = map->epoch;
+}
+
 bool ftsi_map_assign(struct ftsi_map *map, const struct ftsi_map_node *nodes, size_t node_count)
 {
 	uint64_t ids[FTSI_MAP_NODES_MAX];
 	struct ftsi_placement target;
+	struct takers before[FTSI_PARTITION_COUNT];
 	if (same_nodes(map, nodes, node_count)) return false;
 	for (size_t i = 0; i < node_count; i++)
 		ids[i] = nodes[i].node_id;
+	list_takers(map, before);
 	ftsi_placement_assign(&map->placement, ids, node_count, &target);
 	map->move_count = 0;
 	if (map->epoch == 0) {
@@ -117,7 +155,7 @@ bool ftsi_map_assign(struct ftsi_map *map, const struct ftsi_map_node *nodes, si
 	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT; p++)
 		plan_moves(map, p, &target);
 	set_nodes(map, nodes, node_count);
-	map->epoch++;
+	turn_over(map, before);
 	return true;
 }
 
@@ -132,20 +170,26 @@ static void forget_nodes_without_places(struct ftsi_map *map)
 	map->node_count = count;
 }
 
-bool ftsi_map_moved(struct ftsi_map *map, const struct ftsi_map_move *move)
+/* The others keep their order: which of a partition's moves is under way hangs on it. */
+static void end_move(struct ftsi_map *map, const struct ftsi_map_move *move)
 {
-	for (size_t i = 0; i < map->move_count; i++) {
-		const struct ftsi_map_move *known = &map->moves[i];
-		if (known->partition != move->partition || known->from_node != move->from_node ||
-		    known->to_node != move->to_node)
-			continue;
-		set_owner(map, move->partition, move->from_node, move->to_node);
-		map->moves[i] = map->moves[--map->move_count];
-		forget_nodes_without_places(map);
-		map->epoch++;
-		return true;
-	}
-	return false;
+	size_t at = (size_t)(move - map->moves);
+	map->move_count--;
+	memmove(&map->moves[at], &map->moves[at + 1], (map->move_count - at) * sizeof *map->moves);
+}
+
+bool ftsi_map_moved(struct ftsi_map *map, const struct ftsi_map_move *move, uint64_t since)
+{
+	struct takers before[FTSI_PARTITION_COUNT];
+	if (move->partition >= FTSI_PARTITION_COUNT || map->changed[move->partition] != since) return false;
+	const struct ftsi_map_move *known = ftsi_map_move_under_way(map, move->partition);
+	if (known == NULL || known->from_node != move->from_node || known->to_node != move->to_node) return false;
+	list_takers(map, before);
+	set_owner(map, known->partition, known->from_node, known->to_node);
+	end_move(map, known);
+	forget_nodes_without_places(map);
+	turn_over(map, before);
+	return true;
 }
 
 static uint32_t load_of(const struct ftsi_map *map, uint64_t node_id)
@@ -158,6 +202,7 @@ static uint32_t load_of(const struct ftsi_map *map, uint64_t node_id)
 
 enum fts_status ftsi_map_move(struct ftsi_map *map, uint32_t partition, const char *node)
 {
+	struct takers before[FTSI_PARTITION_COUNT];
 	const struct ftsi_map_node *to = NULL;
 	uint64_t from = 0;
 	uint32_t most = 0;
@@ -175,9 +220,10 @@ enum fts_status ftsi_map_move(struct ftsi_map *map, uint32_t partition, const ch
 		from = owner;
 		most = load_of(map, owner);
 	}
+	list_takers(map, before);
 	map->moves[map->move_count++] =
 	    (struct ftsi_map_move){.partition = partition, .from_node = from, .to_node = to->node_id};
-	map->epoch++;
+	turn_over(map, before);
 	return FTS_OK;
 }
 
@@ -253,6 +299,8 @@ static void describe(const struct ftsi_map *map, struct message *out)
 	out->base.moving = (uint32_t)map->move_count;
 	out->base.owners = (ProtobufCBinaryData){at, out->owners};
 	out->base.epoch = map->epoch;
+	out->base.changed = (uint64_t *)(uintptr_t)map->changed;
+	out->base.n_changed = FTSI_PARTITION_COUNT;
 	out->base.replicas = map->placement.replicas;
 }
 
@@ -310,7 +358,8 @@ enum fts_status ftsi_map_from_message(const Fts__Kv__V1__MapResponse *message, s
 	memset(out_map, 0, sizeof *out_map);
 	if (message->n_nodes > FTSI_MAP_NODES_MAX || message->n_moves > FTSI_MOVES_MAX ||
 	    message->replicas > FTSI_REPLICAS_MAX ||
-	    message->owners.len != (size_t)FTSI_PARTITION_COUNT * message->replicas || !read_nodes(message, out_map) ||
+	    message->owners.len != (size_t)FTSI_PARTITION_COUNT * message->replicas ||
+	    message->n_changed != FTSI_PARTITION_COUNT || !read_nodes(message, out_map) ||
 	    !read_owners(message, out_map))
 		return FTS_DATA_LOSS;
 	for (size_t i = 0; i < message->n_moves; i++) {
@@ -319,6 +368,7 @@ enum fts_status ftsi_map_from_message(const Fts__Kv__V1__MapResponse *message, s
 		out_map->moves[i] = (struct ftsi_map_move){move->partition, move->from_node, move->to_node};
 	}
 	out_map->move_count = message->n_moves;
+	memcpy(out_map->changed, message->changed, sizeof out_map->changed);
 	out_map->epoch = message->epoch;
 	return FTS_OK;
 }

@@ -7,6 +7,10 @@
  *   from a majority of the owners, each of which knew e by then, does it take its place. Between the two a write needs
  * a quorum of the owners as they are and one of the owners as they will be. So every acknowledged write is on a quorum
  *   of whoever owns the partition, at any time.
+ * - Reads ask the same two quorums: a node that knows an older map is refused by one of the owners it asks.
+ * - Moves of one partition come one after the other: only the first is under way.
+ * - changed[p] is the epoch at which p's owners or its move under way last changed. What was copied under another one
+ *   counts for nothing: writes in between may not have known of the new owner.
  * - The first map moves nothing: there is nothing to copy. A node that is gone owns until somebody has its place.
  * All of it pure: what a map becomes follows from the map and the command. */
 #ifndef FTS_STORAGE_MAP_H
@@ -37,19 +41,23 @@ struct ftsi_map {
 	struct ftsi_map_node nodes[FTSI_MAP_NODES_MAX];
 	struct ftsi_placement placement; /* owners as they are */
 	struct ftsi_map_move moves[FTSI_MOVES_MAX];
+	uint64_t changed[FTSI_PARTITION_COUNT];
 };
 
 /* These are the members now (1 to FTSI_MAP_NODES_MAX). True: *map has changed, and its epoch with it. */
 bool ftsi_map_assign(struct ftsi_map *map, const struct ftsi_map_node *nodes, size_t node_count);
 
-/* The new owner has everything. False: no such move is on its way (any more); nothing changed. */
-bool ftsi_map_moved(struct ftsi_map *map, const struct ftsi_map_move *move);
+/* The new owner has everything, copied while changed[partition] was since. False: no such move is on its way (any
+ * more), or it was not all the time; nothing changed. */
+bool ftsi_map_moved(struct ftsi_map *map, const struct ftsi_map_move *move, uint64_t since);
 
 /* An operator wants node to own partition. Errors: NOT_FOUND (no such node), ALREADY_EXISTS (it owns it, or is on its
  * way), FAILED_PRECONDITION (other owners of it are on their way), INVALID_ARGUMENT (partition). */
 FTS_MUST_USE enum fts_status ftsi_map_move(struct ftsi_map *map, uint32_t partition, const char *node);
 
-/* Owners of partition as they will be once its moves are done; returns how many. out_owners: FTSI_REPLICAS_MAX. */
+/* The move of partition that is under way; NULL: none. Borrowed from map. */
+const struct ftsi_map_move *ftsi_map_move_under_way(const struct ftsi_map *map, uint32_t partition);
+/* Owners of partition as they will be once all its moves are done; returns how many. out_owners: FTSI_REPLICAS_MAX. */
 uint32_t ftsi_map_future_owners(const struct ftsi_map *map, uint32_t partition, uint64_t *out_owners);
 /* NULL: no such node. Borrowed from map. */
 const struct ftsi_map_node *ftsi_map_node_find(const struct ftsi_map *map, uint64_t node_id);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct ftsi_map_cache {
 	pthread_mutex_t lock;
@@ -44,10 +45,18 @@ const struct ftsi_map_shared *ftsi_map_take(struct ftsi_map_cache *cache)
 	return shared;
 }
 
+const struct ftsi_map_shared *ftsi_map_hold(const struct ftsi_map_shared *shared)
+{
+	(void)atomic_fetch_add(&((struct ftsi_map_shared *)(uintptr_t)shared)->holder_count, 1);
+	return shared;
+}
+
 void ftsi_map_release(const struct ftsi_map_shared *shared)
 {
 	struct ftsi_map_shared *own = (struct ftsi_map_shared *)(uintptr_t)shared; /* its count alone changes */
-	if (atomic_fetch_sub(&own->holder_count, 1) == 1) free(own);
+	if (atomic_fetch_sub(&own->holder_count, 1) != 1) return;
+	if (own->message != NULL) fts__kv__v1__map_response__free_unpacked(own->message, NULL);
+	free(own);
 }
 
 static int compare(const void *key, const void *item)
@@ -61,12 +70,32 @@ bool ftsi_map_is_linearizable(const struct ftsi_map_shared *shared, uint32_t db)
 	return bsearch(&db, shared->linearizable, shared->linearizable_count, sizeof db, compare) != NULL;
 }
 
+static enum fts_status make_message(struct ftsi_map_shared *shared)
+{
+	if (shared->map.epoch == 0) return FTS_OK;
+	size_t dbs_bytes = shared->linearizable_count * sizeof *shared->linearizable;
+	uint8_t *packed = malloc(ftsi_map_packed_size(&shared->map));
+	uint32_t *dbs = malloc(dbs_bytes + 1); /* the message's own */
+	if (packed != NULL)
+		shared->message = fts__kv__v1__map_response__unpack(NULL, ftsi_map_pack(&shared->map, packed), packed);
+	free(packed);
+	if (shared->message == NULL || dbs == NULL || shared->linearizable_count == 0) {
+		free(dbs);
+		return shared->message == NULL || (dbs == NULL && dbs_bytes > 0) ? FTS_RESOURCE_EXHAUSTED : FTS_OK;
+	}
+	memcpy(dbs, shared->linearizable, dbs_bytes);
+	shared->message->linearizable = dbs;
+	shared->message->n_linearizable = shared->linearizable_count;
+	return FTS_OK;
+}
+
 enum fts_status ftsi_map_cache_load(struct ftsi_map_cache *cache, struct fts_txn *txn)
 {
 	struct ftsi_map_shared *shared = make_shared(), *old;
 	if (shared == NULL) return FTS_RESOURCE_EXHAUSTED;
 	enum fts_status status = ftsi_log_get_map(txn, &shared->map);
 	if (status == FTS_OK) status = ftsi_log_linearizable(txn, shared->linearizable, &shared->linearizable_count);
+	if (status == FTS_OK) status = make_message(shared);
 	if (status != FTS_OK) {
 		free(shared);
 		return status;

@@ -14,6 +14,7 @@ struct ftsi_map_shared {
 	size_t linearizable_count;
 	uint32_t linearizable[FTSI_LINEARIZABLE_MAX]; /* ascending */
 	struct ftsi_map map;
+	Fts__Kv__V1__MapResponse *message; /* the same, for answers; NULL while there is no map */
 };
 
 struct ftsi_map_cache;
@@ -23,6 +24,7 @@ struct ftsi_map_cache *ftsi_map_cache_create(void);
 void ftsi_map_cache_destroy(struct ftsi_map_cache *cache); /* NULL: no-op */
 /* The newest map; epoch 0: none yet. Held (ftsi_map_release). */
 const struct ftsi_map_shared *ftsi_map_take(struct ftsi_map_cache *cache);
+const struct ftsi_map_shared *ftsi_map_hold(const struct ftsi_map_shared *shared); /* once more */
 void ftsi_map_release(const struct ftsi_map_shared *shared);
 bool ftsi_map_is_linearizable(const struct ftsi_map_shared *shared, uint32_t db);
 

@@ -212,8 +212,11 @@ enum fts_status fts_storage_open(const struct fts_storage_options *options, stru
 	if (storage == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the storage");
 	storage->options = *options;
 	ftsi_tree_init(&storage->tree);
+	ftsi_hints_init(&storage->hints);
 	ftsi_storage_writer_init(storage);
 	enum fts_status status = open_store(storage, out_error);
+	if (status == FTS_OK && (status = ftsi_hints_count(storage)) != FTS_OK)
+		status = fts_error_set(out_error, status, "%s/kv can't be read", options->data);
 	if (status == FTS_OK) status = start_threads(storage, out_error);
 	if (status == FTS_OK)
 		*out_storage = storage;
@@ -231,6 +234,7 @@ void fts_storage_close(struct fts_storage *storage)
 	if (storage->writer_runs) pthread_join(storage->writer, NULL);
 	fts_store_close(storage->store);
 	ftsi_storage_writer_fini(storage);
+	ftsi_hints_fini(&storage->hints);
 	ftsi_tree_fini(&storage->tree);
 	free(storage);
 }

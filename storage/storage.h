@@ -41,6 +41,10 @@ struct fts_storage_put {
 	const struct ftsi_record *records; /* borrowed until done, with what they point to */
 	size_t count;
 	bool *existed; /* may be NULL; by record: a live value stood there. The caller's until done */
+	/* May be NULL; by record: version time of what stands there if it is newer than what came, else 0. The caller's
+	 * until done. */
+	uint64_t *newer;
+	uint64_t hint_owner; /* not 0: kept for that node instead (storage/hints.h) */
 	bool background;
 	enum fts_status status; /* OK, or RESOURCE_EXHAUSTED (disk full: nothing of it was written), INTERNAL */
 	size_t size_bytes;      /* the storage's */
@@ -86,6 +90,8 @@ struct fts_hlc *fts_storage_clock(struct fts_storage *storage);
 FTS_MUST_USE enum fts_status fts_storage_drop_partition(struct fts_storage *storage, uint32_t partition);
 /* Count a partition's tree again: after damage in it was mended. Its writes wait meanwhile. Blocks. */
 FTS_MUST_USE enum fts_status fts_storage_rebuild_tree(struct fts_storage *storage, uint32_t partition);
+/* Wait until all that was put before is on disk, in both lanes. Blocks. */
+FTS_MUST_USE enum fts_status fts_storage_flush(struct fts_storage *storage);
 /* Damaged records met since the start. */
 uint64_t fts_storage_damaged_count(const struct fts_storage *storage);
 

@@ -3,10 +3,12 @@
  *
  * Invariants: a batch is written whole or not at all. Trees change after the batch is on disk, under the lock under
  * which it was compared: a tree never counts what is not stored. */
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "storage/hints.h"
 #include "storage/internal.h"
 
 enum { BATCH_BYTES_MAX = 4 * 1024 * 1024, BATCH_RECORD_MAX = 8192, FORGET_MAX = 4096, BACKGROUND_EVERY = 8 };
@@ -104,6 +106,32 @@ void fts_storage_forget(struct fts_storage *storage, uint32_t db, struct fts_byt
 	if (!taken) free(forget);
 }
 
+/* ---- Waiting for all of it ---- */
+
+struct mark {
+	struct fts_storage_put put; /* first: a put is its mark */
+	sem_t passed;
+};
+
+static void mark_passed(struct fts_storage_put *put)
+{
+	(void)sem_post(&((struct mark *)put)->passed);
+}
+
+enum fts_status fts_storage_flush(struct fts_storage *storage)
+{
+	enum fts_status status = FTS_OK;
+	for (int lane = 0; lane < 2 && status == FTS_OK; lane++) {
+		struct mark mark = {.put = {.background = lane == 1, .done = mark_passed}};
+		if (sem_init(&mark.passed, 0, 0) != 0) return FTS_RESOURCE_EXHAUSTED;
+		status = fts_storage_put(storage, &mark.put);
+		while (status == FTS_OK && sem_wait(&mark.passed) != 0) {
+		} /* a signal; the writer always comes to it */
+		sem_destroy(&mark.passed);
+	}
+	return status;
+}
+
 /* ---- Choosing a batch ---- */
 
 static int choose_lane(struct fts_storage *storage)
@@ -171,15 +199,17 @@ static enum fts_status write_record(struct batch *batch, const struct ftsi_recor
 			    (struct fts_bytes){header, sizeof header}, record->value);
 }
 
-static enum fts_status put_record(struct batch *batch, const struct ftsi_record *record, bool *existed)
+static enum fts_status put_record(struct batch *batch, const struct ftsi_record *record, bool *existed, uint64_t *newer)
 {
 	struct fts_storage_found found;
 	enum fts_status status = ftsi_storage_get(batch->storage, batch->txn, record->db, record->key, &found);
 	bool stands = status == FTS_OK; /* damaged counts as nothing: it is overwritten */
 	if (status != FTS_OK && status != FTS_NOT_FOUND && status != FTS_DATA_LOSS) return status;
 	if (existed != NULL) *existed = stands && !found.record.tombstone;
+	int order = stands ? ftsi_version_compare(record->version, found.record.version) : 1;
+	if (newer != NULL) *newer = order < 0 ? found.record.version.time : 0;
 	status = FTS_OK;
-	if (!stands || ftsi_version_compare(record->version, found.record.version) > 0) {
+	if (order > 0) {
 		status = write_record(batch, record);
 		if (status == FTS_OK) note_change(batch, stands ? &found.record : NULL, record);
 	}
@@ -213,7 +243,11 @@ static enum fts_status fill(struct batch *batch)
 	enum fts_status status = fts_txn_begin(batch->storage->store, &batch->txn);
 	for (struct fts_storage_put *put = batch->first; put != NULL && status == FTS_OK; put = put->next)
 		for (size_t i = 0; i < put->count && status == FTS_OK; i++)
-			status = put_record(batch, &put->records[i], put->existed == NULL ? NULL : &put->existed[i]);
+			status =
+			    put->hint_owner != 0
+				? ftsi_hints_put(batch->storage, batch->txn, put->hint_owner, &put->records[i])
+				: put_record(batch, &put->records[i], put->existed == NULL ? NULL : &put->existed[i],
+					     put->newer == NULL ? NULL : &put->newer[i]);
 	for (const struct ftsi_forget *forget = batch->forgets; forget != NULL && status == FTS_OK;
 	     forget = forget->next)
 		status = forget_one(batch, forget);

@@ -48,8 +48,8 @@ static void the_first_map_moves_nothing(void **state)
 	assert_true(ftsi_placement_owns(&map.placement, move.partition, move.from_node));
 	assert_int_equal(ftsi_map_future_owners(&map, move.partition, owners), 3);
 	assert_true(owners[0] == 4 || owners[1] == 4 || owners[2] == 4);
-	assert_true(ftsi_map_moved(&map, &move));
-	assert_false(ftsi_map_moved(&map, &move));
+	assert_true(ftsi_map_moved(&map, &move, map.changed[move.partition]));
+	assert_false(ftsi_map_moved(&map, &move, map.changed[move.partition]));
 	assert_true(ftsi_placement_owns(&map.placement, move.partition, 4));
 	assert_false(ftsi_placement_owns(&map.placement, move.partition, move.from_node));
 	assert_int_equal(map.epoch, 3);
@@ -67,7 +67,7 @@ static void who_leaves_owns_until_replaced(void **state)
 	assert_true(ftsi_map_node_find(&map, 3)->leaving);
 	while (map.move_count > 0) {
 		struct ftsi_map_move move = map.moves[0];
-		assert_true(ftsi_map_moved(&map, &move));
+		assert_true(ftsi_map_moved(&map, &move, map.changed[move.partition]));
 	}
 	assert_int_equal(map.node_count, 3);
 	assert_null(ftsi_map_node_find(&map, 3));
@@ -88,7 +88,7 @@ static void an_operator_moves_a_partition(void **state)
 	assert_int_equal(ftsi_map_move(&map, partition, "n5"), FTS_OK);
 	assert_int_equal(ftsi_map_move(&map, partition, "n5"), FTS_ALREADY_EXISTS);
 	struct ftsi_map_move move = map.moves[0];
-	assert_true(ftsi_map_moved(&map, &move));
+	assert_true(ftsi_map_moved(&map, &move, map.changed[move.partition]));
 	assert_true(ftsi_placement_owns(&map.placement, partition, 5));
 }
 
@@ -168,7 +168,7 @@ static void acknowledged_writes_stay_on_a_quorum(void **state)
 		if (what < 60 && map.move_count > 0) {
 			struct ftsi_map_move move = map.moves[harness_random_below(&random, (uint32_t)map.move_count)];
 			copy(&map, &move, &random);
-			assert_true(ftsi_map_moved(&map, &move));
+			assert_true(ftsi_map_moved(&map, &move, map.changed[move.partition]));
 		} else if (what < 97 || map.move_count > 0) {
 			write_fewest(&map, harness_random_below(&random, FTSI_PARTITION_COUNT), &random);
 		} else { /* members change only when the last change is done, and three stay */

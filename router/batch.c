@@ -1,0 +1,154 @@
+/* Why this file exists: Kv.Batch: many calls on single keys in one, each with its own answer. Those for one owner share
+ * messages and syncs all the same (router/remote.h). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "router/internal.h"
+
+enum { OPS_MAX = 1024, ANSWER_BYTES_MAX = 3 * 1024 * 1024 };
+
+struct batch;
+
+/* Strings and values of a result are copies in one block. */
+struct result {
+	struct batch *batch;
+	Fts__Kv__V1__BatchResult base;
+	Fts__Kv__V1__SetResponse set;
+	Fts__Kv__V1__GetResponse get;
+	Fts__Kv__V1__DeleteResponse deleted;
+	uint8_t *block;
+};
+
+struct batch {
+	struct fts_call *call;
+	struct fts_router *router;
+	size_t count;
+	atomic_size_t open_count, bytes;
+	Fts__Kv__V1__BatchResult **list;
+	struct result results[];
+};
+
+static void finish(struct batch *batch)
+{
+	Fts__Kv__V1__BatchResponse response = FTS__KV__V1__BATCH_RESPONSE__INIT;
+	response.results = batch->list;
+	response.n_results = batch->count;
+	fts_kv_batch_reply(batch->call, &response);
+	for (size_t i = 0; i < batch->count; i++)
+		free(batch->results[i].block);
+	free(batch->list);
+	free(batch);
+}
+
+static void one_done(struct batch *batch)
+{
+	if (atomic_fetch_sub(&batch->open_count, 1) == 1) finish(batch);
+}
+
+static void refuse(struct result *result, enum fts_status status, const char *detail)
+{
+	result->base.code = (uint32_t)status;
+	result->block = (uint8_t *)strdup(detail == NULL ? "" : detail);
+	if (result->block != NULL) result->base.detail = (char *)result->block;
+}
+
+/* Copies text and value, one after the other. False: no memory, or the answer is too large. */
+static bool copy(struct result *result, const char *text, ProtobufCBinaryData value, char **out_text,
+		 ProtobufCBinaryData *out_value)
+{
+	size_t size = strlen(text) + 1;
+	if (atomic_fetch_add(&result->batch->bytes, size + value.len) + size + value.len > ANSWER_BYTES_MAX)
+		return false;
+	result->block = malloc(size + value.len);
+	if (result->block == NULL) return false;
+	memcpy(result->block, text, size);
+	if (value.len > 0) memcpy(result->block + size, value.data, value.len);
+	*out_text = (char *)result->block;
+	*out_value = (ProtobufCBinaryData){value.len, result->block + size};
+	return true;
+}
+
+/* Maps are left out: a caller that sends many keys asks for it once. */
+static bool keep(struct result *result, const struct ftsi_answer *answer)
+{
+	ProtobufCBinaryData none = {0};
+	if (answer->set != NULL) {
+		result->set = *answer->set;
+		result->set.map = NULL;
+		result->base.kind_case = FTS__KV__V1__BATCH_RESULT__KIND_SET;
+		result->base.set = &result->set;
+		return copy(result, answer->set->version, none, &result->set.version, &none);
+	}
+	if (answer->deleted != NULL) {
+		result->deleted = *answer->deleted;
+		result->deleted.map = NULL;
+		result->base.kind_case = FTS__KV__V1__BATCH_RESULT__KIND_DELETE_KEY;
+		result->base.delete_key = &result->deleted;
+		return copy(result, answer->deleted->version, none, &result->deleted.version, &none);
+	}
+	result->get = *answer->get;
+	result->get.map = NULL;
+	result->base.kind_case = FTS__KV__V1__BATCH_RESULT__KIND_GET;
+	result->base.get = &result->get;
+	return copy(result, answer->get->version, answer->get->value, &result->get.version, &result->get.value);
+}
+
+static void answered(void *ctx, const struct ftsi_answer *answer)
+{
+	struct result *result = ctx;
+	struct batch *batch = result->batch;
+	if (answer->status != FTS_OK) {
+		refuse(result, answer->status, answer->detail);
+	} else if (!keep(result, answer)) {
+		result->base.kind_case = FTS__KV__V1__BATCH_RESULT__KIND__NOT_SET;
+		refuse(result, FTS_RESOURCE_EXHAUSTED, "the answers are too large for one batch: ask again");
+	}
+	one_done(batch);
+}
+
+static void begin(struct batch *batch, const Fts__Kv__V1__BatchOp *op, struct result *result)
+{
+	uint64_t deadline_ns = fts_call_deadline_ns(batch->call);
+	switch (op->kind_case) {
+	case FTS__KV__V1__BATCH_OP__KIND_SET:
+		ftsi_do_set(batch->router, op->set, deadline_ns, answered, result);
+		break;
+	case FTS__KV__V1__BATCH_OP__KIND_GET:
+		ftsi_do_get(batch->router, op->get, deadline_ns, answered, result);
+		break;
+	case FTS__KV__V1__BATCH_OP__KIND_DELETE_KEY:
+		ftsi_do_delete(batch->router, op->delete_key, deadline_ns, answered, result);
+		break;
+	default:
+		answered(result, &(struct ftsi_answer){.status = FTS_INVALID_ARGUMENT,
+						       .detail = "an operation is set, get or delete_key"});
+	}
+}
+
+void ftsi_serve_batch(struct fts_call *call, const Fts__Kv__V1__BatchRequest *request, void *ctx)
+{
+	size_t count = request->n_ops;
+	if (count == 0 || count > OPS_MAX) {
+		fts_call_fail(call, FTS_INVALID_ARGUMENT, "ops: 1 to %d, not %zu", OPS_MAX, count);
+		return;
+	}
+	struct batch *batch = calloc(1, sizeof *batch + count * sizeof *batch->results);
+	if (batch != NULL) batch->list = calloc(count, sizeof(Fts__Kv__V1__BatchResult *));
+	if (batch == NULL || batch->list == NULL) {
+		free(batch);
+		fts_call_fail(call, FTS_RESOURCE_EXHAUSTED, "no memory for %zu operations", count);
+		return;
+	}
+	batch->call = call;
+	batch->router = ctx;
+	batch->count = count;
+	atomic_init(&batch->open_count, count + 1);
+	for (size_t i = 0; i < count; i++) {
+		batch->results[i].batch = batch;
+		fts__kv__v1__batch_result__init(&batch->results[i].base);
+		batch->list[i] = &batch->results[i].base;
+	}
+	for (size_t i = 0; i < count; i++)
+		begin(batch, request->ops[i], &batch->results[i]);
+	one_done(batch);
+}

@@ -1,0 +1,40 @@
+/* Why this file exists: the inside of a router, shared by its handlers. */
+#ifndef FTS_ROUTER_INTERNAL_H
+#define FTS_ROUTER_INTERNAL_H
+
+#include "router/coordinate.h"
+#include "router/router.h"
+
+enum { FTSI_KEY_MAX = 1024, FTSI_VALUE_MAX = 1024 * 1024, FTSI_VERSION_MAX = 48 };
+
+struct fts_router {
+	struct fts_router_options options;
+	struct ftsi_coordinator coordinator;
+	struct fts_channel *log; /* to the cluster, for linearizable databases and fences */
+};
+
+/* What a call on one key comes to; exactly one response when status is OK, borrowed for the call. */
+struct ftsi_answer {
+	enum fts_status status;
+	enum fts_executed executed;
+	const char *detail;
+	const Fts__Kv__V1__SetResponse *set;
+	const Fts__Kv__V1__GetResponse *get;
+	const Fts__Kv__V1__DeleteResponse *deleted;
+};
+typedef void (*ftsi_answer_fn)(void *ctx, const struct ftsi_answer *answer);
+
+/* One call on one key. request: borrowed until answer, which is called exactly once. Thread: any. */
+void ftsi_do_set(struct fts_router *router, const Fts__Kv__V1__SetRequest *request, uint64_t deadline_ns,
+		 ftsi_answer_fn answer, void *ctx);
+void ftsi_do_get(struct fts_router *router, const Fts__Kv__V1__GetRequest *request, uint64_t deadline_ns,
+		 ftsi_answer_fn answer, void *ctx);
+void ftsi_do_delete(struct fts_router *router, const Fts__Kv__V1__DeleteRequest *request, uint64_t deadline_ns,
+		    ftsi_answer_fn answer, void *ctx);
+/* Service handlers of their own. */
+void ftsi_serve_batch(struct fts_call *call, const Fts__Kv__V1__BatchRequest *request, void *ctx);
+void ftsi_serve_keys(struct fts_call *call, const Fts__Kv__V1__KeysRequest *request, void *ctx);
+
+uint32_t ftsi_left_ms(uint64_t deadline_ns);
+
+#endif

@@ -1,0 +1,301 @@
+/* Why this file exists: see server/kv.h; here: what the router needs of this node (router/owner.h), from storage/. */
+#include "server/kv.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "router/router.h"
+#include "server/address.h"
+#include "storage/log_machine.h"
+#include "storage/owner.h"
+
+enum { CLOCK_AHEAD_MAX_MS = 30 * 1000 };
+
+struct ftsi_kv {
+	char endpoint[FTSI_ADDRESS_MAX];
+	struct ftsi_map_cache *maps;
+	struct ftsi_kv_log log;
+	struct fts_storage *storage;
+	struct fts_owner *owner;
+	struct fts_router *router;
+	struct fts_router_owner door;
+	pthread_mutex_t lock;
+	const struct fts_router_map *map;     /* guarded by lock, as all below; NULL: none yet */
+	const struct ftsi_map_shared *source; /* what it was made of; held */
+};
+
+/* ---- The map, as the router uses it ---- */
+
+/* A copy of the message, which the router's map keeps. NULL: no memory. */
+static Fts__Kv__V1__MapResponse *copy_message(const Fts__Kv__V1__MapResponse *message)
+{
+	size_t size = fts__kv__v1__map_response__get_packed_size(message);
+	uint8_t *packed = malloc(size + 1);
+	if (packed == NULL) return NULL;
+	(void)fts__kv__v1__map_response__pack(message, packed);
+	Fts__Kv__V1__MapResponse *copy = fts__kv__v1__map_response__unpack(NULL, size, packed);
+	free(packed);
+	return copy;
+}
+
+/* Called with the lock held. Without memory the old one stays: its owners refuse what is sent by it. */
+static void renew_map(struct ftsi_kv *kv, const struct ftsi_map_shared *shared)
+{
+	struct fts_replica *replica = atomic_load(&kv->log.replica);
+	struct fts_replica_status status = {0};
+	Fts__Kv__V1__MapResponse *message = shared->message == NULL ? NULL : copy_message(shared->message);
+	if (message == NULL || replica == NULL) {
+		if (message != NULL) fts__kv__v1__map_response__free_unpacked(message, NULL);
+		return;
+	}
+	fts_replica_status(replica, &status);
+	const struct fts_router_map *map = fts_router_map_create(message, status.node_id);
+	if (map == NULL) return;
+	fts_owner_set_node(kv->owner, status.node_id);
+	fts_router_map_release(kv->map);
+	if (kv->source != NULL) ftsi_map_release(kv->source);
+	kv->map = map;
+	kv->source = ftsi_map_hold(shared);
+}
+
+static const struct fts_router_map *newest_map(void *ctx)
+{
+	struct ftsi_kv *kv = ctx;
+	const struct ftsi_map_shared *shared = ftsi_map_take(kv->maps);
+	pthread_mutex_lock(&kv->lock);
+	if (shared != kv->source) renew_map(kv, shared);
+	const struct fts_router_map *map = kv->map == NULL ? NULL : fts_router_map_hold(kv->map);
+	pthread_mutex_unlock(&kv->lock);
+	ftsi_map_release(shared);
+	return map;
+}
+
+/* ---- Records ---- */
+
+static struct ftsi_record record_of(const struct fts_router_record *record)
+{
+	return (struct ftsi_record){.db = record->db,
+				    .key = record->key,
+				    .value = record->value,
+				    .version = {record->version_time, record->version_node},
+				    .tombstone = record->tombstone};
+}
+
+static struct fts_router_record router_record_of(const struct ftsi_record *record)
+{
+	return (struct fts_router_record){.db = record->db,
+					  .key = record->key,
+					  .value = record->value,
+					  .version_time = record->version.time,
+					  .version_node = record->version.node,
+					  .tombstone = record->tombstone};
+}
+
+static uint64_t checksum(const struct fts_router_record *record)
+{
+	struct ftsi_record own = record_of(record);
+	return ftsi_record_checksum(&own);
+}
+
+static uint64_t now(void *ctx)
+{
+	return fts_owner_now(((struct ftsi_kv *)ctx)->owner);
+}
+
+static enum fts_status observe(void *ctx, uint64_t time)
+{
+	struct ftsi_kv *kv = ctx;
+	return fts_hlc_observe(fts_storage_clock(kv->storage), time, fts_clock_wall_ms(), CLOCK_AHEAD_MAX_MS);
+}
+
+/* One record on its way to the disk. */
+struct pending {
+	struct fts_storage_put put; /* first */
+	struct ftsi_record record;
+	bool existed;
+	uint64_t newer;
+	fts_router_taken_fn done;
+	void *done_ctx;
+};
+
+static void put_done(struct fts_storage_put *put)
+{
+	struct pending *pending = (struct pending *)put;
+	const struct fts_router_taken taken = {.status = put->status,
+					       .existed = pending->existed,
+					       .newer_time = pending->newer,
+					       .unsure = put->status == FTS_INTERNAL};
+	pending->done(pending->done_ctx, &taken);
+	free(pending);
+}
+
+static struct pending *make_pending(const struct fts_router_record *record, fts_router_taken_fn done, void *done_ctx)
+{
+	struct pending *pending = calloc(1, sizeof *pending);
+	if (pending == NULL) return NULL;
+	pending->record = record_of(record);
+	pending->put = (struct fts_storage_put){.records = &pending->record,
+						.count = 1,
+						.existed = &pending->existed,
+						.newer = &pending->newer,
+						.done = put_done};
+	pending->done = done;
+	pending->done_ctx = done_ctx;
+	return pending;
+}
+
+static void refuse(struct pending *pending, enum fts_status status, const char *detail, fts_router_taken_fn done,
+		   void *done_ctx)
+{
+	const struct fts_router_taken taken = {.status = status, .detail = detail};
+	free(pending);
+	done(done_ctx, &taken);
+}
+
+static void put(void *ctx, const struct fts_router_record *record, const struct fts_router_stamp *stamp,
+		fts_router_taken_fn done, void *done_ctx)
+{
+	struct ftsi_kv *kv = ctx;
+	struct fts_error error = {.detail = "no memory"};
+	struct pending *pending = make_pending(record, done, done_ctx);
+	enum fts_status status = FTS_RESOURCE_EXHAUSTED;
+	if (pending != NULL) {
+		pending->put.background = stamp->background;
+		status = fts_owner_put(kv->owner, &(struct fts_owner_stamp){stamp->epoch, stamp->as_of}, &pending->put,
+				       &error);
+	}
+	if (status != FTS_OK) refuse(pending, status, error.detail, done, done_ctx);
+}
+
+static void keep_hint(void *ctx, uint64_t node_id, const struct fts_router_record *record, fts_router_taken_fn done,
+		      void *done_ctx)
+{
+	struct ftsi_kv *kv = ctx;
+	struct pending *pending = make_pending(record, done, done_ctx);
+	enum fts_status status = FTS_RESOURCE_EXHAUSTED;
+	if (pending != NULL) {
+		pending->put.hint_owner = node_id;
+		status = fts_storage_put(kv->storage, &pending->put);
+	}
+	if (status != FTS_OK) refuse(pending, status, NULL, done, done_ctx);
+}
+
+static void give(enum fts_status status, struct fts_storage_found *found, fts_router_read_fn read, void *read_ctx)
+{
+	struct fts_router_read result = {.status = status};
+	if (status == FTS_OK) result.record = router_record_of(&found->record);
+	read(read_ctx, &result);
+	if (status == FTS_OK) fts_storage_release(found);
+}
+
+static void read_own(void *ctx, uint64_t epoch, uint32_t db, struct fts_bytes key, fts_router_read_fn read,
+		     void *read_ctx)
+{
+	struct ftsi_kv *kv = ctx;
+	struct fts_storage_found found = {0};
+	give(fts_owner_read(kv->owner, epoch, db, key, &found), &found, read, read_ctx);
+}
+
+static void read_hint(void *ctx, const uint64_t *node_ids, size_t count, uint32_t db, struct fts_bytes key,
+		      fts_router_read_fn read, void *read_ctx)
+{
+	struct ftsi_kv *kv = ctx;
+	struct fts_storage_found found = {0};
+	give(fts_hints_read(kv->storage, node_ids, count, db, key, &found), &found, read, read_ctx);
+}
+
+/* ---- Life ---- */
+
+static enum fts_status open_parts(struct ftsi_kv *kv, const struct ftsi_kv_options *options,
+				  struct fts_error *out_error)
+{
+	const struct fts_storage_options storage = {
+	    .data = options->data, .on_fatal = options->on_fatal, .ctx = options->ctx};
+	const struct fts_router_options router = {.owner = &kv->door, .tls = options->tls, .endpoint = kv->endpoint};
+	kv->maps = ftsi_map_cache_create();
+	if (kv->maps == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the map");
+	ftsi_kv_log_init(&kv->log, kv->maps);
+	enum fts_status status = fts_storage_open(&storage, &kv->storage, out_error);
+	if (status != FTS_OK) return status;
+	kv->owner = fts_owner_create(&(struct fts_owner_options){
+	    .storage = kv->storage, .maps = kv->maps, .clock_ahead_max_ms = CLOCK_AHEAD_MAX_MS});
+	if (kv->owner == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the owner");
+	return fts_router_create(&router, &kv->router, out_error);
+}
+
+enum fts_status ftsi_kv_open(const struct ftsi_kv_options *options, struct ftsi_kv **out_kv,
+			     struct fts_error *out_error)
+{
+	struct ftsi_kv *kv = calloc(1, sizeof *kv);
+	if (kv == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the key-value store");
+	pthread_mutex_init(&kv->lock, NULL);
+	(void)snprintf(kv->endpoint, sizeof kv->endpoint, "%s", options->endpoint);
+	kv->door = (struct fts_router_owner){.ctx = kv,
+					     .partition = ftsi_record_partition,
+					     .checksum = checksum,
+					     .map = newest_map,
+					     .now = now,
+					     .observe = observe,
+					     .put = put,
+					     .read = read_own,
+					     .keep_hint = keep_hint,
+					     .read_hint = read_hint};
+	enum fts_status status = open_parts(kv, options, out_error);
+	if (status == FTS_OK)
+		*out_kv = kv;
+	else
+		ftsi_kv_close(kv);
+	return status;
+}
+
+const struct fts_machine *const *ftsi_kv_machines(const struct ftsi_kv *kv, size_t *out_count)
+{
+	*out_count = FTSI_KV_MACHINE_COUNT;
+	return kv->log.machine_list;
+}
+
+/* The map that was there before this start: it is served by before anybody leads. */
+static void load_map(struct ftsi_kv *kv, struct fts_replica *replica)
+{
+	struct fts_txn *view = NULL;
+	const struct ftsi_map_shared *shared = ftsi_map_take(kv->maps);
+	bool none = shared->map.epoch == 0;
+	ftsi_map_release(shared);
+	if (none && fts_replica_view(replica, &view) == FTS_OK) (void)!ftsi_map_cache_load(kv->maps, view);
+	fts_txn_abort(view);
+}
+
+void ftsi_kv_attach(struct ftsi_kv *kv, struct fts_replica *replica)
+{
+	load_map(kv, replica);
+	atomic_store(&kv->log.replica, replica);
+}
+
+enum fts_status ftsi_kv_serve(struct ftsi_kv *kv, struct fts_server *server, struct fts_error *out_error)
+{
+	enum fts_status status = fts_owner_serve(kv->owner, server, out_error);
+	return status == FTS_OK ? fts_router_serve(kv->router, server, out_error) : status;
+}
+
+void ftsi_kv_stop(struct ftsi_kv *kv)
+{
+	if (kv == NULL) return;
+	fts_router_stop(kv->router);
+	atomic_store(&kv->log.replica, NULL);
+}
+
+void ftsi_kv_close(struct ftsi_kv *kv)
+{
+	if (kv == NULL) return;
+	fts_storage_close(kv->storage);
+	fts_router_destroy(kv->router);
+	fts_owner_destroy(kv->owner);
+	fts_router_map_release(kv->map);
+	if (kv->source != NULL) ftsi_map_release(kv->source);
+	ftsi_map_cache_destroy(kv->maps);
+	pthread_mutex_destroy(&kv->lock);
+	free(kv);
+}

@@ -1,0 +1,34 @@
+/* Why this file exists: the key-value store of one node, put together: its storage (storage/), its router (router/),
+ * and the map between them, which lies in the replicated log.
+ *
+ *   start: open -> machines go to the replica -> attach -> serve      end: stop -> replica ends -> close
+ * Thread: main. */
+#ifndef FTS_SERVER_KV_H
+#define FTS_SERVER_KV_H
+
+#include "replica/replica.h"
+
+struct ftsi_kv;
+
+struct ftsi_kv_options {
+	const char *data;     /* DIR; borrowed until close */
+	const char *endpoint; /* HOST:PORT by which this node reaches itself; copied */
+	struct fts_tls tls;   /* borrowed until close */
+	void (*on_fatal)(void *ctx, const struct fts_error *error);
+	void *ctx;
+};
+
+/* out_kv: returned (ftsi_kv_close). Errors: as fts_storage_open. */
+FTS_MUST_USE enum fts_status ftsi_kv_open(const struct ftsi_kv_options *options, struct ftsi_kv **out_kv,
+					  struct fts_error *out_error);
+/* Borrowed until close. */
+const struct fts_machine *const *ftsi_kv_machines(const struct ftsi_kv *kv, size_t *out_count);
+/* replica: borrowed until stop. */
+void ftsi_kv_attach(struct ftsi_kv *kv, struct fts_replica *replica);
+FTS_MUST_USE enum fts_status ftsi_kv_serve(struct ftsi_kv *kv, struct fts_server *server, struct fts_error *out_error);
+/* End what is under way; before the replica is stopped. NULL: no-op. */
+void ftsi_kv_stop(struct ftsi_kv *kv);
+/* After server and replica. NULL: no-op. */
+void ftsi_kv_close(struct ftsi_kv *kv);
+
+#endif

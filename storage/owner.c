@@ -1,0 +1,156 @@
+/* Why this file exists: see storage/owner.h. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "storage/internal.h"
+#include "storage/owner_internal.h"
+
+enum { TOMBSTONE_AGE_MS = 3600 * 1000, CLOCK_AHEAD_MAX_MS = 30 * 1000 };
+
+struct fts_owner *fts_owner_create(const struct fts_owner_options *options)
+{
+	struct fts_owner *owner = calloc(1, sizeof *owner);
+	if (owner == NULL) return NULL;
+	owner->options = *options;
+	if (options->tombstone_age_ms == 0) owner->options.tombstone_age_ms = TOMBSTONE_AGE_MS;
+	if (options->clock_ahead_max_ms == 0) owner->options.clock_ahead_max_ms = CLOCK_AHEAD_MAX_MS;
+	pthread_rwlock_init(&owner->door, NULL);
+	return owner;
+}
+
+void fts_owner_destroy(struct fts_owner *owner)
+{
+	if (owner == NULL) return;
+	pthread_rwlock_destroy(&owner->door);
+	free(owner);
+}
+
+void fts_owner_set_node(struct fts_owner *owner, uint64_t node_id)
+{
+	atomic_store(&owner->node_id, node_id);
+}
+
+uint32_t fts_owner_tombstone_age_ms(const struct fts_owner *owner)
+{
+	return owner->options.tombstone_age_ms;
+}
+
+uint64_t fts_owner_now(struct fts_owner *owner)
+{
+	return fts_hlc_now(fts_storage_clock(owner->options.storage), fts_clock_wall_ms());
+}
+
+/* ---- The door ---- */
+
+static bool is_old(const struct ftsi_map *map, uint64_t epoch, uint32_t partition)
+{
+	return epoch != 0 && epoch < map->changed[partition];
+}
+
+static enum fts_status check_map(struct fts_owner *owner, uint64_t epoch, const struct fts_storage_put *put)
+{
+	enum fts_status status = FTS_OK;
+	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
+	for (size_t i = 0; i < put->count; i++) {
+		uint32_t partition = ftsi_record_partition(put->records[i].db, put->records[i].key);
+		if (is_old(&shared->map, epoch, partition)) status = FTS_ABORTED;
+		uint64_t known = atomic_load(&owner->newest_epoch[partition]);
+		while (known < epoch && !atomic_compare_exchange_weak(&owner->newest_epoch[partition], &known, epoch)) {
+		}
+	}
+	ftsi_map_release(shared);
+	return status;
+}
+
+static const char *name_of(const struct ftsi_map *map, uint64_t node_id)
+{
+	const struct ftsi_map_node *node = ftsi_map_node_find(map, node_id);
+	return node == NULL ? "a node that is gone" : node->name;
+}
+
+static enum fts_status refuse_clock(struct fts_owner *owner, struct ftsi_version version, struct fts_error *out_error)
+{
+	int64_t ahead_ms = fts_hlc_wall_ms(version.time) - fts_clock_wall_ms();
+	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
+	enum fts_status status = fts_error_set(
+	    out_error, FTS_FAILED_PRECONDITION,
+	    "the clock of %s is %" PRId64 " s ahead of %s's: set it right, or write through another node",
+	    name_of(&shared->map, version.node), ahead_ms / 1000, name_of(&shared->map, atomic_load(&owner->node_id)));
+	ftsi_map_release(shared);
+	return status;
+}
+
+static enum fts_status check_clocks(struct fts_owner *owner, const struct fts_owner_stamp *stamp,
+				    const struct fts_storage_put *put, struct fts_error *out_error)
+{
+	struct fts_hlc *clock = fts_storage_clock(owner->options.storage);
+	int64_t wall_ms = fts_clock_wall_ms();
+	int64_t age_ms = fts_hlc_wall_ms(fts_hlc_now(clock, wall_ms)) - fts_hlc_wall_ms(stamp->as_of);
+	if (age_ms > (int64_t)owner->options.tombstone_age_ms)
+		return fts_error_set(out_error, FTS_FAILED_PRECONDITION,
+				     "it was known %" PRId64 " ms ago: tombstones may be gone since", age_ms);
+	for (size_t i = 0; !put->background && i < put->count; i++)
+		if (fts_hlc_observe(clock, put->records[i].version.time, wall_ms, owner->options.clock_ahead_max_ms) !=
+		    FTS_OK)
+			return refuse_clock(owner, put->records[i].version, out_error);
+	return FTS_OK;
+}
+
+enum fts_status fts_owner_put(struct fts_owner *owner, const struct fts_owner_stamp *stamp, struct fts_storage_put *put,
+			      struct fts_error *out_error)
+{
+	enum fts_status status = check_clocks(owner, stamp, put, out_error);
+	if (status != FTS_OK) return status;
+	pthread_rwlock_rdlock(&owner->door);
+	status = check_map(owner, stamp->epoch, put);
+	if (status == FTS_OK) status = fts_storage_put(owner->options.storage, put);
+	pthread_rwlock_unlock(&owner->door);
+	if (status == FTS_OK) return FTS_OK;
+	return fts_error_set(out_error, status, status == FTS_ABORTED ? "the map has changed" : "%s",
+			     fts_status_name(status));
+}
+
+enum fts_status fts_owner_read(struct fts_owner *owner, uint64_t epoch, uint32_t db, struct fts_bytes key,
+			       struct fts_storage_found *out_found)
+{
+	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
+	bool old = is_old(&shared->map, epoch, ftsi_record_partition(db, key));
+	ftsi_map_release(shared);
+	return old ? FTS_ABORTED : fts_storage_read(owner->options.storage, db, key, out_found);
+}
+
+enum fts_status fts_owner_begin_copy(struct fts_owner *owner, uint64_t epoch)
+{
+	pthread_rwlock_wrlock(&owner->door);
+	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
+	bool knows = shared->map.epoch >= epoch;
+	ftsi_map_release(shared);
+	pthread_rwlock_unlock(&owner->door);
+	return knows ? fts_storage_flush(owner->options.storage) : FTS_UNAVAILABLE;
+}
+
+/* ---- What it has no part in any more ---- */
+
+static bool takes_part(const struct ftsi_map *map, uint64_t node_id, uint32_t partition)
+{
+	if (ftsi_placement_owns(&map->placement, partition, node_id)) return true;
+	for (size_t i = 0; i < map->move_count; i++)
+		if (map->moves[i].partition == partition && map->moves[i].to_node == node_id) return true;
+	return false;
+}
+
+/* The door stays shut until the range is gone: nothing comes in that was meant to stay. */
+enum fts_status fts_owner_drop(struct fts_owner *owner, uint64_t node_id, uint32_t partition)
+{
+	enum fts_status status = FTS_FAILED_PRECONDITION;
+	pthread_rwlock_wrlock(&owner->door);
+	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
+	if (shared->map.epoch != 0 && atomic_load(&owner->newest_epoch[partition]) <= shared->map.epoch &&
+	    !takes_part(&shared->map, node_id, partition))
+		status = fts_storage_flush(owner->options.storage);
+	if (status == FTS_OK) status = fts_storage_drop_partition(owner->options.storage, partition);
+	ftsi_map_release(shared);
+	pthread_rwlock_unlock(&owner->door);
+	return status;
+}

@@ -1,0 +1,68 @@
+/* Why this file exists: what a node answers for as an owner: the one door to its storage, for its own router and for
+ * other nodes (service Storage), which lets nothing in that was sent by an old map.
+ *
+ * Invariants
+ * - Of a partition whose owners have changed since the sender's epoch nothing is taken and nothing is read.
+ * - Once a copy of a partition has begun under an epoch (fts_owner_begin_copy), all that was ever taken under an older
+ *   one is in it.
+ * - What a sender knew longer ago than tombstones are kept is refused: it might bring back what was deleted.
+ * - A version far ahead of this node's clock is refused, or one wrong clock would win every write.
+ * Thread: any. */
+#ifndef FTS_STORAGE_OWNER_H
+#define FTS_STORAGE_OWNER_H
+
+#include "storage/hints.h"
+#include "storage/map_cache.h"
+
+struct fts_owner_options {
+	struct fts_storage *storage; /* borrowed until destroy */
+	struct ftsi_map_cache *maps; /* borrowed until destroy */
+	uint32_t tombstone_age_ms;   /* 0: an hour */
+	uint32_t clock_ahead_max_ms; /* 0: 30 s */
+};
+
+struct fts_owner;
+/* Returned (fts_owner_destroy). NULL: no memory. */
+struct fts_owner *fts_owner_create(const struct fts_owner_options *options);
+void fts_owner_destroy(struct fts_owner *owner); /* NULL: no-op */
+/* Offer fts.kv.v1.Storage on server (borrowed). */
+FTS_MUST_USE enum fts_status fts_owner_serve(struct fts_owner *owner, struct fts_server *server,
+					     struct fts_error *out_error);
+
+/* Under which map, and when, a sender knew what it sends. */
+struct fts_owner_stamp {
+	uint64_t epoch; /* 0: it needs none: what it says is not asked of owners as such */
+	uint64_t as_of; /* hybrid logical clock */
+};
+/* put: as for fts_storage_put. Errors: its, ABORTED (the map has changed since), FAILED_PRECONDITION (clocks,
+ * as_of: out_error says which). */
+FTS_MUST_USE enum fts_status fts_owner_put(struct fts_owner *owner, const struct fts_owner_stamp *stamp,
+					   struct fts_storage_put *put, struct fts_error *out_error);
+/* As fts_storage_read. ABORTED: the map has changed since epoch. */
+FTS_MUST_USE enum fts_status fts_owner_read(struct fts_owner *owner, uint64_t epoch, uint32_t db, struct fts_bytes key,
+					    struct fts_storage_found *out_found);
+/* UNAVAILABLE: this node does not know epoch yet. Blocks until all puts taken before are on disk. */
+FTS_MUST_USE enum fts_status fts_owner_begin_copy(struct fts_owner *owner, uint64_t epoch);
+/* Drop a partition's records if this node has no part in it, by its own map and by all that was sent to it. Blocks.
+ * FAILED_PRECONDITION: it has. */
+FTS_MUST_USE enum fts_status fts_owner_drop(struct fts_owner *owner, uint64_t node_id, uint32_t partition);
+uint32_t fts_owner_tombstone_age_ms(const struct fts_owner *owner);
+/* The next time of the node's clock. */
+uint64_t fts_owner_now(struct fts_owner *owner);
+
+/* Keys of db in the order of their bytes, of all partitions of which node takes part in reads. out_partitions:
+ * FTSI_PARTITION_COUNT bytes; 1: it is in. visit: false ends it; record without value, borrowed. Blocks. */
+struct fts_owner_keys {
+	uint64_t node_id;
+	uint32_t db;
+	struct fts_bytes prefix, after; /* borrowed */
+	bool has_after;
+};
+typedef bool (*fts_owner_key_fn)(void *ctx, const struct ftsi_record *record);
+FTS_MUST_USE enum fts_status fts_owner_visit_keys(struct fts_owner *owner, const struct fts_owner_keys *keys,
+						  fts_owner_key_fn visit, void *ctx, uint8_t *out_partitions);
+
+/* This node's id, once it is known. */
+void fts_owner_set_node(struct fts_owner *owner, uint64_t node_id);
+
+#endif
