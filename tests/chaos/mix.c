@@ -234,7 +234,7 @@ static const struct {
     [MIX_KILL_AGAIN] = {"kill again", 8, false, kill_again},
     [MIX_KILL_ALL] = {"kill all", 4, false, kill_all},
     [MIX_PAUSE] = {"pause", 15, false, pause_one},
-    [MIX_PAUSE_KILL] = {"pause, kill", 8, false, pause_and_kill},
+    [MIX_PAUSE_KILL] = {"pause and kill", 8, false, pause_and_kill},
     [MIX_OLD_LEADER] = {"old leader", 10, false, old_leader},
     [MIX_STOP] = {"stop", 6, false, stop_one},
     [MIX_ISOLATE] = {"isolate", 12, true, isolate},
