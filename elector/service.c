@@ -2,6 +2,7 @@
 #include "elector/service.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct fts_elector {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct fts_replica *replica; /* guarded by lock; NULL: not attached */
+	atomic_bool watching;        /* the watcher runs; set under lock, once */
 	pthread_t watcher;
 };
 
@@ -119,6 +121,37 @@ static void *watch(void *data)
 	return NULL;
 }
 
+/* Called with lock held. No thread: the next turn tries again. */
+static void start_watcher(struct fts_elector *elector)
+{
+	if (pthread_create(&elector->watcher, NULL, watch, elector) != 0) {
+		FTS_LOG_WARN("elector.no_thread", "leases=unwatched");
+		return;
+	}
+	pthread_setname_np(elector->watcher, "fts-elector");
+	atomic_store(&elector->watching, true);
+}
+
+/* The clock's machine has the elector as its ctx, for on_turn. */
+static enum fts_status apply_expire(struct fts_apply *apply, const ProtobufCMessage *request,
+				    ProtobufCMessage *response, void *ctx)
+{
+	const struct fts_elector *elector = ctx;
+	return ftsi_elector_apply_expire(apply, request, response, elector->leases);
+}
+
+/* A node without elections has no thread for them. */
+static void on_turn(void *ctx, struct fts_txn *view, bool leader, int64_t now_ms)
+{
+	struct fts_elector *elector = ctx;
+	(void)view;
+	(void)now_ms;
+	if (!leader || atomic_load(&elector->watching) || fts_leases_empty(elector->leases)) return;
+	pthread_mutex_lock(&elector->lock);
+	if (elector->replica != NULL) start_watcher(elector);
+	pthread_mutex_unlock(&elector->lock);
+}
+
 /* ---- Life ---- */
 
 static void set_methods(struct fts_elector *elector)
@@ -134,7 +167,7 @@ static void set_methods(struct fts_elector *elector)
 	FTS_ASSERT(fts_elector_service.method_count == METHOD_COUNT);
 	FTS_ASSERT(fts_elector_clock_service.method_count == CLOCK_METHOD_COUNT);
 	memcpy(elector->methods, methods, sizeof methods);
-	elector->clock_methods[0] = (struct fts_machine_method){.apply = ftsi_elector_apply_expire};
+	elector->clock_methods[0] = (struct fts_machine_method){.apply = apply_expire};
 	elector->machines[0] = (struct fts_machine){.service = &fts_elector_service,
 						    .methods = elector->methods,
 						    .ctx = elector->leases,
@@ -142,7 +175,8 @@ static void set_methods(struct fts_elector *elector)
 	elector->machines[1] = (struct fts_machine){.service = &fts_elector_clock_service,
 						    .methods = elector->clock_methods,
 						    .internal = true,
-						    .ctx = elector->leases};
+						    .ctx = elector,
+						    .on_turn = on_turn};
 	elector->machine_list[0] = &elector->machines[0];
 	elector->machine_list[1] = &elector->machines[1];
 }
@@ -179,23 +213,20 @@ enum fts_status fts_elector_attach(struct fts_elector *elector, struct fts_repli
 	if (status != FTS_OK) return fts_error_set(out_error, status, "no memory for the elector");
 	load_leases(elector->leases, view);
 	fts_txn_abort(view);
+	pthread_mutex_lock(&elector->lock);
 	elector->replica = replica;
-	if (pthread_create(&elector->watcher, NULL, watch, elector) != 0) {
-		elector->replica = NULL;
-		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no threads for the elector");
-	}
-	pthread_setname_np(elector->watcher, "fts-elector");
+	pthread_mutex_unlock(&elector->lock);
 	return FTS_OK;
 }
 
 void fts_elector_detach(struct fts_elector *elector)
 {
-	if (elector->replica == NULL) return; /* only this thread sets it */
+	if (elector == NULL) return;
 	pthread_mutex_lock(&elector->lock);
-	elector->replica = NULL;
+	elector->replica = NULL; /* no watcher is started from here on */
 	pthread_cond_signal(&elector->wake);
 	pthread_mutex_unlock(&elector->lock);
-	pthread_join(elector->watcher, NULL);
+	if (atomic_exchange(&elector->watching, false)) pthread_join(elector->watcher, NULL);
 }
 
 void fts_elector_destroy(struct fts_elector *elector)

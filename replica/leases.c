@@ -8,7 +8,7 @@
 
 #include "base/hash.h"
 
-enum { BUCKET_COUNT = 4096, LOOK_MAX_MS = 100 };
+enum { BUCKET_COUNT = 4096, LOOK_MAX_MS = 100, STALL_MS = 250 };
 
 struct lease {
 	struct lease *next;
@@ -22,6 +22,8 @@ struct fts_leases {
 	pthread_mutex_t lock;
 	bool leads;                          /* guarded by lock */
 	uint64_t term;                       /* in which it leads; guarded by lock */
+	uint64_t looked_ns;                  /* last look as leader; 0: none; guarded by lock */
+	size_t count;                        /* guarded by lock */
 	struct lease *buckets[BUCKET_COUNT]; /* guarded by lock */
 };
 
@@ -61,6 +63,7 @@ void fts_leases_joined(struct fts_leases *leases, const char *group, const char 
 	pthread_mutex_lock(&leases->lock);
 	struct lease **link = find(leases, group, id);
 	if (*link == NULL && (*link = calloc(1, sizeof **link)) != NULL) {
+		leases->count++;
 		memcpy((*link)->who.group, group, strlen(group));
 		memcpy((*link)->who.id, id, strlen(id));
 	}
@@ -78,7 +81,10 @@ void fts_leases_forget(struct fts_leases *leases, const char *group, const char 
 {
 	pthread_mutex_lock(&leases->lock);
 	struct lease **link = find(leases, group, id), *gone = *link;
-	if (gone != NULL) *link = gone->next;
+	if (gone != NULL) {
+		*link = gone->next;
+		leases->count--;
+	}
 	pthread_mutex_unlock(&leases->lock);
 	free(gone);
 }
@@ -92,7 +98,16 @@ void fts_leases_clear(struct fts_leases *leases)
 			leases->buckets[i] = gone->next;
 			free(gone);
 		}
+	leases->count = 0;
 	pthread_mutex_unlock(&leases->lock);
+}
+
+bool fts_leases_empty(struct fts_leases *leases)
+{
+	pthread_mutex_lock(&leases->lock);
+	bool empty = leases->count == 0;
+	pthread_mutex_unlock(&leases->lock);
+	return empty;
 }
 
 /* Called with lock held. */
@@ -105,6 +120,7 @@ static void begin_to_lead(struct fts_leases *leases, uint64_t term, uint64_t now
 		}
 	leases->leads = true;
 	leases->term = term;
+	leases->looked_ns = 0;
 }
 
 void fts_leases_lead(struct fts_leases *leases, bool leads, uint64_t term, uint64_t now_ns)
@@ -133,6 +149,18 @@ static uint64_t end_of(struct lease *lease, uint64_t now_ns)
 	return lease->heard_ns + (uint64_t)lease->lease_ms * 1000000;
 }
 
+/* Called with lock held, at each look. */
+static void forgive_own_stall(struct fts_leases *leases, uint64_t now_ns)
+{
+	uint64_t gap_ns = leases->looked_ns == 0 || now_ns < leases->looked_ns ? 0 : now_ns - leases->looked_ns;
+	leases->looked_ns = now_ns;
+	if (gap_ns < (uint64_t)STALL_MS * 1000000) return;
+	for (size_t i = 0; i < BUCKET_COUNT; i++)
+		for (struct lease *lease = leases->buckets[i]; lease != NULL; lease = lease->next)
+			if (lease->heard_ns != 0)
+				lease->heard_ns = now_ns - lease->heard_ns < gap_ns ? now_ns : lease->heard_ns + gap_ns;
+}
+
 struct fts_late_lease *fts_leases_late(struct fts_leases *leases, uint64_t now_ns, size_t max, size_t *out_count,
 				       uint64_t *out_next_ns)
 {
@@ -140,6 +168,7 @@ struct fts_late_lease *fts_leases_late(struct fts_leases *leases, uint64_t now_n
 	*out_count = 0;
 	*out_next_ns = now_ns + (uint64_t)LOOK_MAX_MS * 1000000;
 	pthread_mutex_lock(&leases->lock);
+	if (leases->leads) forgive_own_stall(leases, now_ns);
 	for (size_t i = 0; leases->leads && i < BUCKET_COUNT; i++)
 		for (struct lease *lease = leases->buckets[i]; lease != NULL; lease = lease->next) {
 			uint64_t end_ns = end_of(lease, now_ns);

@@ -7,6 +7,8 @@
  *   or towards none.
  * - A holder is heard of when its renewal is answered, by a leader that made sure that it still leads after the call
  *   came: so the lease a holder counts from when it sent the call ends before the one counted here.
+ * - A leader that was stopped itself (its looks, which come ten times a second, did not) lengthens every lease by that
+ *   time: it could not have heard of anybody.
  * - Once an expiry is on its way into the log, renewals of that holder are not answered until the log has decided.
  * Source: Gray and Cheriton, "Leases" (1989). Thread: any. */
 #ifndef FTS_REPLICA_LEASES_H
@@ -31,6 +33,7 @@ void fts_leases_joined(struct fts_leases *leases, const char *group, const char 
 void fts_leases_forget(struct fts_leases *leases, const char *group, const char *id);
 /* Forget everybody: the state was replaced. */
 void fts_leases_clear(struct fts_leases *leases);
+bool fts_leases_empty(struct fts_leases *leases);
 
 /* This node leads in term (0: not known yet), or does not lead. When that is new, everybody was heard of at now_ns. */
 void fts_leases_lead(struct fts_leases *leases, bool leads, uint64_t term, uint64_t now_ns);
@@ -38,7 +41,8 @@ void fts_leases_lead(struct fts_leases *leases, bool leads, uint64_t term, uint6
 /* Only a leader calls it (it made sure). False: the holder is being expired, or not known: no answer now. */
 bool fts_leases_renew(struct fts_leases *leases, const char *group, const char *id, uint64_t joined, uint64_t now_ns);
 
-/* Holders whose lease has ended, up to max, now marked as being expired; texts and items are one block: returned
+/* To be called ten times a second and more while this node leads (once it has holders).
+ * Holders whose lease has ended, up to max, now marked as being expired; texts and items are one block: returned
  * (free()); NULL: none. *out_next_ns: when to look again. */
 struct fts_late_lease {
 	char group[65], id[65];
