@@ -45,7 +45,7 @@ static void run_restart(struct simulation *sim, struct sim_event *event)
 	free(event);
 	if (node->replica != NULL || node->incarnation != end.incarnation || sim_violated(sim)) return;
 	sim->counts.restarts++;
-	sim_node_start(node, false);
+	sim_node_start(node);
 }
 
 static void restart_later(struct sim_node *node)
@@ -165,7 +165,9 @@ static void slow_disk(struct simulation *sim)
 static void jump_clock(struct simulation *sim)
 {
 	struct sim_node *node = any_node(sim);
-	node->wall_offset_ms = (int64_t)sim_random_below(&sim->random, 7200000) - 3600000;
+	/* The log's time never goes back, and a draw may wait for its time limit. */
+	int64_t most_ms = sim->profile.fixed_number ? 3600000 : 2000;
+	node->wall_offset_ms = (int64_t)sim_random_below(&sim->random, (uint64_t)most_ms * 2) - most_ms;
 	sim_note(sim, "clock", node->number, (uint64_t)node->wall_offset_ms, 0);
 }
 
@@ -199,8 +201,8 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-    {30, kill_one},  {3, kill_all},   {10, stop_one},  {20, pause_one}, {25, partition_some},
-    {15, break_one}, {10, slow_line}, {10, slow_disk}, {5, jump_clock}, {10, hand_over},
+    {30, kill_one},  {3, kill_all},   {10, stop_one},  {20, pause_one}, {25, partition_some},     {15, break_one},
+    {10, slow_line}, {10, slow_disk}, {5, jump_clock}, {10, hand_over}, {20, sim_members_change},
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 

@@ -71,6 +71,7 @@ static void tell(struct simulation *sim, uint32_t node, uint32_t peer, bool conn
 /* ---- Dialing ---- */
 
 static void dial(struct simulation *sim, uint32_t from, uint32_t to);
+static void dial_now(struct simulation *sim, uint32_t from, uint32_t to);
 
 static void run_dial(struct simulation *sim, struct sim_event *event)
 {
@@ -78,7 +79,7 @@ static void run_dial(struct simulation *sim, struct sim_event *event)
 	struct sim_link *link = &sim->links[pump.from][pump.to];
 	struct sim_node *from = &sim->nodes[pump.from], *to = &sim->nodes[pump.to];
 	free(event);
-	if (link->incarnation != pump.incarnation) return;
+	if (link->dial_round != pump.incarnation) return;
 	link->dialing = false;
 	if (!sim_node_runs(from) || !from->wants[pump.to] || link->up) return;
 	if (!sim_node_runs(to) || sim_node_paused(from) || link->blocked || sim->links[pump.to][pump.from].blocked) {
@@ -88,7 +89,7 @@ static void run_dial(struct simulation *sim, struct sim_event *event)
 	link->up = true;
 	link->tries = 0;
 	tell(sim, pump.from, pump.to, true);
-	tell(sim, pump.to, pump.from, true);
+	if (to->wants[pump.from]) dial_now(sim, pump.to, pump.from);
 }
 
 static void dial(struct simulation *sim, uint32_t from, uint32_t to)
@@ -101,10 +102,21 @@ static void dial(struct simulation *sim, uint32_t from, uint32_t to)
 	pump = sim_alloc(sizeof *pump);
 	pump->from = from;
 	pump->to = to;
-	pump->incarnation = link->incarnation;
+	pump->incarnation = link->dial_round;
 	link->dialing = true;
 	link->tries++;
 	sim_after(sim, delay_ns(sim) + (link->tries == 1 ? 0 : wait_ms * SIM_MS), &pump->event, run_dial);
+}
+
+/* Whose other end has dialed is there: no more waiting. */
+static void dial_now(struct simulation *sim, uint32_t from, uint32_t to)
+{
+	struct sim_link *link = &sim->links[from][to];
+	if (link->up) return;
+	link->dial_round++; /* the dial that waits finds itself out of date */
+	link->dialing = false;
+	link->tries = 0;
+	dial(sim, from, to);
 }
 
 static void set_peers(void *ctx, const char *const *addresses, size_t count)
@@ -190,6 +202,13 @@ static void enqueue(struct simulation *sim, struct sim_link *link, struct sim_me
 	link->backlog_bytes += message->size_bytes;
 }
 
+/* Over the connection that from has dialed; to who is no peer of its own, over the one that has come from there. */
+static bool may_carry(struct simulation *sim, const struct sim_node *from, const struct sim_node *to)
+{
+	return sim->links[from->number][to->number].up ||
+	       (!from->wants[to->number] && sim->links[to->number][from->number].up);
+}
+
 static uint64_t due_ns(struct simulation *sim, const struct sim_link *link)
 {
 	uint64_t due = sim->now_ns + delay_ns(sim) + link->slow_ns;
@@ -206,12 +225,10 @@ static bool send_message(void *ctx, const char *address, struct fts_bytes bytes)
 	struct sim_link *link;
 	struct sim_message *message;
 	if (from->ending) return false;
-	if (to == NULL || to == from) {
-		sim_violation(sim, "node %s: sends to %s, which is nobody else", from->name, address);
-		return false;
-	}
+	if (to == NULL) sim_violation(sim, "node %s: sends to %s, which is nobody", from->name, address);
+	if (to == NULL || to == from) return false; /* itself: as it was called before it lost its disk */
 	link = &sim->links[from->number][to->number];
-	if (!link->up ||
+	if (!may_carry(sim, from, to) ||
 	    (link->first != NULL && link->backlog_bytes + bytes.size_bytes > sim->profile.backlog_max_bytes))
 		return false;
 	message = sim_alloc(sizeof *message + bytes.size_bytes);
@@ -237,7 +254,9 @@ static void end_link(struct simulation *sim, uint32_t from, uint32_t to, bool to
 	struct sim_link *link = &sim->links[from][to];
 	bool was_up = link->up;
 	drop_all(link);
+	if (!sim->links[to][from].up) drop_all(&sim->links[to][from]); /* it came back over this one */
 	link->incarnation++;
+	link->dial_round++;
 	link->up = link->dialing = false;
 	link->tries = 0;
 	if (was_up && told) {

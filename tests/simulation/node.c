@@ -41,7 +41,8 @@ static void on_event(void *ctx, uint64_t index, uint32_t ordinal, const char *to
 static void on_fatal(void *ctx, const struct fts_error *error)
 {
 	struct sim_node *node = ctx;
-	if (!node->ending) sim_violation(node->sim, "node %s gave up: %s", node->name, error->detail);
+	/* Who was removed is told so, and ends. */
+	if (!node->ending && !node->leaving) sim_violation(node->sim, "node %s gave up: %s", node->name, error->detail);
 }
 
 void sim_node_init(struct simulation *sim, uint32_t number)
@@ -124,7 +125,7 @@ void sim_node_pause(struct sim_node *node, uint64_t for_ns)
 
 /* ---- Life ---- */
 
-void sim_node_start(struct sim_node *node, bool join)
+void sim_node_start(struct sim_node *node)
 {
 	struct simulation *sim = node->sim;
 	struct fts_replica_member members[SIM_NODE_MAX];
@@ -132,7 +133,7 @@ void sim_node_start(struct sim_node *node, bool join)
 					      .name = node->name,
 					      .address = node->address,
 					      .members = members,
-					      .join = join,
+					      .join = node->joined,
 					      .election_ms = sim->profile.election_ms,
 					      .environment = &node->environment,
 					      .machines = node->machines,
@@ -142,7 +143,7 @@ void sim_node_start(struct sim_node *node, bool join)
 					      .log_bytes_before_snapshot = sim->profile.snapshot_bytes};
 	struct fts_error error = {0};
 	if (node->replica != NULL) return;
-	for (uint32_t i = 0; i < sim->profile.node_count && !join; i++)
+	for (uint32_t i = 0; i < sim->profile.node_count && !node->joined; i++)
 		members[options.member_count++] =
 		    (struct fts_replica_member){sim->nodes[i].name, sim->nodes[i].address};
 	node->incarnation++;
@@ -151,7 +152,7 @@ void sim_node_start(struct sim_node *node, bool join)
 	node->resume_ns = 0;
 	node->wake_ns = SIM_NEVER;
 	memset(node->disks, 0, sizeof node->disks);
-	sim_note(sim, "start", node->number, node->incarnation, join);
+	sim_note(sim, "start", node->number, node->incarnation, node->joined);
 	node->machine_count = 1;
 	sim_lottery_create(node);
 	sim_game_create(node);
@@ -161,6 +162,7 @@ void sim_node_start(struct sim_node *node, bool join)
 		node->replica = NULL;
 		sim_lottery_destroy(node);
 		sim_game_destroy(node);
+		if (node->leaving) return; /* it knows that it was removed */
 		sim_violation(sim, "node %s does not start: %s", node->name, error.detail);
 		return;
 	}

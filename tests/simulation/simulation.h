@@ -13,6 +13,7 @@
  * | tally.c        | the machine that is replicated                                                  |
  * | check.c        | what must hold after each step                                                  |
  * | faults.c       | what goes wrong                                                                 |
+ * | members.c      | members that come, go and lose their disks                                      |
  * | mutation.c     | guards of the replica switched off                                              |
  *
  * Invariants: nothing here reads a clock, the kernel's randomness or the address of anything; so the same seed gives
@@ -98,7 +99,10 @@ struct sim_node {
 	struct fts_replica *replica; /* NULL: down */
 	uint32_t incarnation;
 	bool ending;            /* being stopped or killed: what it says is not heard */
-	bool used;              /* ever started */
+	bool used;              /* it is, or shall be, a member */
+	bool joined;            /* it is no part of the first list */
+	bool leaving;           /* it is to be removed */
+	uint64_t linger_ns;     /* then it goes on running at least so long */
 	bool host_down;         /* its end was told to nobody */
 	uint64_t resume_ns;     /* paused until then */
 	uint64_t wake_ns;       /* of the step that is scheduled */
@@ -129,7 +133,8 @@ struct sim_link {
 	bool up;
 	bool blocked; /* nothing gets through; what was sent waits */
 	bool dialing;
-	uint32_t incarnation;
+	uint32_t incarnation; /* one more with each end */
+	uint32_t dial_round;  /* and with each change of mind about when to dial */
 	uint32_t tries;
 	uint64_t slow_ns; /* added to each message */
 	struct sim_message *first, **last;
@@ -261,6 +266,7 @@ void sim_violation(struct simulation *sim, const char *format, ...) FTS_PRINTF(2
 void sim_after(struct simulation *sim, uint64_t delay_ns, struct sim_event *event,
 	       void (*run)(struct simulation *sim, struct sim_event *event));
 void *sim_alloc(size_t size_bytes); /* zeroed; never NULL */
+void sim_remove_dir(const char *dir);
 static inline bool sim_violated(const struct simulation *sim)
 {
 	return sim->violation[0] != 0;
@@ -268,7 +274,7 @@ static inline bool sim_violated(const struct simulation *sim)
 
 /* ---- node.c ---- */
 void sim_node_init(struct simulation *sim, uint32_t number);
-void sim_node_start(struct sim_node *node, bool join);
+void sim_node_start(struct sim_node *node);
 /* As SIGKILL; as the loss of its host when silent; as SIGTERM. Not running: nothing. */
 void sim_node_kill(struct sim_node *node, bool silent);
 void sim_node_stop(struct sim_node *node);
@@ -355,6 +361,13 @@ void sim_check_fini(struct simulation *sim);
 
 /* ---- faults.c ---- */
 void sim_faults_start(struct simulation *sim);
+
+/* ---- members.c ---- */
+void sim_members_start(struct simulation *sim);
+/* Let one come, let one go, or take one's disk. */
+void sim_members_change(struct simulation *sim);
+/* Exactly those that are used are members, and all may vote. */
+bool sim_members_settled(struct simulation *sim);
 
 /* ---- mutation.c ---- */
 /* Switch off one guard of the replica; false: there is none of that name. */

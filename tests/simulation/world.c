@@ -102,7 +102,9 @@ static void choose_profile(struct simulation *sim)
 	    sim_random_chance(random, 600) ? (uint32_t)sim_random_between(random, 1, SIM_AGENCY_MAX) : 0;
 	profile->table_count =
 	    sim_random_chance(random, 600) ? (uint32_t)sim_random_between(random, 1, SIM_TABLE_MAX) : 0;
-	profile->fixed_number = sim_random_chance(random, 500);
+	profile->member_changes = sim_random_chance(random, 400);
+	/* Without a secret that was lost with its disk a draw waits for a minute. */
+	profile->fixed_number = sim_random_chance(random, 500) || profile->member_changes;
 	profile->election_ms = sim_random_chance(random, 500) ? 500 : 150;
 	profile->snapshot_bytes = sim_random_chance(random, 800) ? sim_random_between(random, 500, 20000) : SIM_S;
 	profile->faults_ns = sim_random_between(random, 4, 12) * SIM_S;
@@ -137,6 +139,11 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
 	return remove(path);
 }
 
+void sim_remove_dir(const char *dir)
+{
+	(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static void create(const struct sim_options *options, struct simulation *sim)
 {
 	memset(sim, 0, sizeof *sim);
@@ -163,7 +170,7 @@ static void run_start(struct simulation *sim, struct sim_event *event)
 	for (uint32_t i = 0; i < sim->profile.node_count; i++) {
 		struct sim_node *node = &sim->nodes[i];
 		if (node->used) continue;
-		sim_node_start(node, false);
+		sim_node_start(node);
 		if (i + 1 < sim->profile.node_count) {
 			uint64_t apart_ns =
 			    sim_random_below(&sim->random, sim_random_chance(&sim->random, 100) ? 1000 : 3) * SIM_MS;
@@ -184,7 +191,7 @@ static void heal(struct simulation *sim)
 		struct sim_node *node = &sim->nodes[i];
 		node->slow_until_ns = 0;
 		if (node->resume_ns > sim->now_ns + SIM_S) node->resume_ns = sim->now_ns + SIM_S;
-		if (node->used && node->replica == NULL) sim_node_start(node, false);
+		if (node->used && node->replica == NULL) sim_node_start(node);
 	}
 }
 
@@ -246,6 +253,7 @@ bool sim_world_run(const struct sim_options *options, struct simulation *sim)
 	sim_after(sim, 0, sim_alloc(sizeof(struct plain)), run_start);
 	sim_after(sim, 0, sim_alloc(sizeof(struct plain)), run_watch);
 	sim_faults_start(sim);
+	sim_members_start(sim);
 	for (uint32_t i = 0; i < sim->profile.client_count; i++)
 		sim_client_start(sim, i);
 	for (uint32_t i = 0; i < sim->profile.agency_count; i++)
@@ -264,6 +272,6 @@ void sim_world_fini(struct simulation *sim)
 	sim_schedule_fini(&sim->schedule);
 	sim_network_fini(sim);
 	sim_check_fini(sim);
-	(void)nftw(sim->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	sim_remove_dir(sim->dir);
 	free(sim->dir);
 }
