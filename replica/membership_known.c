@@ -126,6 +126,7 @@ bool ftsi_membership_left_just_now(struct fts_replica *replica, const char *text
 {
 	const struct ftsi_membership *membership = replica->membership;
 	uint64_t now_ns = ftsi_now_ns(replica);
+	ftsi_membership_configured(replica); /* it may have left in this very turn */
 	for (size_t i = 0; i < FTSI_GONE_MAX && membership != NULL; i++)
 		if (strcmp(membership->gone[i].text, text) == 0 &&
 		    now_ns - membership->gone[i].since_ns < GONE_JUST_NOW_NS)
