@@ -145,6 +145,8 @@ void ftsi_loop_turn(struct fts_replica *replica, bool worked)
 	if (atomic_load(&replica->failed)) {
 		ftsi_propose_lost(replica);
 		ftsi_propose_refuse_all(replica, "this node has failed");
+		ftsi_transfer_end(replica, "this node has failed");
+		ftsi_membership_stop(replica, "this node has failed");
 		ftsi_read_refuse_all(replica);
 	}
 	ftsi_loop_go_on_stopping(replica);

@@ -7,7 +7,7 @@
 #include "replica/guards.h"
 #include "replica/message.h"
 
-enum { FIRST_CAPACITY = 64, PROGRESS_PIPELINE = 1 /* of libraft's progress.h */ };
+enum { FIRST_CAPACITY = 64, PROGRESS_PROBE = 0, PROGRESS_PIPELINE = 1 /* of libraft's progress.h */ };
 #define SCRATCH_KEPT_BYTES ((size_t)1024 * 1024)
 
 /* ---- Bytes ---- */
@@ -93,7 +93,8 @@ static int send_append(struct fts_replica *replica, const struct raft_message *m
 	raft_index next_index;
 	append->n_entries = bound(replica, message);
 	next_index = append->prev_log_index + append->n_entries + 1;
-	if (member == NULL || member->next_index != 0) return RAFT_NOCONNECTION; /* settled first, then sent on */
+	if (member == NULL) return RAFT_NOCONNECTION;
+	if (member->next_index != 0) return 0; /* settled first, then sent on */
 	if (append->n_entries < message->append_entries.n_entries) {
 		member->next_index = next_index;
 		replica->outbox.cut = true;
@@ -139,6 +140,18 @@ void ftsi_outbox_settle(struct fts_replica *replica)
 			if (progress->state == PROGRESS_PIPELINE && progress->next_index > next_index)
 				progress->next_index = next_index;
 		}
+	}
+}
+
+void ftsi_outbox_confirmed(struct fts_replica *replica, uint64_t node_id)
+{
+	const struct raft *raft = &replica->raft;
+	if (raft->state != RAFT_LEADER) return;
+	for (unsigned i = 0; i < raft->configuration.n; i++) {
+		struct raft_progress *progress = &raft->leader_state.progress[i];
+		if (raft->configuration.servers[i].id == node_id && progress->state == PROGRESS_PROBE &&
+		    progress->match_index != 0 && progress->next_index == progress->match_index + 1)
+			progress->state = PROGRESS_PIPELINE;
 	}
 }
 

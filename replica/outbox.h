@@ -44,6 +44,9 @@ bool ftsi_outbox_send(struct fts_replica *replica, uint64_t node_id, const char 
 		      struct Fts__Replica__V1__PeerMessage *message);
 /* After each call into libraft: set its progress right. */
 void ftsi_outbox_settle(struct fts_replica *replica);
+/* node_id has answered that all is well. libraft goes on feeling its way, one message a heartbeat, until it hears of
+ * something new: a command would wait for that. */
+void ftsi_outbox_confirmed(struct fts_replica *replica, uint64_t node_id);
 /* Tell libraft how its sends ended. */
 void ftsi_outbox_finish(struct fts_replica *replica);
 void ftsi_outbox_destroy(struct fts_replica *replica);

@@ -216,6 +216,7 @@ static int io_set_vote(struct raft_io *io, raft_id server_id)
 		ftsi_loop_fail(replica, FTS_DATA_LOSS, "the term can't be read from %s/log", replica->data);
 		return RAFT_IOERR;
 	}
+	FTS_ASSERT(vote == 0 || vote == server_id); /* one vote a term */
 	return write_hard(replica, term, server_id);
 }
 
