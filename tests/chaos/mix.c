@@ -207,7 +207,7 @@ static void slow_disk(struct mix *mix)
 	harness_slow_disk_set(&mix->disks[node], 0);
 }
 
-/* It comes back as nobody, and is given everything again. */
+/* It comes back as nobody, and is given everything again. Until it votes the others can't spare anybody. */
 static void lose_disk(struct mix *mix)
 {
 	size_t node = victim(mix);
@@ -215,6 +215,7 @@ static void lose_disk(struct mix *mix)
 	harness_cluster_kill(&mix->cluster, node);
 	harness_directory_remove(mix->cluster.members[node].data);
 	harness_cluster_restart(&mix->cluster, node);
+	harness_cluster_wait_voters(&mix->cluster, mix->options->node_count, MIX_EQUAL_MS);
 }
 
 static void lead(struct mix *mix)

@@ -77,7 +77,8 @@ struct harness_member_report {
 	uint64_t commit_index;
 	uint64_t applied_index; /* its own */
 	bool digest_ok;
-	size_t node_count; /* members it knows of */
+	size_t node_count;  /* members it knows of */
+	size_t voter_count; /* of them */
 };
 /* Ask one node. False: no answer within timeout_ms. Thread: any. */
 bool harness_cluster_ask(struct harness_cluster *cluster, size_t member, uint32_t timeout_ms,
@@ -86,6 +87,9 @@ bool harness_cluster_ask(struct harness_cluster *cluster, size_t member, uint32_
 size_t harness_cluster_leader(struct harness_cluster *cluster);
 /* Wait for a leader other than `but` (HARNESS_NOBODY: any). Fails the test after timeout_ms. */
 size_t harness_cluster_wait_leader(struct harness_cluster *cluster, size_t but, uint32_t timeout_ms);
+/* Wait until the leader counts that many voters: until then one more failure may be too many. Fails the test after
+ * timeout_ms. */
+void harness_cluster_wait_voters(struct harness_cluster *cluster, size_t count, uint32_t timeout_ms);
 /* Ask for leadership to be handed to member. False: it was not. */
 bool harness_cluster_lead(struct harness_cluster *cluster, size_t member);
 /* Wait until all running nodes have applied the same index, of the same content as far as they know, under one leader.

@@ -33,6 +33,9 @@ static void fill_report(const Fts__Cluster__V1__StatusResponse *response, const 
 	    .term = response->term, .commit_index = response->index, .node_count = response->n_nodes};
 	snprintf(out_report->leader, sizeof(out_report->leader), "%s", response->leader);
 	for (size_t i = 0; i < response->n_nodes; i++) {
+		Fts__Cluster__V1__Role role = response->nodes[i]->role;
+		out_report->voter_count +=
+		    role == FTS__CLUSTER__V1__ROLE__LEADER || role == FTS__CLUSTER__V1__ROLE__FOLLOWER;
 		if (strcmp(response->nodes[i]->name, name) != 0) continue;
 		out_report->applied_index = response->nodes[i]->applied;
 		out_report->digest_ok = response->nodes[i]->digest_ok;
@@ -73,6 +76,19 @@ size_t harness_cluster_wait_leader(struct harness_cluster *cluster, size_t but, 
 		size_t leader = harness_cluster_leader(cluster);
 		if (leader != HARNESS_NOBODY && leader != but) return leader;
 		if (!harness_wait_more(&wait)) fail_msg("no leader within %u ms", timeout_ms);
+	}
+}
+
+void harness_cluster_wait_voters(struct harness_cluster *cluster, size_t count, uint32_t timeout_ms)
+{
+	struct harness_member_report report = {0};
+	for (struct harness_wait wait = harness_wait_ms(timeout_ms);;) {
+		size_t leader = harness_cluster_leader(cluster);
+		if (leader != HARNESS_NOBODY && harness_cluster_ask(cluster, leader, ASK_MS, &report) &&
+		    report.voter_count == count)
+			return;
+		if (!harness_wait_more(&wait))
+			fail_msg("%zu voters, not %zu, after %u ms", report.voter_count, count, timeout_ms);
 	}
 }
 
