@@ -12,7 +12,7 @@
 
 #include <fts/rpc.h>
 
-#define FTSI_FLAGS_MAX 10u
+#define FTSI_FLAGS_MAX 16u
 #define FTSI_POSITIONALS_MAX 3u
 
 /* How a command ended, as docs/cli.md promises to scripts. */
@@ -113,6 +113,16 @@ enum ftsi_exit ftsi_run_list(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_describe(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_call(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_events(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_kv_set(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_kv_get(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_kv_delete(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_kv_keys(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_kv_load(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_kv_dump(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_kv_where(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_kv_verify(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_kv_move(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_kv_database_create(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_lottery_open(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_lottery_bet(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_lottery_import(struct ftsi_cli *cli);
@@ -135,5 +145,11 @@ enum ftsi_exit ftsi_run_game_export(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_game_replay(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_game_play(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_game_perft(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_elect_run(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_elect_status(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_elect_watch(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_elect_history(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_elect_message(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_elect_resign(struct ftsi_cli *cli);
 
 #endif

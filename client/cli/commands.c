@@ -23,6 +23,22 @@ const struct ftsi_flag ftsi_global_flags[] = {
 #define SEAT_TOKEN \
 	{.name = "token", .value_name = "TOKEN|@FILE", .kind = FTSI_TEXT, .required = true, .purpose = "of the seat to act from, or the file it is in"}
 #define NUMBER_9999 .value_name = "N", .kind = FTSI_NUMBER, .max = UINT32_MAX
+#define DB \
+	{.name = "db", .value_name = "N", .kind = FTSI_NUMBER, .max = UINT32_MAX, .default_text = "0", .purpose = "number of the database"}
+#define WRITE_LEVEL \
+	{.name = "consistency", .value_name = "one|quorum|all|any", .kind = FTSI_TEXT, .default_text = "quorum", .purpose = "how many replicas must have stored it; any: the node called may keep it while all owners are away"}
+#define READ_LEVEL \
+	{.name = "consistency", .value_name = "one|quorum|all", .kind = FTSI_TEXT, .default_text = "quorum", .purpose = "how many replicas must have answered"}
+#define KEY_BASE64 \
+	{.name = "key-base64", .kind = FTSI_BOOL, .purpose = "KEY is written in base64: for keys that are no text"}
+#define IF_VERSION \
+	{.name = "if-version", .value_name = "V", .kind = FTSI_TEXT, .purpose = "only when this is the version stored, 0: when nothing is; linearizable databases only"}
+#define ESCAPED \
+	{.name = "escaped", .kind = FTSI_BOOL, .purpose = "\\\\ \\t \\n \\r and \\0 stand for backslash, tab, line feed, carriage return and the 0 byte"}
+#define PREFIX \
+	{.name = "prefix", .value_name = "P", .kind = FTSI_TEXT, .purpose = "keys that begin so only (default: all)"}
+#define LIMIT \
+	{.name = "limit", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .purpose = "at most so many (default: all)"}
 
 const struct ftsi_command ftsi_commands[] = {
 	{"status", "Shows the nodes: who leads, how far each is.", "status --json",
@@ -77,6 +93,48 @@ const struct ftsi_command ftsi_commands[] = {
 	           {.name = "count", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .purpose = "stop after so many events (default: never)"}},
 	 .positionals = {"[TOPIC]"},
 	 .run = ftsi_run_events},
+	{"kv set", "Stores a value under a key.", "kv set greeting hello --db 1",
+	 .flags = {DB, WRITE_LEVEL, IF_VERSION, KEY_BASE64,
+	           {.name = "file", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "the value is what this file holds, - standard input"}},
+	 .positionals = {"KEY", "[VALUE]"},
+	 .run = ftsi_run_kv_set},
+	{"kv get", "Prints the bytes of a value. No such key: exit 1; no replica of it reachable: exit 4.", "kv get greeting --db 1",
+	 .flags = {DB, READ_LEVEL, KEY_BASE64},
+	 .positionals = {"KEY"},
+	 .run = ftsi_run_kv_get},
+	{"kv delete", "Removes a key. One that is not there: no error.", "kv delete greeting",
+	 .flags = {DB, WRITE_LEVEL, IF_VERSION, KEY_BASE64},
+	 .positionals = {"KEY"},
+	 .run = ftsi_run_kv_delete},
+	{"kv keys", "Lists the keys of a database, of the whole cluster, in the order of their bytes.", "kv keys --prefix user/ --limit 100",
+	 .flags = {DB, PREFIX, LIMIT},
+	 .run = ftsi_run_kv_keys},
+	{"kv load", "Stores the keys and values of a file: key, tab, value, a line each; the last line of a key stays. "
+	 "Lines that are none are told with number and reason: exit 3. FILE.tsv may be - for standard input.",
+	 "kv load words.tsv --db 2",
+	 .flags = {DB, WRITE_LEVEL, ESCAPED,
+	           {.name = "errors", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "write refused lines there: line, reason, beginning of the line"}},
+	 .positionals = {"FILE.tsv"},
+	 .run = ftsi_run_kv_load},
+	{"kv dump", "Prints all keys and values of a database as kv load reads them. Records that such a line can't hold are left out: exit 3.",
+	 "kv dump --db 2 --escaped",
+	 .flags = {DB, READ_LEVEL, PREFIX, LIMIT, ESCAPED},
+	 .run = ftsi_run_kv_dump},
+	{"kv where", "Shows the partition of a key and the nodes that own it.", "kv where greeting",
+	 .flags = {DB, KEY_BASE64},
+	 .positionals = {"KEY"},
+	 .run = ftsi_run_kv_where},
+	{"kv verify", "Compares all replicas of all partitions. Some differ: exit 1; an owner did not answer: exit 3.", "kv verify --repair",
+	 .flags = {{.name = "repair", .kind = FTSI_BOOL, .purpose = "mend what differs"}},
+	 .run = ftsi_run_kv_verify},
+	{"kv move", "Moves one replica of a partition to a node, in the background.", "kv move 17 n4",
+	 .positionals = {"PARTITION", "NODE"},
+	 .run = ftsi_run_kv_move},
+	{"kv database create", "Makes a database that lives in the replicated log: linearizable, with compare-and-set. "
+	 "Others need not be made.", "kv database create 7 --linearizable",
+	 .flags = {{.name = "linearizable", .kind = FTSI_BOOL, .purpose = "the only kind that has to be made"}},
+	 .positionals = {"N"},
+	 .run = ftsi_run_kv_database_create},
 	{"lottery open", "Opens a draw. Again with the same terms: no error.", "lottery open christmas --agencies 5 --number 7574",
 	 .flags = {{.name = "agencies", .value_name = "N", .kind = FTSI_NUMBER, .max = UINT32_MAX, .required = true, .purpose = "how many agencies take part"},
 	           {.name = "number", NUMBER_9999, .purpose = "the winning number, 0 to 9999 (default: drawn by commit and reveal)"},
@@ -202,6 +260,41 @@ const struct ftsi_command ftsi_commands[] = {
 	 .flags = {{.name = "positions", .kind = FTSI_BOOL, .purpose = "count distinct positions too"}},
 	 .positionals = {"RULES", "DEPTH"},
 	 .run = ftsi_run_game_perft},
+	{"elect run", "Takes part in an election until stopped, and runs a script by its role: the next one starts only when nothing of the last "
+	 "one is left; a master's is gone before its lease could pass to another.",
+	 "elect run boss --on-master './serve --port 80' --on-standby ./wait",
+	 .flags = {{.name = "id", .value_name = "ID", .kind = FTSI_TEXT, .purpose = "of this member, 1 to 64 bytes (default: host name and process)"},
+	           {.name = "rule", .value_name = "RULE", .kind = FTSI_TEXT, .default_text = "oldest", .purpose = "oldest, youngest, priority or lowest-id; all members name the same"},
+	           {.name = "priority", .value_name = "N", .kind = FTSI_NUMBER, .max = INT32_MAX, .default_text = "0", .purpose = "for the rule priority: the highest is master"},
+	           {.name = "lease", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "1s", .purpose = "how long the cluster waits for a silent member, 300ms and up"},
+	           {.name = "min-members", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .max = 1000, .default_text = "2", .purpose = "with fewer nobody is master; all members name the same"},
+	           {.name = "on-master", .value_name = "CMD", .kind = FTSI_TEXT, .purpose = "run while master; words are split at blanks, quotes keep them"},
+	           {.name = "on-standby", .value_name = "CMD", .kind = FTSI_TEXT, .purpose = "run while not master"},
+	           {.name = "shell", .kind = FTSI_BOOL, .purpose = "give both to /bin/sh -c instead"},
+	           {.name = "loop", .kind = FTSI_BOOL, .purpose = "run a script that ended again (the default)"},
+	           {.name = "once", .kind = FTSI_BOOL, .purpose = "run it once for each change of role"},
+	           {.name = "sleep", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "1s", .purpose = "between two runs"},
+	           {.name = "console", .kind = FTSI_BOOL, .purpose = "read commands from the terminal or standard input: -h lists them"}},
+	 .positionals = {"NAME"},
+	 .run = ftsi_run_elect_run},
+	{"elect status", "Shows master, fence and members of an election.", "elect status boss",
+	 .positionals = {"NAME"},
+	 .run = ftsi_run_elect_status},
+	{"elect watch", "Prints what happens in an election, a line an event, until stopped.", "elect watch boss --json",
+	 .flags = {{.name = "count", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .purpose = "stop after so many events (default: never)"}},
+	 .positionals = {"NAME"},
+	 .run = ftsi_run_elect_watch},
+	{"elect history", "Prints the last 1,000 changes of an election's master, oldest first, with their causes.", "elect history boss",
+	 .positionals = {"NAME"},
+	 .run = ftsi_run_elect_history},
+	{"elect message", "Sends a line of text to all members of an election.", "elect message boss 'lunch at noon'",
+	 .flags = {{.name = "sender", .value_name = "NAME", .kind = FTSI_TEXT, .default_text = "operator", .purpose = "who says it"}},
+	 .positionals = {"NAME", "TEXT"},
+	 .run = ftsi_run_elect_message},
+	{"elect resign", "Asks a member to leave an election: it stops its script first, then another takes its place.", "elect resign boss --id a",
+	 .flags = {{.name = "id", .value_name = "ID", .kind = FTSI_TEXT, .required = true, .purpose = "of the member"}},
+	 .positionals = {"NAME"},
+	 .run = ftsi_run_elect_resign},
 };
 const size_t ftsi_command_count = sizeof(ftsi_commands) / sizeof(ftsi_commands[0]);
 /* clang-format on */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "client/cli/args.h"
+#include "client/cli/elect_script.h"
 #include "client/cli/help.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/output.h"
@@ -78,8 +79,11 @@ static enum ftsi_exit dispatch(int argc, char *const *argv)
 	return run_command(&cli);
 }
 
+#define GUARDIAN_LINK_FD 3 /* as elect_script.c leaves it */
+
 int ftsi_run(int argc, char *const *argv)
 {
+	if (argc == 2 && strcmp(argv[1], FTSI_GUARDIAN_WORD) == 0) return ftsi_guardian_run(GUARDIAN_LINK_FD);
 	signal(SIGPIPE, SIG_IGN); /* a closed reader is seen as EPIPE, see ftsi_output_finish */
 	fts_log_set_level(FTS_LOG_LEVEL_ERROR);
 	return (int)ftsi_output_finish(dispatch(argc, argv));

@@ -53,13 +53,12 @@ out:
 	return st;
 }
 
-enum fts_status ftsi_session_channel(const struct ftsi_cli *cli, struct fts_channel **out_channel,
-				     struct fts_error *out_error)
+enum fts_status ftsi_session_channel_to(const struct ftsi_cli *cli, const char *endpoints,
+					struct fts_channel **out_channel, struct fts_error *out_error)
 {
 	uint8_t token[FTSI_TOKEN_MAX_BYTES + 2];
 	const char *token_file = ftsi_global_of(cli, FTSI_GLOBAL_TOKEN_FILE)->text;
-	struct fts_channel_options options = {
-	    .endpoints = ftsi_endpoints(cli), .tls = ftsi_tls(cli), .learn_members = true};
+	struct fts_channel_options options = {.endpoints = endpoints, .tls = ftsi_tls(cli), .learn_members = true};
 
 	if (token_file) {
 		options.token.data = token;
@@ -67,6 +66,12 @@ enum fts_status ftsi_session_channel(const struct ftsi_cli *cli, struct fts_chan
 		if (st != FTS_OK) return st;
 	}
 	return fts_channel_open(&options, out_channel, out_error);
+}
+
+enum fts_status ftsi_session_channel(const struct ftsi_cli *cli, struct fts_channel **out_channel,
+				     struct fts_error *out_error)
+{
+	return ftsi_session_channel_to(cli, ftsi_endpoints(cli), out_channel, out_error);
 }
 
 enum fts_status ftsi_session_open(struct ftsi_cli *cli, struct fts_error *out_error)

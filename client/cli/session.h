@@ -22,6 +22,9 @@ FTS_MUST_USE enum fts_status ftsi_session_open(struct ftsi_cli *cli, struct fts_
 /* Open another one to the same servers. out_channel: returned (fts_channel_close). Errors: as above. */
 FTS_MUST_USE enum fts_status ftsi_session_channel(const struct ftsi_cli *cli, struct fts_channel **out_channel,
 						  struct fts_error *out_error);
+/* The same to the servers at endpoints (borrowed). */
+FTS_MUST_USE enum fts_status ftsi_session_channel_to(const struct ftsi_cli *cli, const char *endpoints,
+						     struct fts_channel **out_channel, struct fts_error *out_error);
 /* Close cli->channel; NULL: no-op. */
 void ftsi_session_close(struct ftsi_cli *cli);
 

@@ -1,0 +1,101 @@
+/* Why this file exists: `elect run`: from arguments to an agent. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/cli/elect_agent.h"
+#include "client/cli/elect_console.h"
+#include "client/cli/elect_words.h"
+#include "client/cli/output.h"
+
+#define LEASE_MIN_MS 300u
+
+static bool parse_rule(const char *text, Fts__Elector__V1__Rule *out_rule)
+{
+	static const struct {
+		const char *name;
+		Fts__Elector__V1__Rule rule;
+	} rules[] = {{"oldest", FTS__ELECTOR__V1__RULE__OLDEST},
+		     {"youngest", FTS__ELECTOR__V1__RULE__YOUNGEST},
+		     {"priority", FTS__ELECTOR__V1__RULE__PRIORITY},
+		     {"lowest-id", FTS__ELECTOR__V1__RULE__LOWEST_ID}};
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (strcmp(text, rules[i].name) == 0) {
+			*out_rule = rules[i].rule;
+			return true;
+		}
+	return false;
+}
+
+/* false: it can't be understood. */
+static bool take_command(const struct ftsi_cli *cli, const char *flag, char ***out_words)
+{
+	const struct ftsi_value *value = ftsi_value_of(cli, flag);
+	*out_words = NULL;
+	if (!value->given) return true;
+	*out_words = ftsi_value_of(cli, "shell")->given ? ftsi_words_shell(value->text) : ftsi_words_split(value->text);
+	return *out_words != NULL;
+}
+
+static void name_self(const struct ftsi_cli *cli, char *buf, size_t size_bytes)
+{
+	char host[41] = "";
+	if (gethostname(host, sizeof(host) - 1) != 0 || host[0] == 0) (void)snprintf(host, sizeof(host), "member");
+	(void)snprintf(buf, size_bytes, "%s-%d", host, (int)getpid());
+	const struct ftsi_value *id = ftsi_value_of(cli, "id");
+	if (id->given) (void)snprintf(buf, size_bytes, "%s", id->text);
+}
+
+/* NULL: it is right. Otherwise what is wrong, for the user. */
+static const char *check(const struct ftsi_cli *cli, struct ftsi_agent_options *options)
+{
+	if (!parse_rule(ftsi_value_of(cli, "rule")->text, &options->rule))
+		return "--rule: oldest, youngest, priority or lowest-id";
+	if (options->lease_ms < LEASE_MIN_MS) return "--lease: at least 300ms";
+	if (ftsi_value_of(cli, "loop")->given && !options->loop) return "--loop and --once: one of them";
+	if (!take_command(cli, "on-master", &options->on_master))
+		return "--on-master: no command, or a quote without end";
+	if (!take_command(cli, "on-standby", &options->on_standby))
+		return "--on-standby: no command, or a quote without end";
+	if (!ftsi_script_fits(options->election, options->id, options->on_master) ||
+	    !ftsi_script_fits(options->election, options->id, options->on_standby))
+		return "a command is too long";
+	return NULL;
+}
+
+static enum ftsi_exit take_part(struct ftsi_cli *cli, const struct ftsi_agent_options *options)
+{
+	static struct ftsi_agent agent;
+	struct fts_error error = {0};
+	enum ftsi_exit code;
+	enum fts_status status = ftsi_agent_init(&agent, cli, options, &error);
+	if (status != FTS_OK)
+		code = ftsi_fail(cli, &error);
+	else if (ftsi_value_of(cli, "console")->given)
+		code = ftsi_console_run(&agent);
+	else
+		code = ftsi_agent_run(&agent, -1, NULL, NULL);
+	ftsi_agent_fini(&agent);
+	return code;
+}
+
+enum ftsi_exit ftsi_run_elect_run(struct ftsi_cli *cli)
+{
+	char id[256];
+	struct ftsi_agent_options options = {
+	    .election = cli->args.positionals[0],
+	    .id = id,
+	    .priority = (int32_t)ftsi_value_of(cli, "priority")->number,
+	    .lease_ms = (uint32_t)ftsi_value_of(cli, "lease")->number,
+	    .min_members = (uint32_t)ftsi_value_of(cli, "min-members")->number,
+	    .loop = !ftsi_value_of(cli, "once")->given,
+	    .sleep_ms = (uint32_t)ftsi_value_of(cli, "sleep")->number,
+	};
+	name_self(cli, id, sizeof(id));
+	const char *wrong = check(cli, &options);
+	enum ftsi_exit code = wrong != NULL ? ftsi_fail_usage(cli, "%s", wrong) : take_part(cli, &options);
+	ftsi_words_free(options.on_master);
+	ftsi_words_free(options.on_standby);
+	return code;
+}
