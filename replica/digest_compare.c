@@ -176,6 +176,8 @@ static void judge(struct fts_replica *replica, struct ftsi_digest_mark *mark, bo
 	uint64_t most_writes = writes.most * 2 > writes.voters ? writes.value : 0;
 	uint64_t most_content = content.most * 2 > content.voters ? content.value : 0;
 	if (split == mark->split && most_writes == mark->writes && most_content == mark->content) return;
+	/* Whoever made up the majority has left since: that is no difference, and what was found before stands. */
+	if (!split && most_writes == 0 && most_content == 0) return;
 	mark->split = split;
 	mark->writes = most_writes;
 	mark->content = most_content;
