@@ -90,9 +90,9 @@ void ftsi_mend(struct ftsi_coordinator *coordinator, const struct fts_router_map
 		owner->put(owner->ctx, &mend->record, &mend->item.stamp, mend_done, mend);
 		return;
 	}
-	struct ftsi_remote *peer = ftsi_remotes_find(coordinator->peers, &map->nodes[place]);
-	if (peer == NULL)
+	struct ftsi_remote *remote = ftsi_remotes_find(coordinator->remotes, &map->nodes[place]);
+	if (remote == NULL)
 		mend_done(mend, &(struct fts_router_taken){.status = FTS_UNAVAILABLE});
 	else
-		ftsi_remote_put(peer, &mend->item);
+		ftsi_remote_put(remote, &mend->item);
 }

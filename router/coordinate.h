@@ -19,7 +19,7 @@
 
 struct ftsi_coordinator {
 	const struct fts_router_owner *owner; /* borrowed */
-	struct ftsi_remotes *peers;           /* borrowed */
+	struct ftsi_remotes *remotes;         /* borrowed */
 	struct ftsi_hurries *hurries;         /* borrowed; NULL: reads of level one never ask twice */
 	atomic_uint open_count;               /* of operations; none is open once it is 0 */
 	atomic_size_t open_bytes;

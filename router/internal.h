@@ -10,7 +10,8 @@ enum { FTSI_KEY_MAX = 1024, FTSI_VALUE_MAX = 1024 * 1024, FTSI_VERSION_MAX = 48 
 struct fts_router {
 	struct fts_router_options options;
 	struct ftsi_coordinator coordinator;
-	struct fts_channel *log; /* to the cluster, for linearizable databases and fences */
+	struct ftsi_keeper *keeper; /* NULL until it is started */
+	struct fts_channel *log;    /* to the cluster, for linearizable databases and fences */
 };
 
 /* What a call on one key comes to; exactly one response when status is OK, borrowed for the call. */
@@ -34,6 +35,7 @@ void ftsi_do_delete(struct fts_router *router, const Fts__Kv__V1__DeleteRequest 
 /* Service handlers of their own. */
 void ftsi_serve_batch(struct fts_call *call, const Fts__Kv__V1__BatchRequest *request, void *ctx);
 void ftsi_serve_keys(struct fts_call *call, const Fts__Kv__V1__KeysRequest *request, void *ctx);
+void ftsi_serve_verify(struct fts_call *call, const Fts__Kv__V1__VerifyRequest *request, void *ctx);
 
 uint32_t ftsi_left_ms(uint64_t deadline_ns);
 

@@ -219,11 +219,11 @@ static void ask_all(struct listing *listing, ProtobufCBinaryData after, bool has
 	    (uint32_t)(listing->limit + DELETED_SLACK < LIMIT_MAX ? listing->limit + DELETED_SLACK : LIMIT_MAX);
 	atomic_store(&listing->open_count, listing->map->node_count + 1);
 	for (size_t i = 0; i < listing->map->node_count; i++) {
-		struct ftsi_remote *peer =
-		    ftsi_remotes_find(listing->router->coordinator.peers, &listing->map->nodes[i]);
+		struct ftsi_remote *remote =
+		    ftsi_remotes_find(listing->router->coordinator.remotes, &listing->map->nodes[i]);
 		listing->sources[i].listing = listing;
-		if (peer == NULL || fts_kv_storage_owned_keys_start(ftsi_remote_channel(peer), &request, &options,
-								    listed, &listing->sources[i], NULL) != FTS_OK)
+		if (remote == NULL || fts_kv_storage_owned_keys_start(ftsi_remote_channel(remote), &request, &options,
+								      listed, &listing->sources[i], NULL) != FTS_OK)
 			one_done(listing);
 	}
 	one_done(listing);

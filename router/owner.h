@@ -42,6 +42,10 @@ struct fts_router_stamp {
 	bool background;
 };
 
+/* A hint kept here for a node. visit: false ends it; record: borrowed for the call. */
+typedef bool (*fts_router_hint_fn)(void *ctx, uint64_t node_id, int64_t kept_ms,
+				   const struct fts_router_record *record);
+
 struct fts_router_owner {
 	void *ctx;
 	uint32_t (*partition)(uint32_t db, struct fts_bytes key);
@@ -63,6 +67,22 @@ struct fts_router_owner {
 	/* The newest hint kept here for any of these nodes. read is called before it returns. */
 	void (*read_hint)(void *ctx, const uint64_t *node_ids, size_t count, uint32_t db, struct fts_bytes key,
 			  fts_router_read_fn read, void *read_ctx);
+
+	/* ---- For the keeper (router/keeper.h), whose thread may block ---- */
+	uint64_t (*hint_count)(void *ctx);
+	void (*visit_hints)(void *ctx, fts_router_hint_fn visit, void *visit_ctx);
+	/* Delivered, if it is this version; given_up: its partition is to be repaired. */
+	void (*remove_hint)(void *ctx, uint64_t node_id, const struct fts_router_record *record, bool given_up);
+	/* A hint of partition was given up since the last time this was asked. */
+	bool (*wants_repair)(void *ctx, uint32_t partition);
+	/* Count the tree of partition anew: damage in it was mended. */
+	void (*rebuild_tree)(void *ctx, uint32_t partition);
+	/* Remove all of a partition that this node has no part in. False: it has, or it can't be known yet. */
+	bool (*drop_partition)(void *ctx, uint32_t partition);
+	/* This node has copied a partition (MovedRequest): tell the leader. It may be lost. */
+	void (*suggest_moved)(void *ctx, uint32_t partition, uint64_t from_node, uint64_t to_node, uint64_t since);
+	int64_t (*wall_ms)(void *ctx);
+	uint32_t tombstone_age_ms, hint_age_ms, sweep_ms;
 };
 
 #endif

@@ -282,17 +282,17 @@ static void ask(struct read_op *op, struct read_slot *slot)
 		owner->read(owner->ctx, op->map->epoch, op->read.db, op->read.key, slot_done, slot);
 		return;
 	}
-	struct ftsi_remote *peer = ftsi_remotes_find(op->coordinator->peers, &op->map->nodes[slot->place]);
+	struct ftsi_remote *remote = ftsi_remotes_find(op->coordinator->remotes, &op->map->nodes[slot->place]);
 	slot->item = (struct ftsi_read_item){.db = op->read.db,
 					     .key = op->read.key,
 					     .epoch = op->map->epoch,
 					     .deadline_ns = op->read.deadline_ns,
 					     .done = slot_done,
 					     .ctx = slot};
-	if (peer == NULL)
+	if (remote == NULL)
 		slot_done(slot, &(struct fts_router_read){.status = FTS_UNAVAILABLE});
 	else
-		ftsi_remote_read(peer, &slot->item);
+		ftsi_remote_read(remote, &slot->item);
 }
 
 /* ---- Beginning ---- */
@@ -328,9 +328,9 @@ static uint8_t first_choice(const struct read_op *op)
 	for (uint8_t i = 0; i < op->partition->owner_count; i++)
 		if (op->partition->order[i] == op->map->self) return i;
 	for (uint8_t i = 0; i < op->partition->owner_count; i++) {
-		struct ftsi_remote *peer =
-		    ftsi_remotes_find(op->coordinator->peers, &op->map->nodes[op->partition->order[i]]);
-		if (peer != NULL && ftsi_remote_is_answering(peer)) return i;
+		struct ftsi_remote *remote =
+		    ftsi_remotes_find(op->coordinator->remotes, &op->map->nodes[op->partition->order[i]]);
+		if (remote != NULL && ftsi_remote_is_answering(remote)) return i;
 	}
 	return 0;
 }

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 
 enum {
-	PEERS_MAX = 256,
+	REMOTES_MAX = 256,
 	UNDER_WAY_MAX = 4,
 	BATCH_ITEMS_MAX = 512,
 	BATCH_BYTES_MAX = 1024 * 1024,
@@ -24,7 +24,7 @@ struct queue {
 };
 
 struct ftsi_remote {
-	struct ftsi_remotes *peers;
+	struct ftsi_remotes *remotes;
 	uint64_t node_id;
 	char name[64], address[128];
 	struct fts_channel *channel;
@@ -36,7 +36,7 @@ struct ftsi_remote {
 struct ftsi_remotes {
 	struct ftsi_remotes_options options;
 	pthread_mutex_t lock;
-	struct ftsi_remote *list[PEERS_MAX]; /* guarded by lock, as all below */
+	struct ftsi_remote *list[REMOTES_MAX]; /* guarded by lock, as all below */
 	size_t count;
 	bool stopped;
 };
@@ -103,17 +103,17 @@ static void end_reads(struct ftsi_read_item *item, enum fts_status status, const
 /* ---- Batches ---- */
 
 struct batch {
-	struct ftsi_remote *peer;
+	struct ftsi_remote *remote;
 	bool is_put;
 	size_t count;
 	struct ftsi_put_item *puts[BATCH_ITEMS_MAX];
 	struct ftsi_read_item *reads[BATCH_ITEMS_MAX];
 };
 
-static bool may_send(const struct ftsi_remote *peer, const struct queue *queue)
+static bool may_send(const struct ftsi_remote *remote, const struct queue *queue)
 {
-	uint32_t most = peer->silent ? 1 : UNDER_WAY_MAX;
-	return queue->first != NULL && queue->under_way < most && !peer->stopped;
+	uint32_t most = remote->silent ? 1 : UNDER_WAY_MAX;
+	return queue->first != NULL && queue->under_way < most && !remote->stopped;
 }
 
 static bool fits_put(const struct batch *batch, const struct ftsi_put_item *item, size_t bytes)
@@ -125,59 +125,59 @@ static bool fits_put(const struct batch *batch, const struct ftsi_put_item *item
 }
 
 /* Called with the lock held. False: nothing to send. */
-static bool take_puts(struct ftsi_remote *peer, struct batch *batch)
+static bool take_puts(struct ftsi_remote *remote, struct batch *batch)
 {
 	size_t bytes = 0;
-	if (!may_send(peer, &peer->puts)) return false;
-	while (peer->puts.first != NULL && fits_put(batch, peer->puts.first, bytes)) {
-		struct ftsi_put_item *item = queue_pop(&peer->puts);
+	if (!may_send(remote, &remote->puts)) return false;
+	while (remote->puts.first != NULL && fits_put(batch, remote->puts.first, bytes)) {
+		struct ftsi_put_item *item = queue_pop(&remote->puts);
 		bytes += item->record->key.size_bytes + item->record->value.size_bytes;
 		batch->puts[batch->count++] = item;
 	}
-	peer->puts.under_way++;
+	remote->puts.under_way++;
 	return true;
 }
 
-static bool take_reads(struct ftsi_remote *peer, struct batch *batch)
+static bool take_reads(struct ftsi_remote *remote, struct batch *batch)
 {
-	if (!may_send(peer, &peer->reads)) return false;
-	while (peer->reads.first != NULL && batch->count < BATCH_ITEMS_MAX &&
-	       (batch->count == 0 || ((struct ftsi_read_item *)peer->reads.first)->epoch == batch->reads[0]->epoch))
-		batch->reads[batch->count++] = queue_pop(&peer->reads);
-	peer->reads.under_way++;
+	if (!may_send(remote, &remote->reads)) return false;
+	while (remote->reads.first != NULL && batch->count < BATCH_ITEMS_MAX &&
+	       (batch->count == 0 || ((struct ftsi_read_item *)remote->reads.first)->epoch == batch->reads[0]->epoch))
+		batch->reads[batch->count++] = queue_pop(&remote->reads);
+	remote->reads.under_way++;
 	return true;
 }
 
-static uint32_t timeout_of(const struct ftsi_remote *peer, uint64_t deadline_ns)
+static uint32_t timeout_of(const struct ftsi_remote *remote, uint64_t deadline_ns)
 {
 	uint32_t left = fts_clock_left_ms(fts_clock_monotonic_ns(), deadline_ns);
-	uint32_t most = peer->silent ? SILENT_TIMEOUT_MS : FTSI_REMOTE_TIMEOUT_MS;
+	uint32_t most = remote->silent ? SILENT_TIMEOUT_MS : FTSI_REMOTE_TIMEOUT_MS;
 	return left == 0 ? 1 : left < most ? left : most;
 }
 
-static void pump(struct ftsi_remote *peer);
+static void pump(struct ftsi_remote *remote);
 
 /* What its end says about the node. Empties the queues of one that is silent. */
 static void note_end(struct batch *batch, enum fts_status status)
 {
-	struct ftsi_remote *peer = batch->peer;
+	struct ftsi_remote *remote = batch->remote;
 	struct ftsi_put_item *puts = NULL;
 	struct ftsi_read_item *reads = NULL;
 	char detail[128];
-	pthread_mutex_lock(&peer->lock);
-	(batch->is_put ? &peer->puts : &peer->reads)->under_way--;
+	pthread_mutex_lock(&remote->lock);
+	(batch->is_put ? &remote->puts : &remote->reads)->under_way--;
 	if (status == FTS_DEADLINE_EXCEEDED || status == FTS_UNAVAILABLE) {
-		peer->silent = true;
-		puts = peer->puts.first;
-		reads = peer->reads.first;
-		peer->puts.count = peer->reads.count = 0;
-		queue_init(&peer->puts);
-		queue_init(&peer->reads);
+		remote->silent = true;
+		puts = remote->puts.first;
+		reads = remote->reads.first;
+		remote->puts.count = remote->reads.count = 0;
+		queue_init(&remote->puts);
+		queue_init(&remote->reads);
 	} else if (status != FTS_CANCELLED) {
-		peer->silent = false;
+		remote->silent = false;
 	}
-	pthread_mutex_unlock(&peer->lock);
-	(void)snprintf(detail, sizeof detail, "%s does not answer", peer->name);
+	pthread_mutex_unlock(&remote->lock);
+	(void)snprintf(detail, sizeof detail, "%s does not answer", remote->name);
 	end_puts(puts, FTS_UNAVAILABLE, detail);
 	end_reads(reads, FTS_UNAVAILABLE, detail);
 }
@@ -186,12 +186,12 @@ static void put_done(void *ctx, enum fts_status status, const Fts__Kv__V1__PutRe
 		     const struct fts_error *error)
 {
 	struct batch *batch = ctx;
-	struct ftsi_remotes *peers = batch->peer->peers;
+	struct ftsi_remotes *remotes = batch->remote->remotes;
 	bool refused = status == FTS_OK && (response->map != NULL || response->n_newer != batch->count ||
 					    response->n_existed != batch->count);
-	if (status == FTS_OK && !refused) peers->options.observe(peers->options.ctx, response->clock);
+	if (status == FTS_OK && !refused) remotes->options.observe(remotes->options.ctx, response->clock);
 	note_end(batch, status);
-	pump(batch->peer); /* before the callbacks, which may take their time */
+	pump(batch->remote); /* before the callbacks, which may take their time */
 	for (size_t i = 0; i < batch->count; i++) {
 		struct fts_router_taken taken = {.status = refused ? FTS_ABORTED : status,
 						 .unsure = error != NULL && error->executed != FTS_EXECUTED_NO,
@@ -229,14 +229,14 @@ static void end_one_read(struct batch *batch, size_t i, const Fts__Kv__V1__ReadR
 	if (response->map != NULL) {
 		read.status = FTS_ABORTED;
 	} else if (i >= response->n_records) { /* it did not fit: ask again */
-		ftsi_remote_read(batch->peer, item);
+		ftsi_remote_read(batch->remote, item);
 		return;
 	} else if (is_damaged(response, i)) {
 		read.status = FTS_DATA_LOSS;
 	} else if (response->records[i]->version_time != 0) {
 		read.status = FTS_OK;
 		read.record = record_of(response->records[i], item);
-		if (batch->peer->peers->options.checksum(&read.record) != response->records[i]->checksum)
+		if (batch->remote->remotes->options.checksum(&read.record) != response->records[i]->checksum)
 			read.status = FTS_DATA_LOSS; /* altered on its way */
 	}
 	item->done(item->ctx, &read);
@@ -247,7 +247,7 @@ static void read_done(void *ctx, enum fts_status status, const Fts__Kv__V1__Read
 {
 	struct batch *batch = ctx;
 	note_end(batch, status);
-	pump(batch->peer);
+	pump(batch->remote);
 	for (size_t i = 0; i < batch->count; i++) {
 		if (status == FTS_OK)
 			end_one_read(batch, i, response);
@@ -267,8 +267,8 @@ static ProtobufCBinaryData data_of(struct fts_bytes bytes)
 static enum fts_status send_puts(struct batch *batch)
 {
 	Fts__Kv__V1__PutRequest request = FTS__KV__V1__PUT_REQUEST__INIT;
-	struct ftsi_remote *peer = batch->peer;
-	const struct fts_call_options options = {.timeout_ms = timeout_of(peer, batch->puts[0]->deadline_ns),
+	struct ftsi_remote *remote = batch->remote;
+	const struct fts_call_options options = {.timeout_ms = timeout_of(remote, batch->puts[0]->deadline_ns),
 						 .no_retry = true};
 	Fts__Kv__V1__Record *records = malloc(batch->count * sizeof *records), *list[BATCH_ITEMS_MAX];
 	if (records == NULL) return FTS_RESOURCE_EXHAUSTED;
@@ -282,7 +282,7 @@ static enum fts_status send_puts(struct batch *batch)
 		records[i].tombstone = record->tombstone;
 		records[i].version_time = record->version_time;
 		records[i].version_node = record->version_node;
-		records[i].checksum = peer->peers->options.checksum(record);
+		records[i].checksum = remote->remotes->options.checksum(record);
 		list[i] = &records[i];
 		if (batch->puts[i]->stamp.as_of < request.as_of) request.as_of = batch->puts[i]->stamp.as_of;
 	}
@@ -290,7 +290,7 @@ static enum fts_status send_puts(struct batch *batch)
 	request.n_records = batch->count;
 	request.epoch = batch->puts[0]->stamp.epoch;
 	request.background = batch->puts[0]->stamp.background;
-	enum fts_status status = fts_kv_storage_put_start(peer->channel, &request, &options, put_done, batch, NULL);
+	enum fts_status status = fts_kv_storage_put_start(remote->channel, &request, &options, put_done, batch, NULL);
 	free(records);
 	return status;
 }
@@ -298,8 +298,8 @@ static enum fts_status send_puts(struct batch *batch)
 static enum fts_status send_reads(struct batch *batch)
 {
 	Fts__Kv__V1__ReadRequest request = FTS__KV__V1__READ_REQUEST__INIT;
-	struct ftsi_remote *peer = batch->peer;
-	const struct fts_call_options options = {.timeout_ms = timeout_of(peer, batch->reads[0]->deadline_ns),
+	struct ftsi_remote *remote = batch->remote;
+	const struct fts_call_options options = {.timeout_ms = timeout_of(remote, batch->reads[0]->deadline_ns),
 						 .no_retry = true};
 	Fts__Kv__V1__ReadKey keys[BATCH_ITEMS_MAX], *list[BATCH_ITEMS_MAX];
 	for (size_t i = 0; i < batch->count; i++) {
@@ -311,29 +311,29 @@ static enum fts_status send_reads(struct batch *batch)
 	request.keys = list;
 	request.n_keys = batch->count;
 	request.epoch = batch->reads[0]->epoch;
-	return fts_kv_storage_read_start(peer->channel, &request, &options, read_done, batch, NULL);
+	return fts_kv_storage_read_start(remote->channel, &request, &options, read_done, batch, NULL);
 }
 
-static struct batch *next_batch(struct ftsi_remote *peer)
+static struct batch *next_batch(struct ftsi_remote *remote)
 {
 	struct batch *batch = malloc(sizeof *batch);
 	if (batch == NULL) return NULL;
-	batch->peer = peer;
+	batch->remote = remote;
 	batch->count = 0;
-	pthread_mutex_lock(&peer->lock);
-	batch->is_put = take_puts(peer, batch);
-	bool any = batch->is_put || take_reads(peer, batch);
-	pthread_mutex_unlock(&peer->lock);
+	pthread_mutex_lock(&remote->lock);
+	batch->is_put = take_puts(remote, batch);
+	bool any = batch->is_put || take_reads(remote, batch);
+	pthread_mutex_unlock(&remote->lock);
 	if (any) return batch;
 	free(batch);
 	return NULL;
 }
 
-static bool has_work(struct ftsi_remote *peer)
+static bool has_work(struct ftsi_remote *remote)
 {
-	pthread_mutex_lock(&peer->lock);
-	bool any = may_send(peer, &peer->puts) || may_send(peer, &peer->reads);
-	pthread_mutex_unlock(&peer->lock);
+	pthread_mutex_lock(&remote->lock);
+	bool any = may_send(remote, &remote->puts) || may_send(remote, &remote->reads);
+	pthread_mutex_unlock(&remote->lock);
 	return any;
 }
 
@@ -349,10 +349,10 @@ static void fail_batch(struct batch *batch, enum fts_status status)
 	free(batch);
 }
 
-static void pump(struct ftsi_remote *peer)
+static void pump(struct ftsi_remote *remote)
 {
-	while (has_work(peer)) {
-		struct batch *batch = next_batch(peer);
+	while (has_work(remote)) {
+		struct batch *batch = next_batch(remote);
 		if (batch == NULL) return; /* another thread took it; without memory the next end tries again */
 		enum fts_status status = batch->is_put ? send_puts(batch) : send_reads(batch);
 		if (status != FTS_OK) fail_batch(batch, status);
@@ -360,134 +360,134 @@ static void pump(struct ftsi_remote *peer)
 }
 
 /* Called with the lock held. OK: it is in the queue. */
-static enum fts_status enter(struct ftsi_remote *peer, struct queue *queue, void *item)
+static enum fts_status enter(struct ftsi_remote *remote, struct queue *queue, void *item)
 {
-	if (peer->stopped) return FTS_CANCELLED;
-	if (peer->silent && queue->under_way > 0) return FTS_UNAVAILABLE;
+	if (remote->stopped) return FTS_CANCELLED;
+	if (remote->silent && queue->under_way > 0) return FTS_UNAVAILABLE;
 	if (queue->count >= FTSI_REMOTE_ITEMS_MAX) return FTS_RESOURCE_EXHAUSTED;
 	queue_push(queue, item);
 	return FTS_OK;
 }
 
-void ftsi_remote_put(struct ftsi_remote *peer, struct ftsi_put_item *item)
+void ftsi_remote_put(struct ftsi_remote *remote, struct ftsi_put_item *item)
 {
 	char detail[128];
-	pthread_mutex_lock(&peer->lock);
-	enum fts_status status = enter(peer, &peer->puts, item);
-	pthread_mutex_unlock(&peer->lock);
-	(void)snprintf(detail, sizeof detail, "%s does not answer", peer->name);
+	pthread_mutex_lock(&remote->lock);
+	enum fts_status status = enter(remote, &remote->puts, item);
+	pthread_mutex_unlock(&remote->lock);
+	(void)snprintf(detail, sizeof detail, "%s does not answer", remote->name);
 	if (status != FTS_OK)
 		end_put(item, status, detail);
 	else
-		pump(peer);
+		pump(remote);
 }
 
-void ftsi_remote_read(struct ftsi_remote *peer, struct ftsi_read_item *item)
+void ftsi_remote_read(struct ftsi_remote *remote, struct ftsi_read_item *item)
 {
 	char detail[128];
-	pthread_mutex_lock(&peer->lock);
-	enum fts_status status = enter(peer, &peer->reads, item);
-	pthread_mutex_unlock(&peer->lock);
-	(void)snprintf(detail, sizeof detail, "%s does not answer", peer->name);
+	pthread_mutex_lock(&remote->lock);
+	enum fts_status status = enter(remote, &remote->reads, item);
+	pthread_mutex_unlock(&remote->lock);
+	(void)snprintf(detail, sizeof detail, "%s does not answer", remote->name);
 	if (status != FTS_OK)
 		end_read(item, status, detail);
 	else
-		pump(peer);
+		pump(remote);
 }
 
-bool ftsi_remote_is_answering(struct ftsi_remote *peer)
+bool ftsi_remote_is_answering(struct ftsi_remote *remote)
 {
-	pthread_mutex_lock(&peer->lock);
-	bool answering = !peer->silent;
-	pthread_mutex_unlock(&peer->lock);
+	pthread_mutex_lock(&remote->lock);
+	bool answering = !remote->silent;
+	pthread_mutex_unlock(&remote->lock);
 	return answering;
 }
 
-struct fts_channel *ftsi_remote_channel(struct ftsi_remote *peer)
+struct fts_channel *ftsi_remote_channel(struct ftsi_remote *remote)
 {
-	return peer->channel;
+	return remote->channel;
 }
 
 /* ---- All of them ---- */
 
 struct ftsi_remotes *ftsi_remotes_create(const struct ftsi_remotes_options *options)
 {
-	struct ftsi_remotes *peers = calloc(1, sizeof *peers);
-	if (peers == NULL) return NULL;
-	peers->options = *options;
-	pthread_mutex_init(&peers->lock, NULL);
-	return peers;
+	struct ftsi_remotes *remotes = calloc(1, sizeof *remotes);
+	if (remotes == NULL) return NULL;
+	remotes->options = *options;
+	pthread_mutex_init(&remotes->lock, NULL);
+	return remotes;
 }
 
-static struct ftsi_remote *make_peer(struct ftsi_remotes *peers, const struct fts_router_node *node)
+static struct ftsi_remote *make_remote(struct ftsi_remotes *remotes, const struct fts_router_node *node)
 {
 	const struct fts_channel_options options = {
-	    .endpoints = node->address, .tls = peers->options.tls, .connect_timeout_ms = CONNECT_TIMEOUT_MS};
-	struct ftsi_remote *peer = calloc(1, sizeof *peer);
-	if (peer == NULL) return NULL;
-	if (fts_channel_open(&options, &peer->channel, NULL) != FTS_OK) {
-		free(peer);
+	    .endpoints = node->address, .tls = remotes->options.tls, .connect_timeout_ms = CONNECT_TIMEOUT_MS};
+	struct ftsi_remote *remote = calloc(1, sizeof *remote);
+	if (remote == NULL) return NULL;
+	if (fts_channel_open(&options, &remote->channel, NULL) != FTS_OK) {
+		free(remote);
 		return NULL;
 	}
-	peer->peers = peers;
-	peer->node_id = node->node_id;
-	memcpy(peer->name, node->name, sizeof peer->name);
-	memcpy(peer->address, node->address, sizeof peer->address);
-	pthread_mutex_init(&peer->lock, NULL);
-	queue_init(&peer->puts);
-	queue_init(&peer->reads);
-	return peer;
+	remote->remotes = remotes;
+	remote->node_id = node->node_id;
+	memcpy(remote->name, node->name, sizeof remote->name);
+	memcpy(remote->address, node->address, sizeof remote->address);
+	pthread_mutex_init(&remote->lock, NULL);
+	queue_init(&remote->puts);
+	queue_init(&remote->reads);
+	return remote;
 }
 
-/* A node that has another address now is another peer; the old one stays until the end. */
-struct ftsi_remote *ftsi_remotes_find(struct ftsi_remotes *peers, const struct fts_router_node *node)
+/* A node that has another address now is another remote; the old one stays until the end. */
+struct ftsi_remote *ftsi_remotes_find(struct ftsi_remotes *remotes, const struct fts_router_node *node)
 {
 	struct ftsi_remote *found = NULL;
-	pthread_mutex_lock(&peers->lock);
-	for (size_t i = 0; i < peers->count && found == NULL; i++)
-		if (peers->list[i]->node_id == node->node_id && strcmp(peers->list[i]->address, node->address) == 0)
-			found = peers->list[i];
-	if (found == NULL && !peers->stopped && peers->count < PEERS_MAX) {
-		found = make_peer(peers, node);
-		if (found != NULL) peers->list[peers->count++] = found;
+	pthread_mutex_lock(&remotes->lock);
+	for (size_t i = 0; i < remotes->count && found == NULL; i++)
+		if (remotes->list[i]->node_id == node->node_id && strcmp(remotes->list[i]->address, node->address) == 0)
+			found = remotes->list[i];
+	if (found == NULL && !remotes->stopped && remotes->count < REMOTES_MAX) {
+		found = make_remote(remotes, node);
+		if (found != NULL) remotes->list[remotes->count++] = found;
 	}
-	pthread_mutex_unlock(&peers->lock);
+	pthread_mutex_unlock(&remotes->lock);
 	return found;
 }
 
-static void stop_peer(struct ftsi_remote *peer)
+static void stop_remote(struct ftsi_remote *remote)
 {
-	pthread_mutex_lock(&peer->lock);
-	peer->stopped = true;
-	struct ftsi_put_item *puts = peer->puts.first;
-	struct ftsi_read_item *reads = peer->reads.first;
-	queue_init(&peer->puts);
-	queue_init(&peer->reads);
-	pthread_mutex_unlock(&peer->lock);
+	pthread_mutex_lock(&remote->lock);
+	remote->stopped = true;
+	struct ftsi_put_item *puts = remote->puts.first;
+	struct ftsi_read_item *reads = remote->reads.first;
+	queue_init(&remote->puts);
+	queue_init(&remote->reads);
+	pthread_mutex_unlock(&remote->lock);
 	end_puts(puts, FTS_CANCELLED, NULL);
 	end_reads(reads, FTS_CANCELLED, NULL);
-	fts_channel_close(peer->channel);
-	peer->channel = NULL;
+	fts_channel_close(remote->channel);
+	remote->channel = NULL;
 }
 
-void ftsi_remotes_stop(struct ftsi_remotes *peers)
+void ftsi_remotes_stop(struct ftsi_remotes *remotes)
 {
-	if (peers == NULL) return;
-	pthread_mutex_lock(&peers->lock);
-	peers->stopped = true; /* the list grows no more */
-	pthread_mutex_unlock(&peers->lock);
-	for (size_t i = 0; i < peers->count; i++)
-		if (peers->list[i]->channel != NULL) stop_peer(peers->list[i]);
+	if (remotes == NULL) return;
+	pthread_mutex_lock(&remotes->lock);
+	remotes->stopped = true; /* the list grows no more */
+	pthread_mutex_unlock(&remotes->lock);
+	for (size_t i = 0; i < remotes->count; i++)
+		if (remotes->list[i]->channel != NULL) stop_remote(remotes->list[i]);
 }
 
-void ftsi_remotes_destroy(struct ftsi_remotes *peers)
+void ftsi_remotes_destroy(struct ftsi_remotes *remotes)
 {
-	if (peers == NULL) return;
-	ftsi_remotes_stop(peers);
-	for (size_t i = 0; i < peers->count; i++) {
-		pthread_mutex_destroy(&peers->list[i]->lock);
-		free(peers->list[i]);
+	if (remotes == NULL) return;
+	ftsi_remotes_stop(remotes);
+	for (size_t i = 0; i < remotes->count; i++) {
+		pthread_mutex_destroy(&remotes->list[i]->lock);
+		free(remotes->list[i]);
 	}
-	pthread_mutex_destroy(&peers->lock);
-	free(peers);
+	pthread_mutex_destroy(&remotes->lock);
+	free(remotes);
 }

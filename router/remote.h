@@ -21,7 +21,7 @@ struct ftsi_remote;
 struct ftsi_remotes;
 
 struct ftsi_put_item {
-	struct ftsi_put_item *next;             /* the peer's */
+	struct ftsi_put_item *next;             /* the remote's */
 	const struct fts_router_record *record; /* borrowed until done */
 	struct fts_router_stamp stamp;
 	uint64_t deadline_ns;
@@ -30,7 +30,7 @@ struct ftsi_put_item {
 };
 
 struct ftsi_read_item {
-	struct ftsi_read_item *next; /* the peer's */
+	struct ftsi_read_item *next; /* the remote's */
 	uint32_t db;
 	struct fts_bytes key; /* borrowed until done */
 	uint64_t epoch;
@@ -48,17 +48,17 @@ struct ftsi_remotes_options {
 /* Returned (ftsi_remotes_destroy). NULL: no memory. */
 struct ftsi_remotes *ftsi_remotes_create(const struct ftsi_remotes_options *options);
 /* End all that is under way (CANCELLED), close all channels. Blocks. NULL: no-op. */
-void ftsi_remotes_stop(struct ftsi_remotes *peers);
-void ftsi_remotes_destroy(struct ftsi_remotes *peers);
+void ftsi_remotes_stop(struct ftsi_remotes *remotes);
+void ftsi_remotes_destroy(struct ftsi_remotes *remotes);
 
-/* The peer for node. NULL: no memory, too many, or stopped. Borrowed until destroy. */
-struct ftsi_remote *ftsi_remotes_find(struct ftsi_remotes *peers, const struct fts_router_node *node);
+/* The remote for node. NULL: no memory, too many, or stopped. Borrowed until destroy. */
+struct ftsi_remote *ftsi_remotes_find(struct ftsi_remotes *remotes, const struct fts_router_node *node);
 /* Its channel, for calls of other kinds. Borrowed until stop. */
-struct fts_channel *ftsi_remote_channel(struct ftsi_remote *peer);
+struct fts_channel *ftsi_remote_channel(struct ftsi_remote *remote);
 /* item: owned until done, which is called exactly once. */
-void ftsi_remote_put(struct ftsi_remote *peer, struct ftsi_put_item *item);
-void ftsi_remote_read(struct ftsi_remote *peer, struct ftsi_read_item *item);
+void ftsi_remote_put(struct ftsi_remote *remote, struct ftsi_put_item *item);
+void ftsi_remote_read(struct ftsi_remote *remote, struct ftsi_read_item *item);
 /* It answered last time, or was not asked yet. */
-bool ftsi_remote_is_answering(struct ftsi_remote *peer);
+bool ftsi_remote_is_answering(struct ftsi_remote *remote);
 
 #endif

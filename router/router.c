@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "router/internal.h"
+#include "router/keeper.h"
 
 enum { DRAIN_MS = 5000, LOOK_NS = 1000 * 1000 };
 
@@ -92,7 +93,8 @@ static const struct fts_kv_handlers handlers = {.set = set,
 						.batch = ftsi_serve_batch,
 						.keys = ftsi_serve_keys,
 						.where = where,
-						.map = tell_map};
+						.map = tell_map,
+						.verify = ftsi_serve_verify};
 
 enum fts_status fts_router_serve(struct fts_router *router, struct fts_server *server, struct fts_error *out_error)
 {
@@ -117,16 +119,23 @@ enum fts_status fts_router_create(const struct fts_router_options *options, stru
 	router->options = *options;
 	router->coordinator.owner = options->owner;
 	router->coordinator.hurries = ftsi_hurries_create();
-	router->coordinator.peers = ftsi_remotes_create(&(struct ftsi_remotes_options){
+	router->coordinator.remotes = ftsi_remotes_create(&(struct ftsi_remotes_options){
 	    .tls = options->tls, .checksum = options->owner->checksum, .observe = observe, .ctx = router});
 	enum fts_status status = fts_channel_open(&log, &router->log, out_error);
-	if (status == FTS_OK && (router->coordinator.hurries == NULL || router->coordinator.peers == NULL))
+	if (status == FTS_OK && (router->coordinator.hurries == NULL || router->coordinator.remotes == NULL))
 		status = fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the router");
 	if (status == FTS_OK)
 		*out_router = router;
 	else
 		fts_router_destroy(router);
 	return status;
+}
+
+enum fts_status fts_router_start(struct fts_router *router, struct fts_error *out_error)
+{
+	router->keeper = ftsi_keeper_create(router);
+	if (router->keeper != NULL) return FTS_OK;
+	return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no thread for the router");
 }
 
 /* What the owner was given comes back from its own threads. */
@@ -140,11 +149,14 @@ static void wait_for_operations(struct fts_router *router)
 void fts_router_stop(struct fts_router *router)
 {
 	if (router == NULL) return;
+	ftsi_keeper_stop(router->keeper);
 	fts_channel_close(router->log);
 	router->log = NULL;
-	ftsi_remotes_stop(router->coordinator.peers);
+	ftsi_remotes_stop(router->coordinator.remotes);
 	ftsi_hurries_destroy(router->coordinator.hurries);
 	router->coordinator.hurries = NULL;
+	ftsi_keeper_destroy(router->keeper); /* its calls have ended with the channels */
+	router->keeper = NULL;
 	wait_for_operations(router);
 }
 
@@ -152,6 +164,6 @@ void fts_router_destroy(struct fts_router *router)
 {
 	if (router == NULL) return;
 	fts_router_stop(router);
-	ftsi_remotes_destroy(router->coordinator.peers);
+	ftsi_remotes_destroy(router->coordinator.remotes);
 	free(router);
 }

@@ -22,6 +22,8 @@ FTS_MUST_USE enum fts_status fts_router_create(const struct fts_router_options *
 /* Offer fts.kv.v1.Kv on server (borrowed). */
 FTS_MUST_USE enum fts_status fts_router_serve(struct fts_router *router, struct fts_server *server,
 					      struct fts_error *out_error);
+/* Begin what it does of itself (router/keeper.h), once calls can be served. Errors: RESOURCE_EXHAUSTED. */
+FTS_MUST_USE enum fts_status fts_router_start(struct fts_router *router, struct fts_error *out_error);
 /* End all that is under way, for good. The owner must still finish what it was given. Blocks. */
 void fts_router_stop(struct fts_router *router);
 void fts_router_destroy(struct fts_router *router); /* NULL: no-op */

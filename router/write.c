@@ -238,16 +238,16 @@ static void send_to(struct write_op *op, struct slot *slot, int place)
 		owner->put(owner->ctx, &op->write.record, &stamp, slot_done, slot);
 		return;
 	}
-	struct ftsi_remote *peer = ftsi_remotes_find(op->coordinator->peers, &op->map->nodes[place]);
+	struct ftsi_remote *remote = ftsi_remotes_find(op->coordinator->remotes, &op->map->nodes[place]);
 	slot->item = (struct ftsi_put_item){.record = &op->write.record,
 					    .stamp = stamp,
 					    .deadline_ns = op->write.deadline_ns,
 					    .done = slot_done,
 					    .ctx = slot};
-	if (peer == NULL)
+	if (remote == NULL)
 		slot_done(slot, &(struct fts_router_taken){.status = FTS_UNAVAILABLE});
 	else
-		ftsi_remote_put(peer, &slot->item);
+		ftsi_remote_put(remote, &slot->item);
 }
 
 /* ---- Beginning ---- */

@@ -7,12 +7,18 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "router/router.h"
 #include "server/address.h"
 #include "storage/log_machine.h"
 #include "storage/owner.h"
 
-enum { CLOCK_AHEAD_MAX_MS = 30 * 1000 };
+enum {
+	CLOCK_AHEAD_MAX_MS = 30 * 1000,
+	TOMBSTONE_AGE_MS = 3600 * 1000,
+	HINT_AGE_MS = 3 * 3600 * 1000,
+	SWEEP_MS = 10 * 1000
+};
 
 struct ftsi_kv {
 	char endpoint[FTSI_ADDRESS_MAX];
@@ -207,6 +213,86 @@ static void read_hint(void *ctx, const uint64_t *node_ids, size_t count, uint32_
 	give(fts_hints_read(kv->storage, node_ids, count, db, key, &found), &found, read, read_ctx);
 }
 
+/* ---- For the keeper ---- */
+
+static uint64_t hint_count(void *ctx)
+{
+	return fts_hints_count(((struct ftsi_kv *)ctx)->storage);
+}
+
+struct visit {
+	fts_router_hint_fn visit;
+	void *ctx;
+};
+
+static bool visit_hint(void *ctx, const struct fts_hint *hint, struct fts_bytes stored_key)
+{
+	const struct visit *visit = ctx;
+	struct fts_router_record record = router_record_of(&hint->record);
+	(void)stored_key;
+	return visit->visit(visit->ctx, hint->owner, hint->kept_ms, &record);
+}
+
+static void visit_hints(void *ctx, fts_router_hint_fn visit, void *visit_ctx)
+{
+	struct ftsi_kv *kv = ctx;
+	struct visit both = {visit, visit_ctx};
+	if (fts_hints_visit(kv->storage, 0, (struct fts_bytes){0}, visit_hint, &both) != FTS_OK)
+		FTS_LOG_WARN("kv.hints_unreadable", "count=%llu", (unsigned long long)fts_hints_count(kv->storage));
+}
+
+/* One that could not be removed is delivered again. */
+static void remove_hint(void *ctx, uint64_t node_id, const struct fts_router_record *record, bool given_up)
+{
+	struct ftsi_kv *kv = ctx;
+	const struct ftsi_version version = {record->version_time, record->version_node};
+	if (given_up)
+		(void)!fts_hints_drop(kv->storage, node_id, record->db, record->key, version);
+	else
+		(void)!fts_hints_remove(kv->storage, node_id, record->db, record->key, version);
+}
+
+static bool wants_repair(void *ctx, uint32_t partition)
+{
+	return fts_hints_wants_repair(((struct ftsi_kv *)ctx)->storage, partition, true);
+}
+
+static void rebuild_tree(void *ctx, uint32_t partition)
+{
+	if (fts_storage_rebuild_tree(((struct ftsi_kv *)ctx)->storage, partition) != FTS_OK)
+		FTS_LOG_WARN("kv.tree_unreadable", "partition=%u", partition);
+}
+
+/* A node that has just started may know an old map: until the replica has caught up nothing is dropped. */
+static bool drop_partition(void *ctx, uint32_t partition)
+{
+	struct ftsi_kv *kv = ctx;
+	struct fts_replica *replica = atomic_load(&kv->log.replica);
+	struct fts_replica_status status = {0};
+	if (replica == NULL) return false;
+	fts_replica_status(replica, &status);
+	if (!status.ready || status.syncing || status.node_id == 0) return false;
+	return fts_owner_drop(kv->owner, status.node_id, partition) == FTS_OK;
+}
+
+static void suggest_moved(void *ctx, uint32_t partition, uint64_t from_node, uint64_t to_node, uint64_t since)
+{
+	struct ftsi_kv *kv = ctx;
+	struct fts_replica *replica = atomic_load(&kv->log.replica);
+	Fts__Kv__V1__MovedRequest request = FTS__KV__V1__MOVED_REQUEST__INIT;
+	request.partition = partition;
+	request.from_node = from_node;
+	request.to_node = to_node;
+	request.since = since;
+	if (replica != NULL) fts_replica_suggest(replica, fts_kv_placement_moved_method, &request.base);
+}
+
+static int64_t wall_ms(void *ctx)
+{
+	(void)ctx;
+	return fts_clock_wall_ms();
+}
+
 /* ---- Life ---- */
 
 static enum fts_status open_parts(struct ftsi_kv *kv, const struct ftsi_kv_options *options,
@@ -220,10 +306,18 @@ static enum fts_status open_parts(struct ftsi_kv *kv, const struct ftsi_kv_optio
 	ftsi_kv_log_init(&kv->log, kv->maps);
 	enum fts_status status = fts_storage_open(&storage, &kv->storage, out_error);
 	if (status != FTS_OK) return status;
-	kv->owner = fts_owner_create(&(struct fts_owner_options){
-	    .storage = kv->storage, .maps = kv->maps, .clock_ahead_max_ms = CLOCK_AHEAD_MAX_MS});
+	if (options->hint_bytes_max != 0) fts_hints_limit(kv->storage, options->hint_bytes_max);
+	kv->owner = fts_owner_create(&(struct fts_owner_options){.storage = kv->storage,
+								 .maps = kv->maps,
+								 .tombstone_age_ms = kv->door.tombstone_age_ms,
+								 .clock_ahead_max_ms = CLOCK_AHEAD_MAX_MS});
 	if (kv->owner == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the owner");
 	return fts_router_create(&router, &kv->router, out_error);
+}
+
+static uint32_t or_default(uint32_t value, uint32_t otherwise)
+{
+	return value != 0 ? value : otherwise;
 }
 
 enum fts_status ftsi_kv_open(const struct ftsi_kv_options *options, struct ftsi_kv **out_kv,
@@ -233,16 +327,28 @@ enum fts_status ftsi_kv_open(const struct ftsi_kv_options *options, struct ftsi_
 	if (kv == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the key-value store");
 	pthread_mutex_init(&kv->lock, NULL);
 	(void)snprintf(kv->endpoint, sizeof kv->endpoint, "%s", options->endpoint);
-	kv->door = (struct fts_router_owner){.ctx = kv,
-					     .partition = ftsi_record_partition,
-					     .checksum = checksum,
-					     .map = newest_map,
-					     .now = now,
-					     .observe = observe,
-					     .put = put,
-					     .read = read_own,
-					     .keep_hint = keep_hint,
-					     .read_hint = read_hint};
+	kv->door =
+	    (struct fts_router_owner){.ctx = kv,
+				      .partition = ftsi_record_partition,
+				      .checksum = checksum,
+				      .map = newest_map,
+				      .now = now,
+				      .observe = observe,
+				      .put = put,
+				      .read = read_own,
+				      .keep_hint = keep_hint,
+				      .read_hint = read_hint,
+				      .hint_count = hint_count,
+				      .visit_hints = visit_hints,
+				      .remove_hint = remove_hint,
+				      .wants_repair = wants_repair,
+				      .rebuild_tree = rebuild_tree,
+				      .drop_partition = drop_partition,
+				      .suggest_moved = suggest_moved,
+				      .wall_ms = wall_ms,
+				      .tombstone_age_ms = or_default(options->tombstone_age_ms, TOMBSTONE_AGE_MS),
+				      .hint_age_ms = or_default(options->hint_age_ms, HINT_AGE_MS),
+				      .sweep_ms = or_default(options->sweep_ms, SWEEP_MS)};
 	enum fts_status status = open_parts(kv, options, out_error);
 	if (status == FTS_OK)
 		*out_kv = kv;
@@ -278,6 +384,11 @@ enum fts_status ftsi_kv_serve(struct ftsi_kv *kv, struct fts_server *server, str
 {
 	enum fts_status status = fts_owner_serve(kv->owner, server, out_error);
 	return status == FTS_OK ? fts_router_serve(kv->router, server, out_error) : status;
+}
+
+enum fts_status ftsi_kv_start(struct ftsi_kv *kv, struct fts_error *out_error)
+{
+	return fts_router_start(kv->router, out_error);
 }
 
 void ftsi_kv_stop(struct ftsi_kv *kv)

@@ -14,6 +14,9 @@ struct ftsi_kv_options {
 	const char *data;     /* DIR; borrowed until close */
 	const char *endpoint; /* HOST:PORT by which this node reaches itself; copied */
 	struct fts_tls tls;   /* borrowed until close */
+	/* 0: an hour, three hours, ten seconds (router/keeper.h), 256 MiB (storage/hints.h). */
+	uint32_t tombstone_age_ms, hint_age_ms, sweep_ms;
+	uint64_t hint_bytes_max;
 	void (*on_fatal)(void *ctx, const struct fts_error *error);
 	void *ctx;
 };
@@ -26,6 +29,8 @@ const struct fts_machine *const *ftsi_kv_machines(const struct ftsi_kv *kv, size
 /* replica: borrowed until stop. */
 void ftsi_kv_attach(struct ftsi_kv *kv, struct fts_replica *replica);
 FTS_MUST_USE enum fts_status ftsi_kv_serve(struct ftsi_kv *kv, struct fts_server *server, struct fts_error *out_error);
+/* Once the server listens. */
+FTS_MUST_USE enum fts_status ftsi_kv_start(struct ftsi_kv *kv, struct fts_error *out_error);
 /* End what is under way; before the replica is stopped. NULL: no-op. */
 void ftsi_kv_stop(struct ftsi_kv *kv);
 /* After server and replica. NULL: no-op. */

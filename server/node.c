@@ -144,6 +144,10 @@ static enum fts_status open_kv(struct ftsi_node *node, struct fts_error *out_err
 	const struct ftsi_kv_options options = {.data = node->settings->data,
 						.endpoint = own_endpoint(node, self),
 						.tls = node->tls,
+						.tombstone_age_ms = node->settings->kv_tombstone_s * 1000,
+						.hint_age_ms = node->settings->kv_hint_s * 1000,
+						.sweep_ms = node->settings->kv_sweep_s * 1000,
+						.hint_bytes_max = (uint64_t)node->settings->kv_hint_mb << 20,
 						.on_fatal = on_fatal,
 						.ctx = node};
 	return ftsi_kv_open(&options, &node->kv, out_error);
@@ -219,8 +223,7 @@ static enum fts_status start_server(struct ftsi_node *node, struct fts_error *ou
 	if (status != FTS_OK) return status;
 	node->snapshots = ftsi_snapshots_create(&(struct ftsi_snapshots_options){
 	    node->settings->data, node->settings->name, node->settings->address, node->replica});
-	if (node->snapshots == NULL)
-		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for snapshots");
+	if (node->snapshots == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for snapshots");
 	node->cluster = (struct ftsi_cluster){.name = node->settings->name,
 					      .address = node->settings->address,
 					      .server = node->server,
@@ -236,7 +239,8 @@ static enum fts_status start_server(struct ftsi_node *node, struct fts_error *ou
 	    (status = ftsi_kv_serve(node->kv, node->server, out_error)) != FTS_OK ||
 	    (status = ftsi_health_serve(&node->health, out_error)) != FTS_OK)
 		return status;
-	return fts_server_start(node->server, out_error);
+	status = fts_server_start(node->server, out_error);
+	return status == FTS_OK ? ftsi_kv_start(node->kv, out_error) : status;
 }
 
 /* A node that has been let in already asks nobody. */

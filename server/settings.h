@@ -32,6 +32,10 @@ struct ftsi_settings {
 	char join[FTSI_ADDRESS_MAX];
 	uint32_t election_ms;
 	uint32_t snapshot_mb;
+	uint32_t kv_tombstone_s;
+	uint32_t kv_hint_s;
+	uint32_t kv_hint_mb;
+	uint32_t kv_sweep_s;
 	char lottery_text[FTSI_ADDRESS_MAX];
 	uint32_t lottery_text_agencies;
 	char tls_ca[FTSI_PATH_MAX];

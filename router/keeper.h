@@ -1,0 +1,37 @@
+/* Why this file exists: what a router does without being asked: hints are delivered, owners compared, partitions copied
+ * that move here, dropped that have moved away, and tombstones forgotten that everybody has.
+ *
+ * Invariants
+ * - One thread, which sleeps between its rounds; all it sends is sent in the background.
+ * - A hint is removed once the node it is for has the record, or once it is known that a quorum of its owners has.
+ * - A tombstone is forgotten when it is older than the owner's tombstone_age_ms, every owner has it, and every node of
+ *   the map has answered that it keeps no older hint of the partition. */
+#ifndef FTS_ROUTER_KEEPER_H
+#define FTS_ROUTER_KEEPER_H
+
+#include "router/internal.h"
+
+struct ftsi_keeper;
+/* router: borrowed until destroy. Returned (ftsi_keeper_stop, _destroy). NULL: no memory, no thread. */
+struct ftsi_keeper *ftsi_keeper_create(struct fts_router *router);
+/* Ask it to end: it does once its calls end. */
+void ftsi_keeper_stop(struct ftsi_keeper *keeper);
+void ftsi_keeper_destroy(struct ftsi_keeper *keeper); /* blocks; NULL: no-op */
+
+/* ---- Its parts; each is one round, on its thread ---- */
+
+struct ftsi_round {
+	struct fts_router *router;
+	const struct fts_router_map *map;
+	const atomic_bool *stopping;
+};
+void ftsi_deliver_hints(const struct ftsi_round *round, uint64_t *retry_ns);
+/* retry_ns: FTS_ROUTER_NODES_MAX, by place: when a node is tried again; kept between rounds. */
+
+/* Copy partition here, of which the move under way is to this node. False: too few owners could be read. */
+bool ftsi_copy_partition(const struct ftsi_round *round, uint32_t partition);
+/* Compare partition, of which this node is an owner, with the other owners. */
+void ftsi_compare_owners(const struct ftsi_round *round, uint32_t partition);
+void ftsi_forget_tombstones(const struct ftsi_round *round, uint32_t partition);
+
+#endif
