@@ -29,28 +29,6 @@ static struct ftsi_job *take(struct sim_disk *disk)
 	return job;
 }
 
-static void run_completion(struct simulation *sim, struct sim_event *event)
-{
-	struct completion *completion = (struct completion *)(void *)event;
-	struct sim_node *node = &sim->nodes[completion->node];
-	struct ftsi_job *job;
-	if (!sim_node_runs(node) || node->incarnation != completion->incarnation) {
-		free(event);
-		return;
-	}
-	if (sim_node_paused(node)) { /* the thread that would do it stands still too */
-		event->at_ns = node->resume_ns;
-		sim_schedule_add(&sim->schedule, event);
-		return;
-	}
-	job = take(&node->disks[completion->disk]);
-	job->status = job->work(job);
-	sim_note(sim, "disk", node->number, completion->disk, job->status);
-	free(event);
-	ftsi_worker_end(node->replica, job);
-	sim_node_wake(node);
-}
-
 static uint64_t duration_ns(struct sim_node *node)
 {
 	struct simulation *sim = node->sim;
@@ -61,23 +39,64 @@ static uint64_t duration_ns(struct sim_node *node)
 	return usual;
 }
 
+static void run_completion(struct simulation *sim, struct sim_event *event);
+
+/* The oldest job is being done from now on. */
+static void begin(struct sim_node *node, uint32_t disk)
+{
+	struct completion *completion = sim_alloc(sizeof *completion);
+	completion->node = node->number;
+	completion->incarnation = node->incarnation;
+	completion->disk = disk;
+	sim_after(node->sim, duration_ns(node), &completion->event, run_completion);
+}
+
+static void run_completion(struct simulation *sim, struct sim_event *event)
+{
+	struct completion *completion = (struct completion *)(void *)event;
+	struct sim_node *node = &sim->nodes[completion->node];
+	uint32_t disk = completion->disk;
+	struct ftsi_job *job;
+	if (!sim_node_runs(node) || node->incarnation != completion->incarnation) {
+		free(event);
+		return;
+	}
+	if (sim_node_paused(node)) { /* the thread that would do it stands still too */
+		event->at_ns = node->resume_ns;
+		sim_schedule_add(&sim->schedule, event);
+		return;
+	}
+	job = take(&node->disks[disk]);
+	job->status = job->work(job);
+	sim_note(sim, "disk", node->number, disk, job->status);
+	free(event);
+	ftsi_worker_end(node->replica, job);
+	sim_node_wake(node);
+	if (node->disks[disk].count > 0) begin(node, disk);
+}
+
+/* What an ending process still gives to a worker: nothing reaches the disk after a kill. */
+static void end_at_once(struct sim_node *node, struct ftsi_job *job)
+{
+	job->status = atomic_load(&node->replica->failed) ? FTS_CANCELLED : job->work(job);
+	ftsi_worker_end(node->replica, job);
+}
+
 void sim_disk_submit(void *ctx, struct ftsi_worker *worker, struct ftsi_job *job)
 {
 	struct sim_node *node = ctx;
 	struct simulation *sim = node->sim;
 	struct sim_disk *disk = disk_of(node, worker);
-	struct completion *completion = sim_alloc(sizeof *completion);
-	uint64_t begin_ns = disk->busy_until_ns > sim->now_ns ? disk->busy_until_ns : sim->now_ns;
 	if (disk->count == SIM_JOB_MAX) {
 		sim_violation(sim, "node %s: %d jobs wait for one worker", node->name, SIM_JOB_MAX);
 		disk->count--;
 	}
+	if (node->ending) {
+		end_at_once(node, job);
+		return;
+	}
 	disk->jobs[(disk->first + disk->count++) % SIM_JOB_MAX] = job;
-	disk->busy_until_ns = begin_ns + duration_ns(node);
-	completion->node = node->number;
-	completion->incarnation = node->incarnation;
-	completion->disk = (uint32_t)(disk - node->disks);
-	sim_after(sim, disk->busy_until_ns - sim->now_ns, &completion->event, run_completion);
+	if (disk->count == 1) begin(node, (uint32_t)(disk - node->disks));
 }
 
 /* ---- Ends ---- */

@@ -72,7 +72,6 @@ struct sim_disk {
 	struct ftsi_worker *worker; /* NULL: unused */
 	struct ftsi_job *jobs[SIM_JOB_MAX];
 	uint32_t first, count; /* a ring */
-	uint64_t busy_until_ns;
 };
 
 /* What was seen of a node. */
