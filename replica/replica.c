@@ -234,8 +234,7 @@ static void handed_over(void *ctx, enum fts_status status, const struct fts_erro
 	sem_post(ctx);
 }
 
-/* Who stops while it leads hands over first, so that nobody has to notice its end. */
-static void hand_over(struct fts_replica *replica)
+void fts_replica_hand_over(struct fts_replica *replica)
 {
 	struct fts_error error;
 	sem_t done;
@@ -251,7 +250,7 @@ static void stop_loop(struct fts_replica *replica)
 {
 	struct ftsi_post stop = {.run = begin_stop};
 	if (!replica->loop_open) return;
-	hand_over(replica);
+	fts_replica_hand_over(replica);
 	if (!replica->thread_running) { /* start failed half-way: end it on this thread */
 		ftsi_loop_begin_stop(replica);
 		ftsi_loop_turn(replica, false);

@@ -214,7 +214,10 @@ void fts_replica_suggest(struct fts_replica *replica, const struct fts_method *m
  * before the replica is destroyed. Errors: RESOURCE_EXHAUSTED. Thread: any but the loop. */
 FTS_MUST_USE enum fts_status fts_replica_view(struct fts_replica *replica, struct fts_txn **out_view);
 
-/* Finish what is in the log, refuse the rest, end the loop. Blocks. Then destroy. */
+/* Who stops while it leads hands over first, so that nobody has to notice its end: at most 2 s, and nothing when it does
+ * not lead. Calls are served and led on meanwhile and afterwards. Blocks. Thread: any but the loop. */
+void fts_replica_hand_over(struct fts_replica *replica);
+/* Hand over, finish what is in the log, refuse the rest, end the loop. Blocks. Then destroy. */
 void fts_replica_stop(struct fts_replica *replica);
 void fts_replica_destroy(struct fts_replica *replica); /* NULL: no-op */
 

@@ -326,6 +326,8 @@ void ftsi_node_stop(struct ftsi_node *node)
 	node->channel = NULL;
 	ftsi_text_gateway_destroy(node->text);
 	node->text = NULL;
+	if (node->replica != NULL)
+		fts_replica_hand_over(node->replica); /* callers are led to the new leader meanwhile */
 	if (node->server != NULL) (void)fts_server_drain(node->server, 0); /* from here on nothing new is taken */
 	if (node->replica != NULL) {
 		fts_lottery_detach(node->lottery);
