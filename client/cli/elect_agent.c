@@ -185,8 +185,9 @@ static void take_elected(struct ftsi_agent *agent, const struct ftsi_agent_answe
 		agent->joined = answer->joined;
 		agent->was_member = true;
 		agent->step_down = agent->leave = false;
-		agent->lease_from_ns = agent->sent_ns;
-		ftsi_script_renewed(&agent->script, agent->sent_ns, agent->options.lease_ms);
+		/* No lease yet: this may be the second answer to one life, whose expiry is on its way. A renewal tells.
+		 */
+		agent->sent_ns = 0;
 		learn(agent, answer->master, answer->fence);
 		return;
 	}
