@@ -140,17 +140,29 @@ static bool takes_part(const struct ftsi_map *map, uint64_t node_id, uint32_t pa
 	return false;
 }
 
-/* The door stays shut until the range is gone: nothing comes in that was meant to stay. */
+/* By its own map, and by all under which something was sent to it. Called with the door shut. */
+static bool has_no_part(struct fts_owner *owner, uint64_t node_id, uint32_t partition)
+{
+	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
+	bool none = shared->map.epoch != 0 && atomic_load(&owner->newest_epoch[partition]) <= shared->map.epoch &&
+		    !takes_part(&shared->map, node_id, partition);
+	ftsi_map_release(shared);
+	return none;
+}
+
+/* What was let in by an old map is written first, with the door open: the writer's callbacks come through it, too.
+ * Nothing of the partition is let in after that by a map that is known here; by a newer one, and it stays. */
 enum fts_status fts_owner_drop(struct fts_owner *owner, uint64_t node_id, uint32_t partition)
 {
-	enum fts_status status = FTS_FAILED_PRECONDITION;
 	pthread_rwlock_wrlock(&owner->door);
-	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
-	if (shared->map.epoch != 0 && atomic_load(&owner->newest_epoch[partition]) <= shared->map.epoch &&
-	    !takes_part(&shared->map, node_id, partition))
-		status = fts_storage_flush(owner->options.storage);
-	if (status == FTS_OK) status = fts_storage_drop_partition(owner->options.storage, partition);
-	ftsi_map_release(shared);
+	bool none = has_no_part(owner, node_id, partition);
+	pthread_rwlock_unlock(&owner->door);
+	if (!none) return FTS_FAILED_PRECONDITION;
+	enum fts_status status = fts_storage_flush(owner->options.storage);
+	if (status != FTS_OK) return status;
+	pthread_rwlock_wrlock(&owner->door);
+	status = has_no_part(owner, node_id, partition) ? fts_storage_drop_partition(owner->options.storage, partition)
+							: FTS_FAILED_PRECONDITION;
 	pthread_rwlock_unlock(&owner->door);
 	return status;
 }
