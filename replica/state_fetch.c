@@ -116,8 +116,9 @@ void ftsi_fetched_drop(struct ftsi_fetched *fetched)
 static bool keep_offer(struct ftsi_state *keeper, const Fts__Replica__V1__PeerMessage *message)
 {
 	const Fts__Replica__V1__InstallSnapshot *install = message->install_snapshot;
-	uint8_t *conf = malloc(install->configuration.len + 1);
-	if (conf == NULL) return false;
+	uint8_t *conf;
+	if (install->name.len >= sizeof keeper->offer.name || (conf = malloc(install->configuration.len + 1)) == NULL)
+		return false;
 	if (install->configuration.len > 0) memcpy(conf, install->configuration.data, install->configuration.len);
 	free(keeper->offer.conf);
 	keeper->offer = (struct ftsi_offer){.open = true,
@@ -128,36 +129,57 @@ static bool keep_offer(struct ftsi_state *keeper, const Fts__Replica__V1__PeerMe
 					    .conf_index = install->configuration_index,
 					    .conf = conf,
 					    .conf_bytes = install->configuration.len};
+	if (install->name.len > 0) memcpy(keeper->offer.name, install->name.data, install->name.len);
 	return true;
 }
 
-/* What is here or on its way holds enough for the offer. */
-static bool have_enough(const struct ftsi_state *keeper, const Fts__Replica__V1__InstallSnapshot *install)
+/* Whoever sends has gone, or has said nothing for as long as a leader may be silent. */
+static bool is_stuck(struct fts_replica *replica)
 {
+	const struct ftsi_fetch *fetch = &replica->keeper->fetch;
+	const struct ftsi_member *sender = ftsi_member_by_id(replica, fetch->from);
+	if (fetch->finishing) return false;
+	return sender == NULL || !sender->connected ||
+	       replica->now_ns - fetch->heard_ns > (uint64_t)replica->election_ms * 1000000;
+}
+
+/* What is here or on its way holds enough for the offer. */
+static bool have_enough(struct fts_replica *replica, const struct ftsi_offer *offer)
+{
+	const struct ftsi_state *keeper = replica->keeper;
 	const struct ftsi_fetch *fetch = &keeper->fetch;
-	if (keeper->fetched.store != NULL) return keeper->fetched.applied.index >= install->last_index;
+	if (keeper->fetched.store != NULL) return keeper->fetched.applied.index >= offer->last_index;
 	if (!fetch->active) return false;
-	if (strlen(fetch->name) == install->name.len && memcmp(fetch->name, install->name.data, install->name.len) == 0)
-		return true;
-	return fetch->file_count > 0 && fetch->applied_index >= install->last_index;
+	if (strcmp(fetch->name, offer->name) == 0) return true;
+	if (fetch->from != offer->from && is_stuck(replica)) return false;
+	return fetch->file_count > 0 && fetch->applied_index >= offer->last_index;
 }
 
 /* It has the entries already: raft answers so by itself. */
-static bool is_needless(const struct fts_replica *replica, const Fts__Replica__V1__InstallSnapshot *install)
+static bool is_needless(const struct fts_replica *replica, const struct ftsi_offer *offer)
 {
-	return !atomic_load(&replica->doubted) && install->last_index <= replica->raft.commit_index;
+	return !atomic_load(&replica->doubted) && offer->last_index <= replica->raft.commit_index;
+}
+
+void ftsi_fetch_follow(struct fts_replica *replica)
+{
+	struct ftsi_state *keeper = replica->keeper;
+	struct ftsi_offer *offer = &keeper->offer;
+	if (!offer->open || keeper->fetch.finishing) return; /* see ftsi_install_turn */
+	if (have_enough(replica, offer) || is_needless(replica, offer)) return;
+	ftsi_fetched_drop(&keeper->fetched);
+	begin(replica, offer->from, (struct fts_bytes){(const uint8_t *)offer->name, strlen(offer->name)});
+	offer->begun = keeper->fetch.active; /* not while pieces of another are being written */
 }
 
 void ftsi_fetch_offer(struct fts_replica *replica, const Fts__Replica__V1__PeerMessage *message)
 {
-	struct ftsi_state *keeper = replica->keeper;
 	const Fts__Replica__V1__InstallSnapshot *install = message->install_snapshot;
+	struct ftsi_state *keeper = replica->keeper;
 	if (install->term < replica->raft.current_term || keeper->installing) return;
-	if (keeper->fetch.finishing && keeper->fetched.store == NULL && !have_enough(keeper, install)) return;
-	if (!keep_offer(keeper, message)) return;
-	if (have_enough(keeper, install) || is_needless(replica, install)) return; /* see ftsi_install_turn */
-	ftsi_fetched_drop(&keeper->fetched);
-	begin(replica, message->from, (struct fts_bytes){install->name.data, install->name.len});
+	/* What is nearly there serves the offer it was fetched for, unless that is of a leader who leads no more. */
+	if (keeper->fetch.finishing && keeper->offer.open && keeper->offer.term == install->term) return;
+	if (keep_offer(keeper, message)) ftsi_fetch_follow(replica);
 }
 
 /* ---- A piece goes to disk: state worker ---- */
@@ -329,11 +351,15 @@ void ftsi_fetch_chunk(struct fts_replica *replica, uint64_t from, const Fts__Rep
 
 void ftsi_fetch_gone(struct fts_replica *replica, uint64_t from, const Fts__Replica__V1__StateTaken *taken)
 {
-	struct ftsi_fetch *fetch = &replica->keeper->fetch;
+	struct ftsi_state *keeper = replica->keeper;
+	struct ftsi_fetch *fetch = &keeper->fetch;
 	if (!fetch->active || fetch->finishing || from != fetch->from) return;
 	if (strlen(fetch->name) != taken->name.len || memcmp(fetch->name, taken->name.data, taken->name.len) != 0)
 		return;
-	fail(replica, "the sender has this copy no more");
+	if (fetch->name[0] != 0 && keeper->offer.open && keeper->offer.from == from)
+		begin(replica, from, (struct fts_bytes){NULL, 0}); /* it has a newer one, or makes it */
+	else
+		fail(replica, "the sender has this copy no more");
 }
 
 /* ---- All files are here: state worker ---- */
@@ -429,6 +455,7 @@ void ftsi_fetch_tick(struct fts_replica *replica, uint64_t now_ns)
 	struct ftsi_fetch *fetch = &keeper->fetch;
 	uint64_t leader = ftsi_state_leader(replica);
 	if (fetch->active && !fetch->finishing) {
+		if (keeper->offer.from != fetch->from) ftsi_fetch_follow(replica);
 		if (now_ns - fetch->heard_ns > GIVE_UP_NS)
 			fail(replica, "the sender is silent");
 		else if (now_ns - fetch->heard_ns > ASK_AGAIN_NS && now_ns - fetch->asked_ns > ASK_AGAIN_NS &&

@@ -240,7 +240,11 @@ static void take_offer(struct fts_replica *replica)
 		return;
 	}
 	if (!has_entries && !has_state) {
-		if (!keeper->fetch.active && keeper->fetch.job_count == 0) close_offer(keeper); /* it comes again */
+		if (keeper->fetch.active || keeper->fetch.job_count > 0) return;
+		if (offer->begun)
+			close_offer(keeper); /* it comes again */
+		else
+			ftsi_fetch_follow(replica);
 		return;
 	}
 	if (!is_at_rest(replica)) return;

@@ -85,6 +85,8 @@ struct ftsi_offer {
 	uint64_t term, last_index, last_term, conf_index;
 	uint8_t *conf; /* owned */
 	size_t conf_bytes;
+	char name[FTSI_COPY_NAME_BYTES];
+	bool begun; /* a fetch for it was begun: when that has failed, the leader offers it again */
 };
 
 struct ftsi_fetch {
@@ -102,6 +104,8 @@ struct ftsi_fetch {
 
 void ftsi_fetch_offer(struct fts_replica *replica, const Fts__Replica__V1__PeerMessage *message);
 void ftsi_fetch_chunk(struct fts_replica *replica, uint64_t from, const Fts__Replica__V1__StateChunk *chunk);
+/* Fetch what the open offer names, unless it is here or on its way from somebody who still sends. */
+void ftsi_fetch_follow(struct fts_replica *replica);
 /* The sender has no such copy any more. */
 void ftsi_fetch_gone(struct fts_replica *replica, uint64_t from, const Fts__Replica__V1__StateTaken *taken);
 void ftsi_fetch_tick(struct fts_replica *replica, uint64_t now_ns);
