@@ -118,8 +118,8 @@ static bool may_send(const struct ftsi_remote *remote, const struct queue *queue
 
 static bool fits_put(const struct batch *batch, const struct ftsi_put_item *item, size_t bytes)
 {
-	const struct fts_router_stamp *first = &batch->puts[0]->stamp;
 	if (batch->count == 0) return true;
+	const struct fts_router_stamp *first = &batch->puts[0]->stamp;
 	return batch->count < BATCH_ITEMS_MAX && bytes < BATCH_BYTES_MAX && item->stamp.epoch == first->epoch &&
 	       item->stamp.background == first->background;
 }
