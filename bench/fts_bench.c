@@ -1,6 +1,7 @@
 /* Why this file exists: `fts-bench`, which measures fts (cli.md, bench). */
 #include "bench/failover.h"
 #include "bench/game.h"
+#include "bench/kv.h"
 #include "bench/lottery.h"
 #include "bench/options.h"
 #include "bench/rpc.h"
@@ -17,6 +18,9 @@ struct subject {
 static const struct subject subjects[] = {
     {"rpc", bench_rpc, {.clients = 1, .outstanding = 64, .seconds = 5}},
     {"rpc-serve", bench_rpc_serve, {.clients = 1, .outstanding = 1, .seconds = 1}},
+    {"kv",
+     bench_kv,
+     {.clients = 4, .outstanding = 64, .seconds = 5, .keys = 100000, .value_bytes = 100, .get_percent = 50}},
     {"lottery", bench_lottery, {.clients = 5, .outstanding = 40, .seconds = 5, .batch = 100}},
     {"game", bench_game, {.clients = 4, .outstanding = 64, .seconds = 5}},
 };
@@ -32,6 +36,6 @@ int main(int argc, char **argv)
 		return subjects[i].run(&options);
 	}
 	if (argc > 1 && strcmp(argv[1], "--help") == 0) bench_options_parse(&options, argc, argv, 1);
-	fprintf(stderr, "fts-bench: name what to measure: rpc, lottery, game or failover; see fts-bench --help\n");
+	fprintf(stderr, "fts-bench: name what to measure: rpc, kv, lottery, game or failover; see fts-bench --help\n");
 	return 2;
 }

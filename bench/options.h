@@ -14,6 +14,11 @@ struct bench_options {
 	uint32_t outstanding; /* calls in flight, all clients together */
 	uint32_t seconds;
 	uint32_t batch;       /* bets a batch */
+	uint32_t keys;        /* kv: how many there are */
+	uint32_t value_bytes; /* kv */
+	uint32_t get_percent; /* kv: calls of a hundred that read */
+	bool skewed;          /* kv: few keys are used much */
+	bool linearizable;    /* kv: through the replicated log */
 	bool reads;           /* linearizable reads instead of changes */
 	bool json;
 	const char *endpoints;   /* NULL: start a server of its own */
