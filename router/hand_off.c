@@ -11,7 +11,7 @@
 #include "router/keeper.h"
 #include "router/sync.h"
 
-enum { TAKE_MAX = 256, RETRY_MS = 1000 };
+enum { TAKE_MAX = 256, RETRY_MS = 1000, STRAY_MS = 5000 };
 #define TAKE_BYTES_MAX ((size_t)1024 * 1024)
 
 struct taken_hint {
@@ -24,7 +24,7 @@ struct taken_hint {
 struct taking {
 	const struct ftsi_round *round;
 	uint64_t *retry_ns;
-	int place; /* -1: not chosen yet; NODES_MAX: of nodes that don't own them */
+	int place; /* NODES_MAX: hints for nodes that don't own them any more */
 	size_t count, bytes;
 	struct taken_hint hints[TAKE_MAX];
 };
@@ -55,10 +55,7 @@ static bool copy_record(const struct fts_router_record *record, struct fts_route
 static bool take_hint(void *ctx, uint64_t node_id, int64_t kept_ms, const struct fts_router_record *record)
 {
 	struct taking *taking = ctx;
-	int place = place_for(taking, node_id, record);
-	if (place < FTS_ROUTER_NODES_MAX && taking->retry_ns[place] > fts_clock_monotonic_ns()) return true;
-	if (taking->place < 0) taking->place = place;
-	if (place != taking->place) return true; /* another round's */
+	if (place_for(taking, node_id, record) != taking->place) return true; /* another turn's */
 	struct taken_hint *hint = &taking->hints[taking->count];
 	if (!copy_record(record, &hint->record)) return false;
 	hint->node_id = node_id;
@@ -180,22 +177,30 @@ static void deliver(struct taking *taking, uint64_t as_of)
 	}
 }
 
-/* One batch a node and round, so that all nodes have their turn; low priority, by the pause between rounds. */
-void ftsi_deliver_hints(const struct ftsi_round *round, uint64_t *retry_ns)
+static void take_turn(struct taking *taking, const struct ftsi_round *round, uint64_t *retry_ns, int place)
 {
 	const struct fts_router_owner *owner = round->router->options.owner;
+	uint64_t node_id = place < FTS_ROUTER_NODES_MAX ? round->map->nodes[place].node_id : 0;
+	*taking = (struct taking){.round = round, .retry_ns = retry_ns, .place = place};
+	uint64_t as_of = owner->now(owner->ctx);
+	owner->visit_hints(owner->ctx, node_id, take_hint, taking);
+	if (taking->count > 0) deliver(taking, as_of);
+	for (size_t i = 0; i < taking->count; i++)
+		free((void *)(uintptr_t)taking->hints[i].record.key.data);
+}
+
+/* One batch a node and round, so that all nodes have their turn; low priority, by the pause between rounds. Those for
+ * nodes that own nothing any more are few, and looked for now and then: all hints are read for it. */
+void ftsi_deliver_hints(const struct ftsi_round *round, uint64_t *retry_ns)
+{
 	struct taking *taking = malloc(sizeof *taking);
-	uint32_t turns = 0;
-	bool more = taking != NULL;
-	while (more && turns++ < FTS_ROUTER_NODES_MAX && !atomic_load(round->stopping)) {
-		*taking = (struct taking){.round = round, .retry_ns = retry_ns, .place = -1};
-		uint64_t as_of = owner->now(owner->ctx);
-		owner->visit_hints(owner->ctx, take_hint, taking);
-		more = taking->count > 0;
-		if (more) deliver(taking, as_of);
-		if (taking->place == FTS_ROUTER_NODES_MAX) more = false; /* next round again */
-		for (size_t i = 0; i < taking->count; i++)
-			free((void *)(uintptr_t)taking->hints[i].record.key.data);
+	uint64_t now_ns = fts_clock_monotonic_ns();
+	if (taking == NULL) return;
+	for (size_t i = 0; i < round->map->node_count && !atomic_load(round->stopping); i++)
+		if (retry_ns[i] <= now_ns) take_turn(taking, round, retry_ns, (int)i);
+	if (retry_ns[FTS_ROUTER_NODES_MAX] <= now_ns && !atomic_load(round->stopping)) {
+		retry_ns[FTS_ROUTER_NODES_MAX] = fts_clock_deadline_ns(now_ns, STRAY_MS);
+		take_turn(taking, round, retry_ns, FTS_ROUTER_NODES_MAX);
 	}
 	free(taking);
 }

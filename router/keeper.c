@@ -16,7 +16,7 @@ struct ftsi_keeper {
 	pthread_cond_t wake;
 	atomic_bool stopping;
 	/* The thread's own. */
-	uint64_t retry_ns[FTS_ROUTER_NODES_MAX], retry_epoch;
+	uint64_t retry_ns[FTS_ROUTER_NODES_MAX + 1], retry_epoch;
 	uint64_t copied_since[FTS_ROUTER_PARTITION_COUNT], copied_ns[FTS_ROUTER_PARTITION_COUNT];
 	uint64_t dropped_at[FTS_ROUTER_PARTITION_COUNT]; /* changed, when it was dropped */
 	uint64_t forgot_ns[FTS_ROUTER_PARTITION_COUNT];
@@ -117,7 +117,7 @@ static void run_round(struct ftsi_keeper *keeper)
 	if (round.map == NULL) return;
 	if (round.map->epoch != keeper->retry_epoch) { /* places mean other nodes now */
 		keeper->retry_epoch = round.map->epoch;
-		for (size_t i = 0; i < FTS_ROUTER_NODES_MAX; i++)
+		for (size_t i = 0; i <= FTS_ROUTER_NODES_MAX; i++)
 			keeper->retry_ns[i] = 0;
 	}
 	if (owner->hint_count(owner->ctx) > 0) ftsi_deliver_hints(&round, keeper->retry_ns);

@@ -26,7 +26,8 @@ struct ftsi_round {
 	const atomic_bool *stopping;
 };
 void ftsi_deliver_hints(const struct ftsi_round *round, uint64_t *retry_ns);
-/* retry_ns: FTS_ROUTER_NODES_MAX, by place: when a node is tried again; kept between rounds. */
+/* retry_ns: FTS_ROUTER_NODES_MAX + 1, by place: when a node is tried again, and last when hints of nodes that own
+ * nothing are; kept between rounds. */
 
 /* Copy partition here, of which the move under way is to this node. False: too few owners could be read. */
 bool ftsi_copy_partition(const struct ftsi_round *round, uint32_t partition);

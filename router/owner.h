@@ -70,7 +70,8 @@ struct fts_router_owner {
 
 	/* ---- For the keeper (router/keeper.h), whose thread may block ---- */
 	uint64_t (*hint_count)(void *ctx);
-	void (*visit_hints)(void *ctx, fts_router_hint_fn visit, void *visit_ctx);
+	/* node_id 0: those of all nodes. */
+	void (*visit_hints)(void *ctx, uint64_t node_id, fts_router_hint_fn visit, void *visit_ctx);
 	/* Delivered, if it is this version; given_up: its partition is to be repaired. */
 	void (*remove_hint)(void *ctx, uint64_t node_id, const struct fts_router_record *record, bool given_up);
 	/* A hint of partition was given up since the last time this was asked. */

@@ -233,11 +233,11 @@ static bool visit_hint(void *ctx, const struct fts_hint *hint, struct fts_bytes 
 	return visit->visit(visit->ctx, hint->owner, hint->kept_ms, &record);
 }
 
-static void visit_hints(void *ctx, fts_router_hint_fn visit, void *visit_ctx)
+static void visit_hints(void *ctx, uint64_t node_id, fts_router_hint_fn visit, void *visit_ctx)
 {
 	struct ftsi_kv *kv = ctx;
 	struct visit both = {visit, visit_ctx};
-	if (fts_hints_visit(kv->storage, 0, (struct fts_bytes){0}, visit_hint, &both) != FTS_OK)
+	if (fts_hints_visit(kv->storage, node_id, (struct fts_bytes){0}, visit_hint, &both) != FTS_OK)
 		FTS_LOG_WARN("kv.hints_unreadable", "count=%llu", (unsigned long long)fts_hints_count(kv->storage));
 }
 
