@@ -11,7 +11,7 @@
 #include "router/keeper.h"
 #include "router/sync.h"
 
-enum { TAKE_MAX = 256, RETRY_MS = 1000, STRAY_MS = 5000 };
+enum { TAKE_MAX = 256, RETRY_MS = 1000, STRAY_MS = 5000, BATCHES_A_TURN = 16 };
 #define TAKE_BYTES_MAX ((size_t)1024 * 1024)
 
 struct taken_hint {
@@ -177,7 +177,8 @@ static void deliver(struct taking *taking, uint64_t as_of)
 	}
 }
 
-static void take_turn(struct taking *taking, const struct ftsi_round *round, uint64_t *retry_ns, int place)
+/* True: there may be more of them, and they were taken. */
+static bool take_batch(struct taking *taking, const struct ftsi_round *round, uint64_t *retry_ns, int place)
 {
 	const struct fts_router_owner *owner = round->router->options.owner;
 	uint64_t node_id = place < FTS_ROUTER_NODES_MAX ? round->map->nodes[place].node_id : 0;
@@ -187,10 +188,17 @@ static void take_turn(struct taking *taking, const struct ftsi_round *round, uin
 	if (taking->count > 0) deliver(taking, as_of);
 	for (size_t i = 0; i < taking->count; i++)
 		free((void *)(uintptr_t)taking->hints[i].record.key.data);
+	return taking->count == TAKE_MAX && retry_ns[place] <= fts_clock_monotonic_ns();
 }
 
-/* One batch a node and round, so that all nodes have their turn; low priority, by the pause between rounds. Those for
- * nodes that own nothing any more are few, and looked for now and then: all hints are read for it. */
+static void take_turn(struct taking *taking, const struct ftsi_round *round, uint64_t *retry_ns, int place)
+{
+	for (int i = 0; i < BATCHES_A_TURN && !atomic_load(round->stopping); i++)
+		if (!take_batch(taking, round, retry_ns, place)) return;
+}
+
+/* A few batches a node and round, so that all nodes have their turn; low priority, by the pause between rounds. Those
+ * for nodes that own nothing any more are few, and looked for now and then: all hints are read for it. */
 void ftsi_deliver_hints(const struct ftsi_round *round, uint64_t *retry_ns)
 {
 	struct taking *taking = malloc(sizeof *taking);
