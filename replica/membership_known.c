@@ -108,9 +108,12 @@ void ftsi_membership_configured(struct fts_replica *replica)
 		gone->since_ns = ftsi_now_ns(replica);
 	}
 	membership->member_count = 0;
-	for (unsigned i = 0; i < configuration->n && membership->member_count < FTS_REPLICA_MEMBER_MAX; i++)
+	for (unsigned i = 0; i < configuration->n && membership->member_count < FTS_REPLICA_MEMBER_MAX; i++) {
+		/* It has been let in, by whoever led then: should it go again, it is not to be brought back. */
+		if (configuration->servers[i].id == membership->lost.node_id) membership->lost.heard_ns = 0;
 		(void)snprintf(membership->members[membership->member_count++], FTSI_MEMBER_TEXT_BYTES, "%s",
 			       configuration->servers[i].address);
+	}
 }
 
 bool ftsi_membership_is_gone(const struct ftsi_membership *membership, const char *name)
