@@ -13,6 +13,7 @@ enum guard {
 	MAY_SNAPSHOT,
 	ROLL_BACK,
 	TERM_STANDS,
+	SKIP_SNAPSHOT,
 	CLAMP_COMMIT,
 	CLAMP_RESULT,
 	INSTALLED,
@@ -23,10 +24,19 @@ enum guard {
 };
 
 static const char *const names[GUARD_COUNT] = {
-    [BARRIER] = "barrier",           [MAY_COUNT] = "may_count",           [MAY_APPEND] = "may_append",
-    [MAY_SNAPSHOT] = "may_snapshot", [ROLL_BACK] = "roll_back",           [TERM_STANDS] = "term_stands",
-    [CLAMP_COMMIT] = "clamp_commit", [CLAMP_RESULT] = "clamp_result",     [INSTALLED] = "installed",
-    [MAY_TICK] = "may_tick",         [MAY_BE_ELECTED] = "may_be_elected", [BEFORE_TICK] = "before_tick",
+    [BARRIER] = "barrier",
+    [MAY_COUNT] = "may_count",
+    [MAY_APPEND] = "may_append",
+    [MAY_SNAPSHOT] = "may_snapshot",
+    [ROLL_BACK] = "roll_back",
+    [TERM_STANDS] = "term_stands",
+    [SKIP_SNAPSHOT] = "skip_snapshot",
+    [CLAMP_COMMIT] = "clamp_commit",
+    [CLAMP_RESULT] = "clamp_result",
+    [INSTALLED] = "installed",
+    [MAY_TICK] = "may_tick",
+    [MAY_BE_ELECTED] = "may_be_elected",
+    [BEFORE_TICK] = "before_tick",
 };
 static bool off[GUARD_COUNT];
 
@@ -84,6 +94,11 @@ GUARD(void, roll_back, struct fts_replica *replica, const struct raft_append_ent
 GUARD(bool, term_stands, const struct fts_replica *replica, raft_term at_append)
 {
 	return off[TERM_STANDS] || __real_ftsi_guard_term_stands(replica, at_append);
+}
+
+GUARD(void, skip_snapshot, const struct fts_replica *replica, struct raft_append_entries *message)
+{
+	if (!off[SKIP_SNAPSHOT]) __real_ftsi_guard_skip_snapshot(replica, message);
 }
 
 GUARD(void, clamp_commit, struct raft_append_entries *message)
