@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <fts/kv.h>
+
 #include "base/clock.h"
 #include "tests/cli_game/run.h"
 #include "tests/harness/node.h"
@@ -203,6 +205,36 @@ static void test_many(void **state)
 	expect_json(node.endpoint, "kv keys --db 999", 0, "{\"keys\":[]}");
 }
 
+/* libfts walks over the same keys, whatever its pages hold. */
+static void test_iterator(void **state)
+{
+	static const uint32_t page_keys[] = {1, 7, 2500};
+	struct fts_channel_options options = {.endpoints = node.endpoint};
+	struct fts_channel *channel = NULL;
+	struct fts_error error = {0};
+
+	(void)state;
+	assert_int_equal(fts_channel_open(&options, &channel, &error), FTS_OK);
+	for (size_t i = 0; i < sizeof(page_keys) / sizeof(page_keys[0]); i++) {
+		struct fts_kv_iterator_options wanted = {
+		    .db = 5, .prefix = {(const uint8_t *)"key00", 5}, .page_keys = page_keys[i]};
+		struct fts_kv_iterator *iterator = NULL;
+		struct fts_bytes key;
+		char name[16];
+		assert_int_equal(fts_kv_iterator_create(channel, &wanted, &iterator, &error), FTS_OK);
+		for (unsigned number = 1; number < 1000; number++) {
+			assert_int_equal(fts_kv_iterator_next(iterator, &key, &error), FTS_OK);
+			snprintf(name, sizeof(name), "key%05u", number);
+			assert_int_equal(key.size_bytes, strlen(name));
+			assert_memory_equal(key.data, name, strlen(name));
+		}
+		assert_int_equal(fts_kv_iterator_next(iterator, &key, &error), FTS_OUT_OF_RANGE);
+		assert_int_equal(fts_kv_iterator_next(iterator, &key, &error), FTS_OUT_OF_RANGE);
+		fts_kv_iterator_destroy(iterator);
+	}
+	fts_channel_close(channel);
+}
+
 static void test_operator(void **state)
 {
 	json_t *json = run_json(node.endpoint, "kv where greeting", 0);
@@ -222,10 +254,10 @@ static void test_operator(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_key),      cmocka_unit_test(test_any_bytes),
-					   cmocka_unit_test(test_wrong_usage),  cmocka_unit_test(test_databases),
-					   cmocka_unit_test(test_linearizable), cmocka_unit_test(test_load_and_dump),
-					   cmocka_unit_test(test_many),         cmocka_unit_test(test_operator)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_one_key),   cmocka_unit_test(test_any_bytes),    cmocka_unit_test(test_wrong_usage),
+	    cmocka_unit_test(test_databases), cmocka_unit_test(test_linearizable), cmocka_unit_test(test_load_and_dump),
+	    cmocka_unit_test(test_many),      cmocka_unit_test(test_iterator),     cmocka_unit_test(test_operator)};
 
 	return cmocka_run_group_tests_name("cli_kv.commands", tests, setup, teardown);
 }
