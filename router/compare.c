@@ -12,21 +12,13 @@ enum { COPY_PAGE_BYTES = 512 * 1024, FORGET_BATCH = 256, COPY_BYTES_A_SECOND = 6
 
 /* ---- Comparing ---- */
 
-static bool is_own_tree_trusted(const struct ftsi_round *round, uint32_t p)
-{
-	Fts__Kv__V1__TreeResponse *tree = NULL;
-	if (ftsi_ask_tree(round->router, &round->map->nodes[round->map->self], p, false, &tree) != FTS_OK) return true;
-	bool trusted = !tree->untrusted;
-	fts__kv__v1__tree_response__free_unpacked(tree, NULL);
-	return trusted;
-}
-
 /* Each pair of owners is one's to look at: the earlier in the order. Whose own tree can't be trusted looks at all. */
 void ftsi_compare_owners(const struct ftsi_round *round, uint32_t p)
 {
 	const struct fts_router_owner *owner = round->router->options.owner;
 	const struct fts_router_partition *partition = &round->map->partitions[p];
-	bool before = true, untrusted = !is_own_tree_trusted(round, p), all_good = true;
+	bool before = true, untrusted = !owner->is_tree_trusted(owner->ctx, p), all_good = true;
+	if (partition->owner_count < 2) return; /* nobody to compare with */
 	for (uint8_t i = 0; i < partition->owner_count && !atomic_load(round->stopping); i++) {
 		struct ftsi_sync_result result;
 		if (partition->order[i] == round->map->self) {

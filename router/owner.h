@@ -76,6 +76,7 @@ struct fts_router_owner {
 	void (*remove_hint)(void *ctx, uint64_t node_id, const struct fts_router_record *record, bool given_up);
 	/* A hint of partition was given up since the last time this was asked. */
 	bool (*wants_repair)(void *ctx, uint32_t partition);
+	bool (*is_tree_trusted)(void *ctx, uint32_t partition);
 	/* Count the tree of partition anew: damage in it was mended. */
 	void (*rebuild_tree)(void *ctx, uint32_t partition);
 	/* Remove all of a partition that this node has no part in. False: it has, or it can't be known yet. */

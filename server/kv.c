@@ -257,6 +257,12 @@ static bool wants_repair(void *ctx, uint32_t partition)
 	return fts_hints_wants_repair(((struct ftsi_kv *)ctx)->storage, partition, true);
 }
 
+static bool is_tree_trusted(void *ctx, uint32_t partition)
+{
+	uint64_t root, records;
+	return ftsi_tree_read(fts_storage_tree(((struct ftsi_kv *)ctx)->storage), partition, &root, NULL, &records);
+}
+
 static void rebuild_tree(void *ctx, uint32_t partition)
 {
 	if (fts_storage_rebuild_tree(((struct ftsi_kv *)ctx)->storage, partition) != FTS_OK)
@@ -342,6 +348,7 @@ enum fts_status ftsi_kv_open(const struct ftsi_kv_options *options, struct ftsi_
 				      .visit_hints = visit_hints,
 				      .remove_hint = remove_hint,
 				      .wants_repair = wants_repair,
+				      .is_tree_trusted = is_tree_trusted,
 				      .rebuild_tree = rebuild_tree,
 				      .drop_partition = drop_partition,
 				      .suggest_moved = suggest_moved,
