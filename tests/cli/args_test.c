@@ -66,7 +66,7 @@ static void test_refused(void **state)
 	    {"lottery|win", "did you mean \"lottery winners\"?"},
 	    {"desc", "did you mean \"describe\"?"},
 	    {"xyzzyxyzzy", "unknown command \"xyzzyxyzzy\": see fts-cli --help"},
-	    {"kv", "unknown command"},
+	    {"kv", "kv needs a command: see fts-cli kv --help"},
 	    {"lottery", "lottery needs a command"},
 	    {"status|--jsn", "did you mean --json?"},
 	    {"--timeuot|5s|status", "did you mean --timeout?"},

@@ -125,7 +125,7 @@ static void test_wrong_usage(void **state)
 	} cases[] = {
 	    {"", "which command?"},
 	    {"stauts", "did you mean \"status\"?"},
-	    {"kv|get|k", "unknown command \"kv\""},
+	    {"kv|got|k", "unknown command \"kv got\": did you mean \"kv get\"?"},
 	    {"status|--jsno", "did you mean --json?"},
 	    {"lottery|open|d", "--agencies"},
 	    {"status|--endpoints|nonsense", "nonsense"},
@@ -168,6 +168,15 @@ static void test_nobody_there(void **state)
 	    "lottery|winners|d|--agency|1",
 	    "lottery|status|d",
 	    "lottery|list",
+	    "kv|set|k|v",
+	    "kv|get|k",
+	    "kv|delete|k",
+	    "kv|keys",
+	    "kv|dump",
+	    "kv|where|k",
+	    "kv|verify",
+	    "kv|move|1|n1",
+	    "kv|database|create|7|--linearizable",
 	};
 	uint16_t port = harness_ports_reserve();
 
