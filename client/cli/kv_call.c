@@ -82,6 +82,7 @@ struct batch {
 	Fts__Kv__V1__BatchOp *ops[FTSI_KV_BATCH_MAX];
 	size_t places[FTSI_KV_BATCH_MAX];
 	size_t count;
+	size_t window; /* sent in one call: fewer once the servers could not answer all */
 	ftsi_kv_result_fn on_result;
 	void *ctx;
 };
@@ -95,9 +96,9 @@ static bool is_passing(uint32_t code)
 /* Tell what has ended, keep the rest. */
 static void take_results(struct batch *batch, const Fts__Kv__V1__BatchResponse *response, struct fts_error *error)
 {
-	size_t kept = 0;
+	size_t kept = 0, sent = response->n_results;
 
-	for (size_t i = 0; i < batch->count; i++) {
+	for (size_t i = 0; i < sent; i++) {
 		const Fts__Kv__V1__BatchResult *result = response->results[i];
 		if (!is_passing(result->code)) {
 			batch->on_result(batch->ctx, batch->places[i], result);
@@ -107,7 +108,12 @@ static void take_results(struct batch *batch, const Fts__Kv__V1__BatchResponse *
 		batch->ops[kept] = batch->ops[i];
 		batch->places[kept++] = batch->places[i];
 	}
-	batch->count = kept;
+	for (size_t i = sent; i < batch->count; i++) {
+		batch->ops[kept + i - sent] = batch->ops[i];
+		batch->places[kept + i - sent] = batch->places[i];
+	}
+	batch->count -= sent - kept;
+	if (kept > 0) batch->window = sent - kept > 0 ? sent - kept : 1;
 }
 
 static enum fts_status send_batch(struct ftsi_cli *cli, struct batch *batch, uint32_t left_ms,
@@ -120,15 +126,15 @@ static enum fts_status send_batch(struct ftsi_cli *cli, struct batch *batch, uin
 
 	options.timeout_ms = left_ms;
 	request.ops = batch->ops;
-	request.n_ops = batch->count;
+	request.n_ops = batch->count < batch->window ? batch->count : batch->window;
 	enum fts_status st = fts_kv_batch(cli->channel, &request, &options, &response, out_error);
 	ftsi_explain(cli, "Kv/Batch", &info);
 	if (st != FTS_OK) return st;
-	if (response->n_results == batch->count)
+	if (response->n_results == request.n_ops)
 		take_results(batch, response, out_error);
 	else
 		st = fts_error_set(out_error, FTS_INTERNAL, "the server answered %zu of %zu operations",
-				   response->n_results, batch->count);
+				   response->n_results, request.n_ops);
 	fts__kv__v1__batch_response__free_unpacked(response, NULL);
 	return st;
 }
@@ -137,8 +143,8 @@ enum fts_status ftsi_kv_batch(struct ftsi_cli *cli, Fts__Kv__V1__BatchOp *const 
 			      ftsi_kv_result_fn on_result, void *ctx, struct fts_error *out_error)
 {
 	const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
-	struct batch batch = {.count = count, .on_result = on_result, .ctx = ctx};
-	uint64_t deadline_ns = fts_clock_monotonic_ns() + cli->timeout_ms * 1000000ull;
+	struct batch batch = {.count = count, .window = count, .on_result = on_result, .ctx = ctx};
+	uint64_t patience_ns = cli->timeout_ms * 1000000ull, deadline_ns = fts_clock_monotonic_ns() + patience_ns;
 
 	for (size_t i = 0; i < count; i++) {
 		batch.ops[i] = ops[i];
@@ -150,7 +156,10 @@ enum fts_status ftsi_kv_batch(struct ftsi_cli *cli, Fts__Kv__V1__BatchOp *const 
 		if (left_ms == 0) return out_error->status;
 		enum fts_status st = send_batch(cli, &batch, left_ms, out_error);
 		if (st != FTS_OK) return st;
-		if (batch.count == before) nanosleep(&pause, NULL);
+		if (batch.count == before)
+			nanosleep(&pause, NULL);
+		else
+			deadline_ns = fts_clock_monotonic_ns() + patience_ns;
 	}
 	return FTS_OK;
 }

@@ -33,9 +33,9 @@ void ftsi_kv_place_free(struct ftsi_kv_place *place);
 typedef void (*ftsi_kv_result_fn)(void *ctx, size_t place, const Fts__Kv__V1__BatchResult *result);
 
 /* Send count (1 to FTSI_KV_BATCH_MAX) operations (borrowed) in as few calls as it takes: those that only could not be
- * served at the moment are sent again until --timeout has passed. on_result (borrowed) is called once for each that
- * ended, at the latest before this returns. Errors: those of the call, or of the first operation that could not be
- * served in time. */
+ * served at the moment are sent again until --timeout has passed without any that ended. on_result (borrowed) is called
+ * once for each that ended, at the latest before this returns. Errors: those of the call, or of the first operation
+ * that could not be served in time. */
 FTS_MUST_USE enum fts_status ftsi_kv_batch(struct ftsi_cli *cli, Fts__Kv__V1__BatchOp *const *ops, size_t count,
 					   ftsi_kv_result_fn on_result, void *ctx, struct fts_error *out_error);
 
