@@ -148,6 +148,16 @@ static void killed_while_it_installs(void **state)
 	harness_cluster_fini(&town.cluster);
 }
 
+/* Its notes of what is on the disk are whole: from now on a kill is a loss of power. */
+static void wait_until_watched(const char *side)
+{
+	char path[HARNESS_PATH_MAX + 16];
+	struct harness_wait wait = harness_wait_ms(20000);
+	(void)snprintf(path, sizeof path, "%s/watching", side);
+	while (access(path, F_OK) != 0)
+		if (!harness_wait_more(&wait)) fail_msg("nobody watches %s", side);
+}
+
 /* The power goes at any moment of fetching and installing: what was said to be in place is. */
 static void power_is_lost_while_it_installs(void **state)
 {
@@ -168,6 +178,7 @@ static void power_is_lost_while_it_installs(void **state)
 		assert_int_equal(mkdir(side, 0700), 0);
 		lagging.node->environment[0] = "LD_PRELOAD=" FTS_POWER_LOSS;
 		harness_cluster_launch(&town.cluster, lagging.member);
+		wait_until_watched(side);
 		if (i % 4 == 3)
 			town_wait_log(&town, lagging.member, "event=replica.state_replaced", 30000);
 		else
