@@ -12,8 +12,8 @@ struct ftsi_hurries {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct ftsi_hurry *first, **last; /* guarded by lock, as all below */
-	bool stopping;
-	pthread_t thread;
+	bool stopping, running;
+	pthread_t thread; /* made for the first look */
 };
 
 /* Called with the lock held; returns with it. NULL: stopped, and nothing is left. */
@@ -63,14 +63,16 @@ struct ftsi_hurries *ftsi_hurries_create(void)
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&hurries->wake, &attributes);
 	pthread_condattr_destroy(&attributes);
-	if (pthread_create(&hurries->thread, NULL, look_at_all, hurries) == 0) {
-		pthread_setname_np(hurries->thread, "fts-kv-hurry");
-		return hurries;
-	}
-	pthread_cond_destroy(&hurries->wake);
-	pthread_mutex_destroy(&hurries->lock);
-	free(hurries);
-	return NULL;
+	return hurries;
+}
+
+/* Called with the lock held. No thread can be made now: the next that is added tries again; until then nobody asks
+ * twice and what is asked ends by its time limit. */
+static void have_thread(struct ftsi_hurries *hurries)
+{
+	if (hurries->running || pthread_create(&hurries->thread, NULL, look_at_all, hurries) != 0) return;
+	pthread_setname_np(hurries->thread, "fts-kv-hurry");
+	hurries->running = true;
 }
 
 void ftsi_hurry_add(struct ftsi_hurries *hurries, struct ftsi_hurry *hurry)
@@ -79,6 +81,7 @@ void ftsi_hurry_add(struct ftsi_hurries *hurries, struct ftsi_hurry *hurry)
 	hurry->due_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), FTSI_HURRY_MS);
 	pthread_mutex_lock(&hurries->lock);
 	bool was_empty = hurries->first == NULL;
+	have_thread(hurries);
 	*hurries->last = hurry;
 	hurries->last = &hurry->next;
 	if (was_empty) pthread_cond_signal(&hurries->wake);
@@ -92,7 +95,10 @@ void ftsi_hurries_destroy(struct ftsi_hurries *hurries)
 	hurries->stopping = true;
 	pthread_cond_signal(&hurries->wake);
 	pthread_mutex_unlock(&hurries->lock);
-	pthread_join(hurries->thread, NULL);
+	if (hurries->running)
+		pthread_join(hurries->thread, NULL);
+	else
+		(void)look_at_all(hurries);
 	pthread_cond_destroy(&hurries->wake);
 	pthread_mutex_destroy(&hurries->lock);
 	free(hurries);

@@ -37,7 +37,8 @@ struct fts_storage {
 	bool stopping;                               /* guarded by queue_lock */
 
 	pthread_t writer, builder;
-	bool writer_runs, builder_runs;
+	bool writer_runs; /* from the first put on; guarded by queue_lock */
+	bool builder_runs;
 };
 
 /* As fts_storage_read, through txn (which may be a batch: its own writes are seen). */

@@ -133,8 +133,8 @@ static void *build_trees(void *data)
 	uint64_t began_ns = fts_clock_monotonic_ns();
 	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT && !atomic_load(&storage->closing); p++)
 		if (fts_storage_rebuild_tree(storage, p) != FTS_OK) FTS_LOG_ERROR("storage.tree", "partition=%u", p);
-	FTS_LOG_INFO("storage.trees", "took_ms=%llu",
-		     (unsigned long long)((fts_clock_monotonic_ns() - began_ns) / 1000000));
+	FTS_LOG_DEBUG("storage.trees", "took_ms=%llu",
+		      (unsigned long long)((fts_clock_monotonic_ns() - began_ns) / 1000000));
 	return NULL;
 }
 
@@ -192,12 +192,8 @@ static enum fts_status open_store(struct fts_storage *storage, struct fts_error 
 	return fts_store_open(path, &store, &storage->store, out_error);
 }
 
-static enum fts_status start_threads(struct fts_storage *storage, struct fts_error *out_error)
+static enum fts_status start_builder(struct fts_storage *storage, struct fts_error *out_error)
 {
-	if (pthread_create(&storage->writer, NULL, ftsi_storage_write_all, storage) != 0)
-		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no threads for the storage");
-	storage->writer_runs = true;
-	pthread_setname_np(storage->writer, "fts-kv-writer");
 	if (pthread_create(&storage->builder, NULL, build_trees, storage) != 0)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no threads for the storage");
 	storage->builder_runs = true;
@@ -217,7 +213,7 @@ enum fts_status fts_storage_open(const struct fts_storage_options *options, stru
 	enum fts_status status = open_store(storage, out_error);
 	if (status == FTS_OK && (status = ftsi_hints_count(storage)) != FTS_OK)
 		status = fts_error_set(out_error, status, "%s/kv can't be read", options->data);
-	if (status == FTS_OK) status = start_threads(storage, out_error);
+	if (status == FTS_OK) status = start_builder(storage, out_error);
 	if (status == FTS_OK)
 		*out_storage = storage;
 	else

@@ -67,6 +67,16 @@ static enum fts_status measure(struct fts_storage_put *put)
 	return FTS_OK;
 }
 
+/* Called with queue_lock held. A node that stores nothing needs no writer. False: no thread can be made now. */
+static bool have_writer(struct fts_storage *storage)
+{
+	if (storage->writer_runs) return true;
+	if (pthread_create(&storage->writer, NULL, ftsi_storage_write_all, storage) != 0) return false;
+	pthread_setname_np(storage->writer, "fts-kv-writer");
+	storage->writer_runs = true;
+	return true;
+}
+
 enum fts_status fts_storage_put(struct fts_storage *storage, struct fts_storage_put *put)
 {
 	int lane = put->background ? 1 : 0;
@@ -76,7 +86,7 @@ enum fts_status fts_storage_put(struct fts_storage *storage, struct fts_storage_
 	pthread_mutex_lock(&storage->queue_lock);
 	if (storage->stopping) {
 		status = FTS_UNAVAILABLE;
-	} else if (storage->queue_bytes + put->size_bytes > FTSI_PUT_QUEUE_BYTES_MAX) {
+	} else if (storage->queue_bytes + put->size_bytes > FTSI_PUT_QUEUE_BYTES_MAX || !have_writer(storage)) {
 		status = FTS_RESOURCE_EXHAUSTED;
 	} else {
 		storage->queue_bytes += put->size_bytes;
@@ -95,7 +105,7 @@ void fts_storage_forget(struct fts_storage *storage, uint32_t db, struct fts_byt
 	*forget = (struct ftsi_forget){.db = db, .version = version, .key_size_bytes = key.size_bytes};
 	memcpy(forget->key, key.data, key.size_bytes);
 	pthread_mutex_lock(&storage->queue_lock);
-	bool taken = !storage->stopping && storage->forget_count < FORGET_MAX;
+	bool taken = !storage->stopping && storage->forget_count < FORGET_MAX && have_writer(storage);
 	if (taken) {
 		forget->next = storage->forgets;
 		storage->forgets = forget;
