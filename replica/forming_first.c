@@ -48,6 +48,17 @@ static const Fts__Replica__V1__Member *find(const Fts__Replica__V1__Form *form, 
 	return NULL;
 }
 
+bool ftsi_forming_is_founder(struct fts_replica *replica, const char *name, const char *address)
+{
+	Fts__Replica__V1__Form *form = read_form(replica);
+	bool found = false;
+	for (size_t i = 0; form != NULL && i < form->n_members; i++)
+		found = found ||
+			(strcmp(form->members[i]->name, name) == 0 && strcmp(form->members[i]->address, address) == 0);
+	if (form != NULL) fts__replica__v1__form__free_unpacked(form, NULL);
+	return found;
+}
+
 /* ---- The first entry ---- */
 
 static enum fts_status configure(const Fts__Replica__V1__Form *form, struct raft_configuration *configuration)

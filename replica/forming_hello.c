@@ -199,7 +199,11 @@ static void hear_left_behind(struct fts_replica *replica, const char *text,
 	const struct raft_server *other = namesake(replica, hello, &same);
 	if ((other != NULL && same) || (other == NULL && ftsi_membership_left_just_now(replica, text))) {
 		pass_on(replica, message);
-	} else if (hello->n_list > 0) {
+	} else if (hello->n_list > 0 &&
+		   (atomic_load(&replica->serving) || !ftsi_forming_is_founder(replica, hello->name, hello->address))) {
+		/* On one that was there from the beginning only who leads decides: another may have started just now,
+		 * and not know that it was a member until a moment ago, whose old id has gone and whose new one is
+		 * about to come. */
 		(void)snprintf(detail, sizeof detail,
 			       "the cluster at %s is formed, and %.64s at %.128s is no member of it: start it with "
 			       "--join %s",

@@ -80,6 +80,8 @@ FTS_MUST_USE enum fts_status ftsi_forming_found_alone(struct fts_replica *replic
 void ftsi_forming_found(struct fts_replica *replica);
 /* The answer to a member that was left behind. */
 void ftsi_forming_send_form(struct fts_replica *replica, const char *address, uint64_t node_id);
+/* name at address (both borrowed) stands in the form this node knows. */
+bool ftsi_forming_is_founder(struct fts_replica *replica, const char *name, const char *address);
 void ftsi_forming_take_form(struct fts_replica *replica, const Fts__Replica__V1__PeerMessage *message);
 
 #endif
