@@ -15,4 +15,9 @@ typedef enum fts_status (*ftsi_store_fault_fn)(void *ctx, enum ftsi_store_access
 void ftsi_store_fault_set(ftsi_store_fault_fn fault, void *ctx);
 enum fts_status ftsi_store_fault(enum ftsi_store_access access);
 
+/* For a simulation, whose same seed must make the same files: stores that are opened from now on compact nothing in the
+ * background, and reserve no room ahead. */
+void ftsi_store_still_set(bool still);
+bool ftsi_store_is_still(void);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,15 +45,26 @@ static void set_table_options(struct fts_store *store, size_t cache_bytes)
 	rocksdb_options_set_block_based_table_factory(store->options, store->table_options);
 }
 
-/* Without a write-ahead log a close must leave what a crash at that moment would leave: a flush that nobody asked for
- * would put into the tables what their owner did not want there. The C API has this option only as text. */
-static void flush_only_when_asked(rocksdb_options_t *options)
+/* Options that the C API has only as text; what was set before is lost. */
+static void set_by_text(rocksdb_options_t *options, const char *text)
 {
 	rocksdb_options_t *base = rocksdb_options_create();
 	char *message = NULL;
-	rocksdb_get_options_from_string(base, "avoid_flush_during_shutdown=true", options, &message);
+	rocksdb_get_options_from_string(base, text, options, &message);
 	FTS_ASSERT(message == NULL); /* the text is ours */
 	rocksdb_options_destroy(base);
+}
+
+static void set_first_options(rocksdb_options_t *options, bool write_ahead_log)
+{
+	/* Without a write-ahead log a close must leave what a crash at that moment would leave: a flush that nobody
+	 * asked for would put into the tables what their owner did not want there. */
+	const char *close_quietly = write_ahead_log ? "" : "avoid_flush_during_shutdown=true;";
+	char text[128];
+	if (!write_ahead_log) set_by_text(options, close_quietly);
+	if (!ftsi_store_is_still()) return;
+	(void)snprintf(text, sizeof text, "%sallow_fallocate=false;disable_auto_compactions=true;", close_quietly);
+	set_by_text(options, text);
 }
 
 static void set_options(struct fts_store *store, const struct fts_store_options *options)
@@ -60,7 +72,7 @@ static void set_options(struct fts_store *store, const struct fts_store_options 
 	size_t buffer = options->write_buffer_bytes == 0 ? DEFAULT_BUFFER_BYTES : options->write_buffer_bytes;
 	size_t cache = options->block_cache_bytes == 0 ? DEFAULT_BUFFER_BYTES : options->block_cache_bytes;
 	store->options = rocksdb_options_create();
-	if (!options->write_ahead_log) flush_only_when_asked(store->options);
+	set_first_options(store->options, options->write_ahead_log);
 	rocksdb_options_set_create_if_missing(store->options, options->create_if_missing);
 	rocksdb_options_set_write_buffer_size(store->options, buffer);
 	rocksdb_options_set_max_write_buffer_number(store->options, WRITE_BUFFER_COUNT);

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "simulation.h"
+#include "store/fault.h"
 
 enum { START_S = 1000, HEAL_MAX_S = 30, CALM_MS = 1500, CHECK_MS = 50, EVENT_MAX = 20000000 };
 
@@ -153,6 +154,7 @@ static void create(const struct sim_options *options, struct simulation *sim)
 	sim->now_ns = START_S * SIM_S;
 	fts_log_set_level(options->verbose ? FTS_LOG_LEVEL_DEBUG : FTS_LOG_LEVEL_ERROR);
 	take_over_sodium(&sim->random);
+	ftsi_store_still_set(true);
 	make_dir(sim);
 	choose_profile(sim);
 	if (options->no_snapshots) sim->profile.snapshot_bytes = SIM_S;
