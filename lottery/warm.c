@@ -6,10 +6,21 @@
 
 #include "base/log.h"
 
+static void *run(void *data);
+
+/* Called with lock held: a node without draws needs no thread for them. */
+static bool have_warmer(struct fts_lottery *lottery)
+{
+	if (lottery->warming || lottery->replica == NULL) return lottery->warming;
+	lottery->warming = pthread_create(&lottery->warmer, NULL, run, lottery) == 0;
+	if (lottery->warming) pthread_setname_np(lottery->warmer, "fts-winners");
+	return lottery->warming;
+}
+
 void ftsi_warm_note(struct fts_lottery *lottery, const char *draw)
 {
 	pthread_mutex_lock(&lottery->lock);
-	if (lottery->warming) {
+	if (have_warmer(lottery)) {
 		if (lottery->warm_count == FTSI_WARM_COUNT_MAX) {
 			memmove(lottery->warm[0], lottery->warm[1], sizeof lottery->warm - sizeof lottery->warm[0]);
 			lottery->warm_count--;
@@ -72,8 +83,6 @@ void ftsi_warm_start(struct fts_lottery *lottery, struct fts_replica *replica)
 {
 	pthread_mutex_lock(&lottery->lock);
 	lottery->replica = replica;
-	lottery->warming = pthread_create(&lottery->warmer, NULL, run, lottery) == 0;
-	if (lottery->warming) pthread_setname_np(lottery->warmer, "fts-winners");
 	pthread_mutex_unlock(&lottery->lock);
 }
 

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { ROUND_MS = 250, COPIES_A_ROUND = 64, FORGET_SHARE = 4, SUGGEST_AGAIN_MS = 3000 };
+enum { ROUND_MS = 250, ROUND_ALONE_MS = 2000, COPIES_A_ROUND = 64, FORGET_SHARE = 4, SUGGEST_AGAIN_MS = 3000 };
 
 struct ftsi_keeper {
 	struct fts_router *router;
@@ -23,6 +23,7 @@ struct ftsi_keeper {
 	uint32_t sweep_at;
 	uint64_t swept_ns;
 	uint32_t moving; /* told last */
+	bool alone;      /* no other node is in the map: nothing moves, nobody differs */
 };
 
 static bool owns(const struct ftsi_round *round, uint32_t partition)
@@ -115,6 +116,7 @@ static void run_round(struct ftsi_keeper *keeper)
 	struct ftsi_round round = {
 	    .router = keeper->router, .map = owner->map(owner->ctx), .stopping = &keeper->stopping};
 	if (round.map == NULL) return;
+	keeper->alone = round.map->node_count < 2;
 	if (round.map->epoch != keeper->retry_epoch) { /* places mean other nodes now */
 		keeper->retry_epoch = round.map->epoch;
 		for (size_t i = 0; i <= FTS_ROUTER_NODES_MAX; i++)
@@ -130,7 +132,8 @@ static void run_round(struct ftsi_keeper *keeper)
 /* False: it is to end. */
 static bool rest(struct ftsi_keeper *keeper)
 {
-	uint64_t until_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), ROUND_MS);
+	uint64_t until_ns =
+	    fts_clock_deadline_ns(fts_clock_monotonic_ns(), keeper->alone ? ROUND_ALONE_MS : ROUND_MS);
 	struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
 	pthread_mutex_lock(&keeper->lock);
 	while (!atomic_load(&keeper->stopping) && fts_clock_monotonic_ns() < until_ns)

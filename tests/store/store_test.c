@@ -233,6 +233,25 @@ static void write_and_die(const char *dir, bool write_ahead_log)
 	(void)raise(SIGKILL);
 }
 
+/* A close is as a crash: without a write-ahead log only what was flushed is there afterwards. */
+static void closes_without_flush(void **state)
+{
+	char *dir = make_directory();
+	struct fts_store *store = open_store(dir, false);
+	struct fts_txn *view = NULL;
+	(void)state;
+	put_numbers(store, 1, 0, 10, false);
+	assert_int_equal(fts_store_flush(store), FTS_OK);
+	put_numbers(store, 1, 10, 20, false);
+	fts_store_close(store);
+	store = open_store(dir, false);
+	assert_int_equal(fts_store_view(store, &view), FTS_OK);
+	assert_int_equal(count_keys(view, nothing, nothing), 10);
+	fts_txn_abort(view);
+	fts_store_close(store);
+	remove_directory(dir);
+}
+
 static char *make_crashed(bool write_ahead_log)
 {
 	char *dir = make_directory();
@@ -322,6 +341,7 @@ int main(void)
 	    cmocka_unit_test(batches_match_a_model),
 	    cmocka_unit_test(rolls_back_cheaply),
 	    cmocka_unit_test(views_do_not_move),
+	    cmocka_unit_test(closes_without_flush),
 	    cmocka_unit_test(checkpoints),
 	    cmocka_unit_test(refuses_what_it_cannot_open),
 	};
