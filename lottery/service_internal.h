@@ -36,7 +36,8 @@ struct fts_lottery {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct fts_replica *replica; /* guarded by lock */
-	bool warming;                /* the thread runs; guarded by lock */
+	bool may_warm;               /* between attach and detach; guarded by lock */
+	bool warming;                /* the thread runs, from the first draw on; guarded by lock */
 	bool written;                /* something was written since it looked last; guarded by lock */
 	uint32_t warm_count;         /* guarded by lock */
 	char warm[FTSI_WARM_COUNT_MAX][FTSI_DRAW_NAME_MAX + 1]; /* drawn, winners not looked for; guarded by lock */

@@ -11,7 +11,7 @@ static void *run(void *data);
 /* Called with lock held: a node without draws needs no thread for them. */
 static bool have_warmer(struct fts_lottery *lottery)
 {
-	if (lottery->warming || lottery->replica == NULL) return lottery->warming;
+	if (lottery->warming || !lottery->may_warm) return lottery->warming;
 	lottery->warming = pthread_create(&lottery->warmer, NULL, run, lottery) == 0;
 	if (lottery->warming) pthread_setname_np(lottery->warmer, "fts-winners");
 	return lottery->warming;
@@ -83,6 +83,7 @@ void ftsi_warm_start(struct fts_lottery *lottery, struct fts_replica *replica)
 {
 	pthread_mutex_lock(&lottery->lock);
 	lottery->replica = replica;
+	lottery->may_warm = true;
 	pthread_mutex_unlock(&lottery->lock);
 }
 
@@ -91,7 +92,7 @@ void ftsi_warm_stop(struct fts_lottery *lottery)
 	bool running;
 	pthread_mutex_lock(&lottery->lock);
 	running = lottery->warming;
-	lottery->warming = false;
+	lottery->warming = lottery->may_warm = false;
 	lottery->replica = NULL;
 	pthread_cond_signal(&lottery->wake);
 	pthread_mutex_unlock(&lottery->lock);

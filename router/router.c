@@ -8,7 +8,30 @@
 #include "router/internal.h"
 #include "router/keeper.h"
 
-enum { DRAIN_MS = 5000, LOOK_NS = 1000 * 1000 };
+enum { DRAIN_MS = 5000, LOOK_NS = 1000 * 1000, NO_MAP_RETRY_MS = 20 };
+
+/* ---- Without a map nothing can be found ---- */
+
+/* Held; NULL: the call has been refused. A node that has just started learns the map within moments: the caller is told
+ * to ask again at once, as while there is no leader. */
+static const struct fts_router_map *need_map(struct fts_router *router, struct fts_call *call)
+{
+	const struct fts_router_owner *owner = router->options.owner;
+	const struct fts_router_map *map = owner->map(owner->ctx);
+	struct fts_error error;
+	if (map != NULL) return map;
+	(void)fts_error_set(&error, FTS_UNAVAILABLE, "the cluster has no map yet: try again soon");
+	error.retry_after_ms = NO_MAP_RETRY_MS;
+	fts_call_fail_error(call, &error);
+	return NULL;
+}
+
+static bool has_map(struct fts_router *router, struct fts_call *call)
+{
+	const struct fts_router_map *map = need_map(router, call);
+	if (map != NULL) fts_router_map_release(map);
+	return map != NULL;
+}
 
 /* ---- Calls on one key ---- */
 
@@ -29,29 +52,20 @@ static void reply(void *ctx, const struct ftsi_answer *answer)
 
 static void set(struct fts_call *call, const Fts__Kv__V1__SetRequest *request, void *ctx)
 {
-	ftsi_do_set(ctx, request, fts_call_deadline_ns(call), reply, call);
+	if (has_map(ctx, call)) ftsi_do_set(ctx, request, fts_call_deadline_ns(call), reply, call);
 }
 
 static void get(struct fts_call *call, const Fts__Kv__V1__GetRequest *request, void *ctx)
 {
-	ftsi_do_get(ctx, request, fts_call_deadline_ns(call), reply, call);
+	if (has_map(ctx, call)) ftsi_do_get(ctx, request, fts_call_deadline_ns(call), reply, call);
 }
 
 static void delete_key(struct fts_call *call, const Fts__Kv__V1__DeleteRequest *request, void *ctx)
 {
-	ftsi_do_delete(ctx, request, fts_call_deadline_ns(call), reply, call);
+	if (has_map(ctx, call)) ftsi_do_delete(ctx, request, fts_call_deadline_ns(call), reply, call);
 }
 
 /* ---- The map ---- */
-
-/* Held; NULL: the call has been refused. */
-static const struct fts_router_map *need_map(struct fts_router *router, struct fts_call *call)
-{
-	const struct fts_router_owner *owner = router->options.owner;
-	const struct fts_router_map *map = owner->map(owner->ctx);
-	if (map == NULL) fts_call_fail(call, FTS_UNAVAILABLE, "the cluster has no map yet: try again soon");
-	return map;
-}
 
 static void where(struct fts_call *call, const Fts__Kv__V1__WhereRequest *request, void *ctx)
 {
