@@ -217,7 +217,7 @@ static void slot_done(void *ctx, const struct fts_router_taken *taken)
 		    taken->status == FTS_INVALID_ARGUMENT) {
 			op->refused = true;
 			op->refusal = taken->status;
-			(void)snprintf(op->detail, sizeof op->detail, "%s: %.120s", op->map->nodes[slot->place].name,
+			(void)snprintf(op->detail, sizeof op->detail, "%.63s: %.90s", op->map->nodes[slot->place].name,
 				       taken->detail == NULL ? fts_status_name(taken->status) : taken->detail);
 		}
 	}
