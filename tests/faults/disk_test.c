@@ -87,8 +87,7 @@ static void start_on_small_disk(size_t first)
 	snprintf(file, sizeof(file), "%s/other", disk);
 	harness_disk_make(disk, DISK_MIB);
 	for (size_t i = first; i < 3; i++)
-		snprintf(cluster.members[i].data, sizeof(cluster.members[i].data), "%.480s/%s", disk,
-			 cluster.members[i].name);
+		snprintf(cluster.members[i].data, sizeof(cluster.members[i].data), "%.480s/data-%zu", disk, i);
 	harness_cluster_start(&cluster);
 }
 
