@@ -21,10 +21,15 @@ struct ftsi_member *ftsi_member_by_id(struct fts_replica *replica, uint64_t node
 struct ftsi_member *ftsi_member_by_address(struct fts_replica *replica, const char *address)
 {
 	const char *equals = strchr(address, '=');
+	struct ftsi_member *found = NULL;
 	if (equals != NULL) address = equals + 1;
-	for (size_t i = 0; i < replica->members.count; i++)
-		if (strcmp(replica->members.each[i].address, address) == 0) return &replica->members.each[i];
-	return NULL;
+	for (size_t i = 0; i < replica->members.count; i++) {
+		struct ftsi_member *member = &replica->members.each[i];
+		if (strcmp(member->address, address) != 0) continue;
+		if (member->configured) return member;
+		if (found == NULL) found = member;
+	}
+	return found;
 }
 
 /* A place for a new one: when all are taken, that of somebody who is no member and silent. */
@@ -69,7 +74,12 @@ void ftsi_members_learn(struct fts_replica *replica, uint64_t node_id, const cha
 	if (node_id == 0 || node_id == replica->identity.node_id || strlen(address) >= sizeof member->address ||
 	    strlen(name) >= sizeof member->name)
 		return;
-	if (member != NULL && member->configured) return; /* the configuration knows better */
+	/* Where the configuration has another id, it may be this node's that is old: the new one may lead, and this
+	 * node learn of it from nobody else. So both are known, each by its id. */
+	if (member != NULL && member->configured) {
+		if (ftsi_member_by_id(replica, node_id) != NULL) return;
+		member = NULL;
+	}
 	if (member == NULL) member = add(replica, name, address);
 	if (member != NULL) identify(replica, member, node_id, name);
 }
@@ -98,18 +108,26 @@ void ftsi_members_heard(struct fts_replica *replica, uint64_t node_id)
 
 /* ---- raft's configuration ---- */
 
+/* Whoever else was at the address of member is there no more. */
+static void take_over(struct fts_replica *replica, const struct ftsi_member *member)
+{
+	for (size_t i = 0; i < replica->members.count; i++) {
+		struct ftsi_member *other = &replica->members.each[i];
+		if (other != member && strcmp(other->address, member->address) == 0) other->connected = false;
+	}
+}
+
 static void follow(struct fts_replica *replica, const struct raft_server *server)
 {
 	struct ftsi_member *member = ftsi_member_by_id(replica, server->id);
 	char name[FTSI_MEMBER_NAME_BYTES], address[FTSI_MEMBER_ADDRESS_BYTES];
-	if (member == NULL || !member->configured) {
-		ftsi_member_split(server->address, name, address);
-		member = ftsi_member_by_address(replica, address);
-		if (member == NULL) member = add(replica, name, address);
-		if (member == NULL) return;
-		identify(replica, member, server->id, name);
-	}
+	ftsi_member_split(server->address, name, address);
+	if (member == NULL || strcmp(member->address, address) != 0) member = ftsi_member_by_address(replica, address);
+	if (member == NULL) member = add(replica, name, address);
+	if (member == NULL) return;
+	identify(replica, member, server->id, name);
 	member->configured = true;
+	take_over(replica, member);
 }
 
 void ftsi_members_turn(struct fts_replica *replica)

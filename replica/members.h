@@ -1,7 +1,8 @@
 /* Why this file exists: what this node knows of each other one: who it is, whether it can be reached, how far it is.
  *
  * A node is here as long as raft's configuration names it, or while there is a connection to it: the news of a
- * connection may be older than the configuration that says whose it is. Thread: loop, but for what says otherwise. */
+ * connection may be older than the configuration that says whose it is. Of two ids at one address the configured one
+ * is found by the address. Thread: loop, but for what says otherwise. */
 #ifndef FTS_REPLICA_MEMBERS_H
 #define FTS_REPLICA_MEMBERS_H
 
