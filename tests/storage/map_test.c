@@ -218,7 +218,8 @@ static void acknowledged_writes_stay_on_a_quorum(void **state)
 	size_t size = ftsi_map_pack(&map, packed);
 	assert_int_equal(ftsi_map_unpack((struct fts_bytes){packed, size}, &again), FTS_OK);
 	assert_int_equal(again.epoch, map.epoch);
-	assert_memory_equal(&again.placement, &map.placement, sizeof map.placement);
+	assert_int_equal(again.placement.replicas, map.placement.replicas);
+	assert_memory_equal(again.placement.owners, map.placement.owners, sizeof map.placement.owners);
 	assert_int_equal(again.move_count, map.move_count);
 	assert_int_equal(ftsi_map_unpack((struct fts_bytes){packed, size - 1}, &again), FTS_DATA_LOSS);
 	free(packed);
