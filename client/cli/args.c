@@ -233,10 +233,20 @@ static enum fts_status take_word(struct parser *parser, const char *word)
 	return FTS_OK;
 }
 
+/* The rest belongs to another program: nothing in it is ours, not even --help. */
+static enum fts_status take_rest(struct parser *parser)
+{
+	parser->args->rest = parser->argv + parser->place;
+	parser->args->rest_count = (size_t)(parser->argc - parser->place);
+	parser->place = parser->argc;
+	return FTS_OK;
+}
+
 static enum fts_status take(struct parser *parser)
 {
 	const char *arg = parser->argv[parser->place++];
 
+	if (strcmp(arg, "--") == 0 && parser->args->command && parser->args->command->rest) return take_rest(parser);
 	if (parser->flags_ended || arg[0] != '-' || !arg[1]) return take_word(parser, arg);
 	if (strcmp(arg, "--") == 0) {
 		parser->flags_ended = true;
@@ -261,6 +271,9 @@ static enum fts_status check_complete(struct parser *parser)
 		if (i >= parser->args->positional_count && command->positionals[i][0] != '[')
 			return fts_error_set(parser->error, FTS_INVALID_ARGUMENT, "%s needs %s: see fts-cli %s --help",
 					     command->name, command->positionals[i], command->name);
+	if (command->rest && parser->args->rest_count == 0)
+		return fts_error_set(parser->error, FTS_INVALID_ARGUMENT, "%s needs -- %s: see fts-cli %s --help",
+				     command->name, command->rest, command->name);
 	for (size_t i = 0; i < FTSI_FLAGS_MAX && command->flags[i].name; i++)
 		if (command->flags[i].required && !parser->args->values[i].given)
 			return fts_error_set(parser->error, FTS_INVALID_ARGUMENT,

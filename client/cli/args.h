@@ -1,8 +1,9 @@
 /* Why this file exists: the one parser of the command line, over any table of commands, so that it can be
  * tested with tables of its own.
  *
- * `--name value`, `--name=value`, `-d value`, `--` ends flags; global flags may stand anywhere. Nothing is
- * printed here. */
+ * `--name value`, `--name=value`, `-d value`, `--` ends flags; global flags may stand anywhere. For a command that
+ * runs another program (its row has `rest`), what stands behind `--` is that program's and is kept untouched; argv
+ * has to be NULL-ended for it, as main()'s is. Nothing is printed here. */
 #ifndef FTSI_ARGS_H
 #define FTSI_ARGS_H
 

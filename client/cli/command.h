@@ -52,7 +52,8 @@ struct ftsi_command {
 	const char *example; /* arguments only: "fts-cli " is put before it */
 	struct ftsi_flag flags[FTSI_FLAGS_MAX];
 	const char *positionals[FTSI_POSITIONALS_MAX]; /* "DRAW"; "[TOPIC]" may be left out */
-	bool local;                                    /* calls no server */
+	const char *rest; /* "COMMAND ARG…": words behind `--`, needed; NULL: none are taken */
+	bool local;       /* calls no server */
 	enum ftsi_exit (*run)(struct ftsi_cli *cli);
 };
 
@@ -64,6 +65,8 @@ struct ftsi_args {
 	struct ftsi_value *globals; /* by the order of ftsi_global_flags */
 	const char *positionals[FTSI_POSITIONALS_MAX];
 	size_t positional_count;
+	char *const *rest; /* the words behind `--` as they were given, NULL-ended like argv; NULL: none */
+	size_t rest_count;
 };
 
 /* One run of the program. */

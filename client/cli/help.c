@@ -60,7 +60,7 @@ void ftsi_help_command(FILE *out, const struct ftsi_table *table, const struct f
 	for (size_t i = 0; i < FTSI_FLAGS_MAX && command->flags[i].name; i++)
 		if (command->flags[i].required)
 			fprintf(out, " --%s %s", command->flags[i].name, command->flags[i].value_name);
-	fprintf(out, " [flags]\n");
+	fprintf(out, " [flags]%s%s\n", command->rest ? " -- " : "", command->rest ? command->rest : "");
 	print_flags(out, "Flags", command->flags, FTSI_FLAGS_MAX);
 	print_flags(out, "Flags of every command", table->globals, SIZE_MAX);
 	fprintf(out, "\nExample:\n  fts-cli %s\n", command->example);

@@ -24,15 +24,18 @@ static const struct ftsi_table *table(void)
 }
 
 /* line: words separated by '|'. */
-static enum fts_status parse(const char *line, struct ftsi_args *args, struct fts_error *error)
+static enum fts_status parse_by(const struct ftsi_table *by, const char *line, struct ftsi_args *args,
+				struct fts_error *error)
 {
 	static struct ftsi_value globals[FTSI_GLOBAL_COUNT];
 	static char copy[512];
 	static char program[] = "fts-cli";
-	char *argv[ARGS_MAX] = {program};
+	static char *argv[ARGS_MAX + 1];
 	int argc = 1;
 
 	memset(globals, 0, sizeof(globals));
+	memset(argv, 0, sizeof(argv));
+	argv[0] = program;
 	*error = (struct fts_error){0};
 	assert_true(strlen(line) < sizeof(copy));
 	memcpy(copy, line, strlen(line) + 1);
@@ -41,7 +44,12 @@ static enum fts_status parse(const char *line, struct ftsi_args *args, struct ft
 		at = strchr(at, '|');
 		if (at) *at++ = '\0';
 	}
-	return ftsi_args_parse(table(), argc, argv, 1000, globals, args, error);
+	return ftsi_args_parse(by, argc, argv, 1000, globals, args, error);
+}
+
+static enum fts_status parse(const char *line, struct ftsi_args *args, struct fts_error *error)
+{
+	return parse_by(table(), line, args, error);
 }
 
 static const struct ftsi_value *value_of(const struct ftsi_args *args, const char *flag)
@@ -190,6 +198,31 @@ static void test_every_command_can_be_shown(void **state)
 	}
 }
 
+/* What stands behind -- is another program's, whatever it looks like. */
+static void test_rest_is_kept(void **state)
+{
+	static const struct ftsi_command row = {
+	    .name = "run", .positionals = {"NAME", "[MORE]"}, .rest = "COMMAND ARG…", .flags = {{.name = "shell"}}};
+	const struct ftsi_table own = {&row, 1, ftsi_global_flags};
+	struct ftsi_args args;
+	struct fts_error error;
+	(void)state;
+	assert_int_equal(parse_by(&own, "run|it|--shell|--|sh|-c|--json|--|--help|run", &args, &error), FTS_OK);
+	assert_int_equal(args.positional_count, 1);
+	assert_int_equal(args.rest_count, 6);
+	assert_string_equal(args.rest[0], "sh");
+	assert_string_equal(args.rest[3], "--");
+	assert_string_equal(args.rest[5], "run");
+	assert_null(args.rest[6]);
+	assert_true(args.values[0].given);
+	assert_false(args.globals[FTSI_GLOBAL_JSON].given);
+	assert_false(args.globals[FTSI_GLOBAL_HELP].given);
+	assert_int_equal(parse_by(&own, "run|it|--", &args, &error), FTS_INVALID_ARGUMENT);
+	assert_non_null(strstr(error.detail, "run needs -- COMMAND ARG…"));
+	assert_int_equal(parse_by(&own, "run|it", &args, &error), FTS_INVALID_ARGUMENT);
+	assert_int_equal(parse_by(&own, "run|it|more|over|--|x", &args, &error), FTS_INVALID_ARGUMENT);
+}
+
 static void test_edit_distance(void **state)
 {
 	static const struct {
@@ -211,6 +244,7 @@ int main(void)
 	    cmocka_unit_test(test_help_needs_nothing_else),
 	    cmocka_unit_test(test_json_is_seen_behind_a_fault),
 	    cmocka_unit_test(test_every_command_can_be_shown),
+	    cmocka_unit_test(test_rest_is_kept),
 	    cmocka_unit_test(test_edit_distance),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
