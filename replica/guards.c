@@ -249,6 +249,32 @@ void ftsi_guard_before_tick(struct fts_replica *replica)
 	raft->candidate_state.disrupt_leader = false;
 }
 
+/* ---- Votes of those who do not know yet that they vote ---- */
+
+static struct raft_server *own_server(struct fts_replica *replica)
+{
+	struct raft_configuration *configuration = &replica->raft.configuration;
+	for (unsigned i = 0; i < configuration->n; i++)
+		if (configuration->servers[i].id == replica->raft.id) return &configuration->servers[i];
+	return NULL;
+}
+
+void ftsi_guard_lend_vote(struct fts_replica *replica, const struct raft_message *message)
+{
+	struct raft_server *server = own_server(replica);
+	if (message->type != RAFT_IO_REQUEST_VOTE || server == NULL) return;
+	replica->guards.own_role = server->role;
+	replica->guards.vote_is_lent = true;
+	server->role = RAFT_VOTER;
+}
+
+void ftsi_guard_take_vote_back(struct fts_replica *replica)
+{
+	struct raft_server *server = own_server(replica);
+	if (replica->guards.vote_is_lent && server != NULL) server->role = replica->guards.own_role;
+	replica->guards.vote_is_lent = false;
+}
+
 /* ---- Snapshots and configurations ---- */
 
 bool ftsi_guard_may_snapshot(const struct fts_replica *replica)

@@ -74,6 +74,13 @@ bool ftsi_guard_may_tick(const struct fts_replica *replica);
 /* And so does the order to start one (a TimeoutNow). False: it was put aside until they are written. */
 bool ftsi_guard_may_be_elected(struct fts_replica *replica, const struct raft_message *message);
 
+/* The engine refuses its vote while its own configuration does not call it a voter. But a learner that was made a voter
+ * may lack that entry yet, and nobody can be elected without it once another voter is gone: so it votes (thesis 4.1:
+ * servers vote whether or not they are in their own configuration). Who asks counts it only if it votes by its
+ * configuration. A vote is lent while a RequestVote is delivered, and taken back after it. */
+void ftsi_guard_lend_vote(struct fts_replica *replica, const struct raft_message *message);
+void ftsi_guard_take_vote_back(struct fts_replica *replica);
+
 /* A candidate that has won its pre-vote and then lost raises its term at each timeout without asking again. So it is
  * sent back to asking when its time is up. */
 void ftsi_guard_before_tick(struct fts_replica *replica);

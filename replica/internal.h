@@ -153,6 +153,8 @@ struct ftsi_guards {
 	struct raft_message timeout_now;              /* likewise */
 	struct raft_configuration committed;          /* the last one that has committed */
 	raft_index committed_index;
+	int own_role; /* of this node in the configuration, while vote_is_lent */
+	bool vote_is_lent;
 };
 
 /* Leadership on its way to another node: transfer.c. */

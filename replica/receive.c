@@ -72,7 +72,9 @@ void ftsi_receive_deliver(struct fts_replica *replica, struct raft_message *mess
 	}
 	message->server_address = member->text;
 	if (message->type == RAFT_IO_APPEND_ENTRIES) before_append(replica, &message->append_entries);
+	ftsi_guard_lend_vote(replica, message);
 	replica->raft_recv(&replica->io, message);
+	ftsi_guard_take_vote_back(replica);
 	replica->guards.proven_index = UINT64_MAX;
 	if (message->type == RAFT_IO_APPEND_ENTRIES_RESULT && message->append_entries_result.rejected == 0)
 		ftsi_outbox_confirmed(replica, message->server_id);

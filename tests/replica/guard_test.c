@@ -35,6 +35,7 @@ enum guard {
 	BEFORE_TICK,
 	END_TRANSFER,
 	SEND_LATER,
+	LEND_VOTE,
 };
 static enum guard off;
 
@@ -71,6 +72,8 @@ WRAPPED_VOID(ftsi_guard_skip_snapshot, (const struct fts_replica *replica, struc
 	     (replica, message), SKIP_SNAPSHOT)
 WRAPPED_VOID(ftsi_guard_roll_back, (struct fts_replica * replica, const struct raft_append_entries *message),
 	     (replica, message), ROLL_BACK)
+WRAPPED_VOID(ftsi_guard_lend_vote, (struct fts_replica * replica, const struct raft_message *message),
+	     (replica, message), LEND_VOTE)
 WRAPPED_VOID(ftsi_guard_before_tick, (struct fts_replica * replica), (replica), BEFORE_TICK)
 
 void __real_ftsi_guard_observe(struct fts_replica *replica);
@@ -342,6 +345,31 @@ static void lonely_candidate(void **state)
 	both(BEFORE_TICK, lonely_candidate_scene);
 }
 
+/* It was made a voter, but has not got that entry yet. Without its vote nobody could lead when another one is gone. */
+static void early_vote_scene(bool guarded)
+{
+	struct puppet puppet;
+	struct raft_server *self;
+	puppet_open(&puppet, 0);
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 1, 1, 1, two_of_term_2, 2});
+	self = &puppet.replica->raft.configuration.servers[0];
+	assert_int_equal(self->id, puppet.replica->raft.id);
+	self->role = RAFT_STANDBY;
+	puppet_pass(&puppet, 2 * PUPPET_ELECTION_MS);
+	puppet_vote(&puppet, 3, 3, false, 3, 2);
+	assert_int_equal(puppet_said(&puppet, 3, FTS__REPLICA__V1__PEER_MESSAGE__KIND_REQUEST_VOTE_RESULT)
+			     ->request_vote_result->vote_granted,
+			 guarded);
+	assert_int_equal(self->role, RAFT_STANDBY);
+	puppet_close(&puppet);
+}
+
+static void early_vote(void **state)
+{
+	(void)state;
+	both(LEND_VOTE, early_vote_scene);
+}
+
 /* It was about to hand over to node 2, and has voted for node 3 since: node 2 gets no second vote of the same term. */
 static void second_vote_scene(void)
 {
@@ -500,7 +528,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(long_log),         cmocka_unit_test(nowhere),        cmocka_unit_test(unwritten),
 	    cmocka_unit_test(told_to_stand),    cmocka_unit_test(pending_change), cmocka_unit_test(taken_back),
 	    cmocka_unit_test(lonely_candidate), cmocka_unit_test(second_vote),    cmocka_unit_test(failed_send),
-	    cmocka_unit_test(one_at_a_time),    cmocka_unit_test(below_snapshot),
+	    cmocka_unit_test(one_at_a_time),    cmocka_unit_test(early_vote),     cmocka_unit_test(below_snapshot),
 	};
 	if (argc > 2 && strcmp(argv[1], UNGUARDED) == 0) return run_unguarded(argv[2]);
 	if (argc > 1) cmocka_set_test_filter(argv[1]); /* one by name, while looking for a fault */
