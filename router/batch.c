@@ -125,8 +125,9 @@ static void begin(struct batch *batch, const Fts__Kv__V1__BatchOp *op, struct re
 	}
 }
 
-void ftsi_serve_batch(struct fts_call *call, const Fts__Kv__V1__BatchRequest *request, void *ctx)
+void ftsi_serve_batch(struct fts_router *router, struct fts_call *call, const void *request_data)
 {
+	const Fts__Kv__V1__BatchRequest *request = request_data;
 	size_t count = request->n_ops;
 	if (count == 0 || count > OPS_MAX) {
 		fts_call_fail(call, FTS_INVALID_ARGUMENT, "ops: 1 to %d, not %zu", OPS_MAX, count);
@@ -140,7 +141,7 @@ void ftsi_serve_batch(struct fts_call *call, const Fts__Kv__V1__BatchRequest *re
 		return;
 	}
 	batch->call = call;
-	batch->router = ctx;
+	batch->router = router;
 	batch->count = count;
 	atomic_init(&batch->open_count, count + 1);
 	for (size_t i = 0; i < count; i++) {

@@ -12,6 +12,8 @@ struct fts_router {
 	struct ftsi_coordinator coordinator;
 	struct ftsi_keeper *keeper; /* NULL until it is started */
 	struct fts_channel *log;    /* to the cluster, for linearizable databases and fences */
+	atomic_bool stopping;
+	atomic_uint waiting_count; /* of calls (router/first_map.h) */
 };
 
 /* What a call on one key comes to; exactly one response when status is OK, borrowed for the call. */
@@ -32,9 +34,10 @@ void ftsi_do_get(struct fts_router *router, const Fts__Kv__V1__GetRequest *reque
 		 ftsi_answer_fn answer, void *ctx);
 void ftsi_do_delete(struct fts_router *router, const Fts__Kv__V1__DeleteRequest *request, uint64_t deadline_ns,
 		    ftsi_answer_fn answer, void *ctx);
-/* Service handlers of their own. */
-void ftsi_serve_batch(struct fts_call *call, const Fts__Kv__V1__BatchRequest *request, void *ctx);
-void ftsi_serve_keys(struct fts_call *call, const Fts__Kv__V1__KeysRequest *request, void *ctx);
+/* Once there is a map (router/first_map.h): Kv.Batch, Kv.Keys. */
+void ftsi_serve_batch(struct fts_router *router, struct fts_call *call, const void *request);
+void ftsi_serve_keys(struct fts_router *router, struct fts_call *call, const void *request);
+/* A handler of its own; blocks. */
 void ftsi_serve_verify(struct fts_call *call, const Fts__Kv__V1__VerifyRequest *request, void *ctx);
 
 uint32_t ftsi_left_ms(uint64_t deadline_ns);

@@ -259,9 +259,9 @@ static struct listing *make_listing(struct fts_router *router, struct fts_call *
 	return listing;
 }
 
-void ftsi_serve_keys(struct fts_call *call, const Fts__Kv__V1__KeysRequest *request, void *ctx)
+void ftsi_serve_keys(struct fts_router *router, struct fts_call *call, const void *request_data)
 {
-	struct fts_router *router = ctx;
+	const Fts__Kv__V1__KeysRequest *request = request_data;
 	const struct fts_router_owner *owner = router->options.owner;
 	if (request->limit > LIMIT_MAX || request->prefix.len > FTSI_KEY_MAX || request->after.len > FTSI_KEY_MAX) {
 		fts_call_fail(call, FTS_INVALID_ARGUMENT, "limit: at most %d; prefix, after: at most %d bytes",
@@ -269,16 +269,15 @@ void ftsi_serve_keys(struct fts_call *call, const Fts__Kv__V1__KeysRequest *requ
 		return;
 	}
 	const struct fts_router_map *map = owner->map(owner->ctx);
-	struct listing *listing = map == NULL ? NULL : make_listing(router, call, request, map);
-	if (map != NULL && listing != NULL && !fts_router_map_is_linearizable(map, request->db)) {
+	bool from_log = map != NULL && fts_router_map_is_linearizable(map, request->db);
+	struct listing *listing = map == NULL || from_log ? NULL : make_listing(router, call, request, map);
+	if (listing != NULL) {
 		ask_all(listing, request->after, request->has_after);
 		return;
 	}
-	bool from_log = map != NULL && fts_router_map_is_linearizable(map, request->db);
-	free(listing);
 	fts_router_map_release(map);
 	if (from_log)
 		ask_log(router, call, request);
 	else
-		fts_call_fail(call, FTS_UNAVAILABLE, "the cluster has no map yet: try again soon");
+		fts_call_fail(call, FTS_RESOURCE_EXHAUSTED, "no memory for a list of keys");
 }

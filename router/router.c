@@ -5,33 +5,10 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "router/internal.h"
+#include "router/first_map.h"
 #include "router/keeper.h"
 
-enum { DRAIN_MS = 5000, LOOK_NS = 1000 * 1000, NO_MAP_RETRY_MS = 20 };
-
-/* ---- Without a map nothing can be found ---- */
-
-/* Held; NULL: the call has been refused. A node that has just started learns the map within moments: the caller is told
- * to ask again at once, as while there is no leader. */
-static const struct fts_router_map *need_map(struct fts_router *router, struct fts_call *call)
-{
-	const struct fts_router_owner *owner = router->options.owner;
-	const struct fts_router_map *map = owner->map(owner->ctx);
-	struct fts_error error;
-	if (map != NULL) return map;
-	(void)fts_error_set(&error, FTS_UNAVAILABLE, "the cluster has no map yet: try again soon");
-	error.retry_after_ms = NO_MAP_RETRY_MS;
-	fts_call_fail_error(call, &error);
-	return NULL;
-}
-
-static bool has_map(struct fts_router *router, struct fts_call *call)
-{
-	const struct fts_router_map *map = need_map(router, call);
-	if (map != NULL) fts_router_map_release(map);
-	return map != NULL;
-}
+enum { DRAIN_MS = 5000, LOOK_NS = 1000 * 1000 };
 
 /* ---- Calls on one key ---- */
 
@@ -50,34 +27,62 @@ static void reply(void *ctx, const struct ftsi_answer *answer)
 	}
 }
 
+static void serve_set(struct fts_router *router, struct fts_call *call, const void *request)
+{
+	ftsi_do_set(router, request, fts_call_deadline_ns(call), reply, call);
+}
+
 static void set(struct fts_call *call, const Fts__Kv__V1__SetRequest *request, void *ctx)
 {
-	if (has_map(ctx, call)) ftsi_do_set(ctx, request, fts_call_deadline_ns(call), reply, call);
+	ftsi_with_map(ctx, call, request, serve_set);
+}
+
+static void serve_get(struct fts_router *router, struct fts_call *call, const void *request)
+{
+	ftsi_do_get(router, request, fts_call_deadline_ns(call), reply, call);
 }
 
 static void get(struct fts_call *call, const Fts__Kv__V1__GetRequest *request, void *ctx)
 {
-	if (has_map(ctx, call)) ftsi_do_get(ctx, request, fts_call_deadline_ns(call), reply, call);
+	ftsi_with_map(ctx, call, request, serve_get);
+}
+
+static void serve_delete(struct fts_router *router, struct fts_call *call, const void *request)
+{
+	ftsi_do_delete(router, request, fts_call_deadline_ns(call), reply, call);
 }
 
 static void delete_key(struct fts_call *call, const Fts__Kv__V1__DeleteRequest *request, void *ctx)
 {
-	if (has_map(ctx, call)) ftsi_do_delete(ctx, request, fts_call_deadline_ns(call), reply, call);
+	ftsi_with_map(ctx, call, request, serve_delete);
+}
+
+static void batch(struct fts_call *call, const Fts__Kv__V1__BatchRequest *request, void *ctx)
+{
+	ftsi_with_map(ctx, call, request, ftsi_serve_batch);
+}
+
+static void keys(struct fts_call *call, const Fts__Kv__V1__KeysRequest *request, void *ctx)
+{
+	ftsi_with_map(ctx, call, request, ftsi_serve_keys);
 }
 
 /* ---- The map ---- */
 
-static void where(struct fts_call *call, const Fts__Kv__V1__WhereRequest *request, void *ctx)
+/* Held; NULL: the call has been refused. It was there a moment ago. */
+static const struct fts_router_map *the_map(struct fts_router *router, struct fts_call *call)
 {
-	struct fts_router *router = ctx;
+	const struct fts_router_map *map = router->options.owner->map(router->options.owner->ctx);
+	if (map == NULL) fts_call_fail(call, FTS_UNAVAILABLE, "there is no memory for the map now: try again");
+	return map;
+}
+
+static void serve_where(struct fts_router *router, struct fts_call *call, const void *request_data)
+{
+	const Fts__Kv__V1__WhereRequest *request = request_data;
 	Fts__Kv__V1__WhereResponse response = FTS__KV__V1__WHERE_RESPONSE__INIT;
 	char *names[FTS_ROUTER_OWNERS_MAX];
-	if (request->key.len > FTSI_KEY_MAX) {
-		fts_call_fail(call, FTS_INVALID_ARGUMENT, "key: at most %d bytes, not %zu", FTSI_KEY_MAX,
-			      request->key.len);
-		return;
-	}
-	const struct fts_router_map *map = need_map(router, call);
+	const struct fts_router_map *map = the_map(router, call);
 	if (map == NULL) return;
 	response.partition =
 	    router->options.owner->partition(request->db, (struct fts_bytes){request->key.data, request->key.len});
@@ -90,13 +95,27 @@ static void where(struct fts_call *call, const Fts__Kv__V1__WhereRequest *reques
 	fts_router_map_release(map);
 }
 
-static void tell_map(struct fts_call *call, const Fts__Kv__V1__MapRequest *request, void *ctx)
+static void where(struct fts_call *call, const Fts__Kv__V1__WhereRequest *request, void *ctx)
 {
-	const struct fts_router_map *map = need_map(ctx, call);
+	if (request->key.len > FTSI_KEY_MAX)
+		fts_call_fail(call, FTS_INVALID_ARGUMENT, "key: at most %d bytes, not %zu", FTSI_KEY_MAX,
+			      request->key.len);
+	else
+		ftsi_with_map(ctx, call, request, serve_where);
+}
+
+static void serve_map(struct fts_router *router, struct fts_call *call, const void *request)
+{
+	const struct fts_router_map *map = the_map(router, call);
 	(void)request;
 	if (map == NULL) return;
 	fts_kv_map_reply(call, map->message);
 	fts_router_map_release(map);
+}
+
+static void tell_map(struct fts_call *call, const Fts__Kv__V1__MapRequest *request, void *ctx)
+{
+	ftsi_with_map(ctx, call, request, serve_map);
 }
 
 /* ---- Life ---- */
@@ -104,8 +123,8 @@ static void tell_map(struct fts_call *call, const Fts__Kv__V1__MapRequest *reque
 static const struct fts_kv_handlers handlers = {.set = set,
 						.get = get,
 						.delete = delete_key,
-						.batch = ftsi_serve_batch,
-						.keys = ftsi_serve_keys,
+						.batch = batch,
+						.keys = keys,
 						.where = where,
 						.map = tell_map,
 						.verify = ftsi_serve_verify};
@@ -163,6 +182,7 @@ static void wait_for_operations(struct fts_router *router)
 void fts_router_stop(struct fts_router *router)
 {
 	if (router == NULL) return;
+	atomic_store(&router->stopping, true);
 	ftsi_keeper_stop(router->keeper);
 	fts_channel_close(router->log);
 	router->log = NULL;

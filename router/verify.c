@@ -2,6 +2,7 @@
  *
  * Writes go on meanwhile: a record counts as missing only when it is older than any write may still be under way. */
 #include "base/clock.h"
+#include "router/first_map.h"
 #include "router/sync.h"
 
 enum { SETTLED_MS = 3000, SPARE_MS = 500 };
@@ -53,12 +54,10 @@ void ftsi_serve_verify(struct fts_call *call, const Fts__Kv__V1__VerifyRequest *
 {
 	struct fts_router *router = ctx;
 	const struct fts_router_owner *owner = router->options.owner;
-	struct verifying verifying = {.router = router, .map = owner->map(owner->ctx), .repair = request->repair};
+	struct verifying verifying = {
+	    .router = router, .map = ftsi_wait_for_map(router, call), .repair = request->repair};
 	uint32_t end = FTS_ROUTER_PARTITION_COUNT, at = request->from;
-	if (verifying.map == NULL) {
-		fts_call_fail(call, FTS_UNAVAILABLE, "the cluster has no map yet: try again soon");
-		return;
-	}
+	if (verifying.map == NULL) return;
 	if (request->count != 0 && request->count < end - (at < end ? at : end)) end = at + request->count;
 	fts__kv__v1__verify_response__init(&verifying.response);
 	verifying.settled_before = (uint64_t)(owner->wall_ms(owner->ctx) - SETTLED_MS) << 16;

@@ -65,6 +65,9 @@ static void renew_map(struct ftsi_kv *kv, const struct ftsi_map_shared *shared)
 	if (kv->source != NULL) ftsi_map_release(kv->source);
 	kv->map = map;
 	kv->source = ftsi_map_hold(shared);
+	/* What is routed by is known after a kill, too. Not synced: what hangs on it is (storage/owner.h). */
+	if (ftsi_map_cache_keep(kv->maps, kv->storage, false) != FTS_OK)
+		FTS_LOG_WARN("kv.map_not_kept", "epoch=%llu", (unsigned long long)map->epoch);
 }
 
 static const struct fts_router_map *newest_map(void *ctx)
@@ -312,6 +315,10 @@ static enum fts_status open_parts(struct ftsi_kv *kv, const struct ftsi_kv_optio
 	ftsi_kv_log_init(&kv->log, kv->maps);
 	enum fts_status status = fts_storage_open(&storage, &kv->storage, out_error);
 	if (status != FTS_OK) return status;
+	/* The map that was known before this start is served by at once: owners refuse it if there is a newer one. */
+	status = ftsi_map_cache_recall(kv->maps, kv->storage);
+	if (status != FTS_OK && status != FTS_NOT_FOUND)
+		return fts_error_set(out_error, status, "%s/kv: the map in it can't be read", options->data);
 	if (options->hint_bytes_max != 0) fts_hints_limit(kv->storage, options->hint_bytes_max);
 	kv->owner = fts_owner_create(&(struct fts_owner_options){.storage = kv->storage,
 								 .maps = kv->maps,
@@ -370,14 +377,11 @@ const struct fts_machine *const *ftsi_kv_machines(const struct ftsi_kv *kv, size
 	return kv->log.machine_list;
 }
 
-/* The map that was there before this start: it is served by before anybody leads. */
+/* What the state says, should DIR/kv have been lost: the newer of both is taken. */
 static void load_map(struct ftsi_kv *kv, struct fts_replica *replica)
 {
 	struct fts_txn *view = NULL;
-	const struct ftsi_map_shared *shared = ftsi_map_take(kv->maps);
-	bool none = shared->map.epoch == 0;
-	ftsi_map_release(shared);
-	if (none && fts_replica_view(replica, &view) == FTS_OK) (void)!ftsi_map_cache_load(kv->maps, view);
+	if (fts_replica_view(replica, &view) == FTS_OK) (void)!ftsi_map_cache_load(kv->maps, view);
 	fts_txn_abort(view);
 }
 
@@ -385,6 +389,13 @@ void ftsi_kv_attach(struct ftsi_kv *kv, struct fts_replica *replica)
 {
 	load_map(kv, replica);
 	atomic_store(&kv->log.replica, replica);
+}
+
+bool ftsi_kv_has_map(struct ftsi_kv *kv)
+{
+	const struct fts_router_map *map = newest_map(kv);
+	fts_router_map_release(map);
+	return map != NULL;
 }
 
 enum fts_status ftsi_kv_serve(struct ftsi_kv *kv, struct fts_server *server, struct fts_error *out_error)

@@ -4,9 +4,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "elector/service.h"
 #include "game/service.h"
@@ -22,6 +24,7 @@
 
 #define GATEWAY_DRAIN_MS 10000
 #define REPLY_DRAIN_MS 5000
+#define MAP_LOOK_NS (2 * 1000 * 1000)
 #define MACHINE_MAX (16 + FTSI_EXTRA_MACHINE_MAX)
 
 struct ftsi_node {
@@ -290,7 +293,14 @@ out:
 
 enum fts_status ftsi_node_wait_ready(struct ftsi_node *node, uint32_t timeout_ms)
 {
-	return fts_replica_wait_ready(node->replica, timeout_ms);
+	uint64_t deadline_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), timeout_ms);
+	enum fts_status status = fts_replica_wait_ready(node->replica, timeout_ms);
+	/* In a new cluster the first map comes moments after the first leader. */
+	while (status == FTS_OK && !ftsi_kv_has_map(node->kv)) {
+		if (fts_clock_left_ms(fts_clock_monotonic_ns(), deadline_ns) == 0) return FTS_DEADLINE_EXCEEDED;
+		nanosleep(&(struct timespec){.tv_nsec = MAP_LOOK_NS}, NULL);
+	}
+	return status;
 }
 
 enum fts_status ftsi_node_open_gateways(struct ftsi_node *node, struct fts_error *out_error)

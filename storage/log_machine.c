@@ -133,6 +133,7 @@ enum fts_status ftsi_kv_apply_create_database(struct fts_apply *apply, const Pro
 {
 	const Fts__Kv__V1__CreateDatabaseRequest *request = (const Fts__Kv__V1__CreateDatabaseRequest *)request_base;
 	uint32_t *dbs = fts_arena_alloc(apply->arena, FTSI_LINEARIZABLE_MAX * sizeof *dbs);
+	struct ftsi_map *map;
 	size_t count;
 	(void)response_base;
 	if (!request->linearizable)
@@ -147,7 +148,11 @@ enum fts_status ftsi_kv_apply_create_database(struct fts_apply *apply, const Pro
 		return fts_apply_refuse(apply, FTS_RESOURCE_EXHAUSTED, "there are at most %d linearizable databases",
 					FTSI_LINEARIZABLE_MAX);
 	status = broken(apply, ftsi_log_make_linearizable(apply->txn, request->db));
-	return status == FTS_OK ? broken(apply, ftsi_map_cache_load(maps_of(ctx), apply->txn)) : status;
+	if (status == FTS_OK) status = get_map(apply, &map);
+	if (status != FTS_OK) return status;
+	if (map->epoch == 0) return broken(apply, ftsi_map_cache_load(maps_of(ctx), apply->txn));
+	ftsi_map_renew(map); /* who does not know of it yet is refused by owners that do */
+	return keep_map(apply, map, maps_of(ctx));
 }
 
 /* ---- Keys of linearizable databases ---- */

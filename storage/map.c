@@ -135,6 +135,14 @@ static void turn_over(struct ftsi_map *map, const struct takers *before)
 			map->changed[p] = map->epoch;
 }
 
+void ftsi_map_renew(struct ftsi_map *map)
+{
+	if (map->epoch == 0) return;
+	map->epoch++;
+	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT; p++)
+		map->changed[p] = map->epoch;
+}
+
 bool ftsi_map_assign(struct ftsi_map *map, const struct ftsi_map_node *nodes, size_t node_count)
 {
 	uint64_t ids[FTSI_MAP_NODES_MAX];

@@ -55,6 +55,10 @@ bool ftsi_map_moved(struct ftsi_map *map, const struct ftsi_map_move *move, uint
  * way), FAILED_PRECONDITION (other owners of it are on their way), INVALID_ARGUMENT (partition). */
 FTS_MUST_USE enum fts_status ftsi_map_move(struct ftsi_map *map, uint32_t partition, const char *node);
 
+/* Something else has changed that all must know who send by the map (a database became linearizable): one epoch more,
+ * and what was sent by an older one is refused. Copies under way begin anew. Nothing happens without a map. */
+void ftsi_map_renew(struct ftsi_map *map);
+
 /* The move of partition that is under way; NULL: none. Borrowed from map. */
 const struct ftsi_map_move *ftsi_map_move_under_way(const struct ftsi_map *map, uint32_t partition);
 /* Owners of partition as they will be once all its moves are done; returns how many. out_owners: FTSI_REPLICAS_MAX. */

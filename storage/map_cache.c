@@ -89,21 +89,77 @@ static enum fts_status make_message(struct ftsi_map_shared *shared)
 	return FTS_OK;
 }
 
+/* shared: owned. An older one than what is there is of no use. */
+static void replace(struct ftsi_map_cache *cache, struct ftsi_map_shared *shared)
+{
+	struct ftsi_map_shared *loser = shared;
+	pthread_mutex_lock(&cache->lock);
+	if (shared->map.epoch >= cache->newest->map.epoch) {
+		loser = cache->newest;
+		cache->newest = shared;
+	}
+	pthread_mutex_unlock(&cache->lock);
+	ftsi_map_release(loser);
+}
+
 enum fts_status ftsi_map_cache_load(struct ftsi_map_cache *cache, struct fts_txn *txn)
 {
-	struct ftsi_map_shared *shared = make_shared(), *old;
+	struct ftsi_map_shared *shared = make_shared();
 	if (shared == NULL) return FTS_RESOURCE_EXHAUSTED;
 	enum fts_status status = ftsi_log_get_map(txn, &shared->map);
 	if (status == FTS_OK) status = ftsi_log_linearizable(txn, shared->linearizable, &shared->linearizable_count);
 	if (status == FTS_OK) status = make_message(shared);
 	if (status != FTS_OK) {
-		free(shared);
+		ftsi_map_release(shared);
 		return status;
 	}
-	pthread_mutex_lock(&cache->lock);
-	old = cache->newest;
-	cache->newest = shared;
-	pthread_mutex_unlock(&cache->lock);
-	ftsi_map_release(old);
+	replace(cache, shared);
 	return FTS_OK;
+}
+
+/* ---- Kept in DIR/kv ---- */
+
+static enum fts_status read_kept(struct ftsi_map_shared *shared, const struct fts_value *packed)
+{
+	shared->message = fts__kv__v1__map_response__unpack(NULL, packed->size_bytes, packed->data);
+	if (shared->message == NULL || shared->message->n_linearizable > FTSI_LINEARIZABLE_MAX ||
+	    ftsi_map_from_message(shared->message, &shared->map) != FTS_OK)
+		return FTS_DATA_LOSS;
+	shared->linearizable_count = shared->message->n_linearizable;
+	if (shared->linearizable_count > 0)
+		memcpy(shared->linearizable, shared->message->linearizable,
+		       shared->linearizable_count * sizeof *shared->linearizable);
+	return FTS_OK;
+}
+
+enum fts_status ftsi_map_cache_recall(struct ftsi_map_cache *cache, struct fts_storage *storage)
+{
+	struct fts_value packed = {0};
+	struct ftsi_map_shared *shared = make_shared();
+	if (shared == NULL) return FTS_RESOURCE_EXHAUSTED;
+	enum fts_status status = fts_storage_kept_map(storage, &packed);
+	if (status == FTS_OK) status = read_kept(shared, &packed);
+	fts_value_release(&packed);
+	if (status == FTS_OK)
+		replace(cache, shared);
+	else
+		ftsi_map_release(shared);
+	return status;
+}
+
+enum fts_status ftsi_map_cache_keep(struct ftsi_map_cache *cache, struct fts_storage *storage, bool synced)
+{
+	const struct ftsi_map_shared *shared = ftsi_map_take(cache);
+	enum fts_status status = FTS_OK;
+	if (shared->message != NULL) {
+		uint8_t *packed = malloc(fts__kv__v1__map_response__get_packed_size(shared->message));
+		status = packed == NULL ? FTS_RESOURCE_EXHAUSTED : FTS_OK;
+		if (status == FTS_OK) {
+			size_t size = fts__kv__v1__map_response__pack(shared->message, packed);
+			status = fts_storage_keep_map(storage, (struct fts_bytes){packed, size}, synced);
+		}
+		free(packed);
+	}
+	ftsi_map_release(shared);
+	return status;
 }

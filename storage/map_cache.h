@@ -1,13 +1,15 @@
 /* Why this file exists: the map as this node last applied it, for all threads that route by it.
  *
  * Invariants: a map that was taken does not change and lives until it is released; the newest is never older than what
- * the state says. Linearizable databases travel with it. Thread: any. */
+ * the state says, nor than what this node has known before it was started (it keeps that in DIR/kv): while the log is
+ * replayed the state's own map is older for a while. Linearizable databases travel with it. Thread: any. */
 #ifndef FTS_STORAGE_MAP_CACHE_H
 #define FTS_STORAGE_MAP_CACHE_H
 
 #include <stdatomic.h>
 
 #include "storage/log_state.h"
+#include "storage/storage.h"
 
 struct ftsi_map_shared {
 	atomic_uint holder_count;
@@ -30,5 +32,11 @@ bool ftsi_map_is_linearizable(const struct ftsi_map_shared *shared, uint32_t db)
 
 /* Read it anew from txn, which may be a batch being built. Errors: the store's, RESOURCE_EXHAUSTED. */
 FTS_MUST_USE enum fts_status ftsi_map_cache_load(struct ftsi_map_cache *cache, struct fts_txn *txn);
+/* Take the map that was kept in storage, unless a newer one is there. Errors: NOT_FOUND, DATA_LOSS, RESOURCE_EXHAUSTED.
+ */
+FTS_MUST_USE enum fts_status ftsi_map_cache_recall(struct ftsi_map_cache *cache, struct fts_storage *storage);
+/* Keep the newest map in storage. Nothing to do without one. Blocks. Errors: the store's, RESOURCE_EXHAUSTED. */
+FTS_MUST_USE enum fts_status ftsi_map_cache_keep(struct ftsi_map_cache *cache, struct fts_storage *storage,
+						 bool synced);
 
 #endif

@@ -127,7 +127,10 @@ enum fts_status fts_owner_begin_copy(struct fts_owner *owner, uint64_t epoch)
 	bool knows = shared->map.epoch >= epoch;
 	ftsi_map_release(shared);
 	pthread_rwlock_unlock(&owner->door);
-	return knows ? fts_storage_flush(owner->options.storage) : FTS_UNAVAILABLE;
+	if (!knows) return FTS_UNAVAILABLE;
+	/* The copy counts on this node to refuse what is sent by an older map, also after it was started again. */
+	enum fts_status status = ftsi_map_cache_keep(owner->options.maps, owner->options.storage, true);
+	return status == FTS_OK ? fts_storage_flush(owner->options.storage) : status;
 }
 
 /* ---- What it has no part in any more ---- */

@@ -41,7 +41,8 @@ FTS_MUST_USE enum fts_status fts_owner_put(struct fts_owner *owner, const struct
 /* As fts_storage_read. ABORTED: the map has changed since epoch. */
 FTS_MUST_USE enum fts_status fts_owner_read(struct fts_owner *owner, uint64_t epoch, uint32_t db, struct fts_bytes key,
 					    struct fts_storage_found *out_found);
-/* UNAVAILABLE: this node does not know epoch yet. Blocks until all puts taken before are on disk. */
+/* UNAVAILABLE: this node does not know epoch yet. Blocks until all puts taken before, and what it knows of the map, are
+ * on disk. */
 FTS_MUST_USE enum fts_status fts_owner_begin_copy(struct fts_owner *owner, uint64_t epoch);
 /* Drop a partition's records if this node has no part in it, by its own map and by all that was sent to it. Blocks.
  * FAILED_PRECONDITION: it has. */

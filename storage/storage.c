@@ -174,6 +174,37 @@ enum fts_status fts_storage_drop_partition(struct fts_storage *storage, uint32_t
 	return status;
 }
 
+/* ---- The map this node knows ---- */
+
+static struct fts_bytes known_key(struct fts_key *out_key)
+{
+	fts_key_begin(out_key, FTSI_TABLE_KNOWN);
+	return fts_key_bytes(out_key);
+}
+
+enum fts_status fts_storage_keep_map(struct fts_storage *storage, struct fts_bytes packed, bool synced)
+{
+	struct fts_key key;
+	struct fts_txn *txn = NULL;
+	pthread_mutex_lock(&storage->apply_lock);
+	enum fts_status status = fts_txn_begin(storage->store, &txn);
+	if (status == FTS_OK) status = fts_txn_put(txn, known_key(&key), packed);
+	if (status == FTS_OK) status = fts_txn_commit(&txn, synced);
+	fts_txn_abort(txn);
+	pthread_mutex_unlock(&storage->apply_lock);
+	return status;
+}
+
+enum fts_status fts_storage_kept_map(struct fts_storage *storage, struct fts_value *out_packed)
+{
+	struct fts_key key;
+	struct fts_txn *view = NULL;
+	enum fts_status status = fts_store_view(storage->store, &view);
+	if (status == FTS_OK) status = fts_txn_get(view, known_key(&key), out_packed);
+	fts_txn_abort(view);
+	return status;
+}
+
 /* ---- Life ---- */
 
 static enum fts_status open_store(struct fts_storage *storage, struct fts_error *out_error)

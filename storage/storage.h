@@ -83,6 +83,14 @@ typedef bool (*fts_storage_visit_fn)(void *ctx, const struct ftsi_record *record
 FTS_MUST_USE enum fts_status fts_storage_visit(struct fts_storage *storage, const struct fts_storage_scan *scan,
 					       fts_storage_visit_fn visit, void *ctx, uint64_t *out_damaged);
 
+/* ---- The map this node knows ---- */
+
+/* Keep a packed map (borrowed) in DIR/kv, synced or not: after a start it is what this node goes by until it hears of a
+ * newer one. Thread: any; blocks. */
+FTS_MUST_USE enum fts_status fts_storage_keep_map(struct fts_storage *storage, struct fts_bytes packed, bool synced);
+/* NOT_FOUND: none was ever kept. out_packed: released by the caller (fts_value_release). */
+FTS_MUST_USE enum fts_status fts_storage_kept_map(struct fts_storage *storage, struct fts_value *out_packed);
+
 /* Borrowed until close. */
 struct ftsi_tree *fts_storage_tree(struct fts_storage *storage);
 struct fts_hlc *fts_storage_clock(struct fts_storage *storage);
