@@ -222,6 +222,11 @@ uint64_t fts_call_sequence(const struct fts_call *call)
 	return call->sequence;
 }
 
+bool fts_call_may_have_run(const struct fts_call *call)
+{
+	return call->may_have_run;
+}
+
 uint64_t fts_call_lowest_unanswered(const struct fts_call *call)
 {
 	return call->lowest_unanswered;

@@ -259,11 +259,25 @@ static enum fts_status take_sequence(struct fts_channel *channel, const struct r
 	return channel->closing ? fts_error_set(out_error, FTS_CANCELLED, "the channel was closed") : FTS_OK;
 }
 
+/* Under an identity of its own a call needs no sequence of the channel's. */
+static bool is_passed_on(const struct request *request)
+{
+	return request->method->mutates && request->options->identity != NULL &&
+	       request->options->identity->client_id != 0;
+}
+
 static void fill_call(struct ftsi_open_call *call, const struct request *request, uint64_t sequence)
 {
 	call->method = request->method;
 	call->has_identity = request->method->mutates;
 	call->sequence = sequence;
+	if (is_passed_on(request)) {
+		call->is_passed_on = true;
+		call->client_id = request->options->identity->client_id;
+		call->sequence = request->options->identity->sequence;
+		call->lowest_unanswered = request->options->identity->lowest_unanswered;
+		call->may_have_run = request->options->identity->may_have_run;
+	}
 	call->fence = request->options->fence;
 	call->trace_id = request->options->trace_id;
 	call->stale = request->options->stale;
@@ -302,7 +316,7 @@ static enum fts_status enter(struct fts_channel *channel, struct request *reques
 	if (request->large != NULL && channel->held_bytes + request->size_bytes > FTSI_HELD_MAX_BYTES)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "%zu bytes of requests are unanswered",
 				     channel->held_bytes);
-	if (request->method->mutates) {
+	if (request->method->mutates && !is_passed_on(request)) {
 		enum fts_status status = take_sequence(channel, request, &sequence, out_error);
 		if (status != FTS_OK) return status;
 	}
@@ -313,6 +327,7 @@ static enum fts_status enter(struct fts_channel *channel, struct request *reques
 				     channel->open_count);
 	}
 	fill_call(call, request, sequence);
+	if (request->options->endpoint != NULL) call->target = ftsi_route_learn(channel, request->options->endpoint);
 	put_payload(channel, call, request);
 	if (out_id != NULL) *out_id = ftsi_call_id_of(channel, call);
 	ftsi_call_go(channel, call, request->began_ns);

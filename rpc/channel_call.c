@@ -53,7 +53,7 @@ struct ftsi_open_call *ftsi_call_acquire(struct fts_channel *channel)
 	call->send_count = 0;
 	call->retry = (struct ftsi_retry){0};
 	call->has_identity = call->may_have_run = call->unsent = call->late = false;
-	call->is_released = call->is_parked = false;
+	call->is_released = call->is_parked = call->is_passed_on = false;
 	call->asked = call->refused = 0;
 	call->first_sent_ns = call->sequence = 0;
 	call->error.status = FTS_OK;
@@ -89,7 +89,7 @@ void ftsi_call_release(struct fts_channel *channel, struct ftsi_open_call *call,
 {
 	FTS_ASSERT(!call->is_released);
 	ftsi_call_end_search(channel, call);
-	if (call->has_identity) ftsi_session_end(&channel->session, call->sequence);
+	if (call->has_identity && !call->is_passed_on) ftsi_session_end(&channel->session, call->sequence);
 	call->state = FTSI_CALL_ENDED;
 	call->is_released = true;
 	call->late = late;

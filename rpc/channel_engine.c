@@ -56,9 +56,11 @@ static void header_of(const struct fts_channel *channel, const struct ftsi_open_
 	    .stale = call->stale,
 	};
 	if (!call->has_identity) return;
-	out->client_id = channel->session.client_id;
+	out->client_id = call->is_passed_on ? call->client_id : channel->session.client_id;
 	out->sequence = call->sequence;
-	out->lowest_unanswered = channel->session.lowest_unanswered;
+	out->lowest_unanswered =
+	    call->is_passed_on ? call->lowest_unanswered : channel->session.lowest_unanswered;
+	out->may_have_run = call->may_have_run;
 }
 
 static void mark_sent(struct fts_channel *channel, struct ftsi_open_call *call, const struct ftsi_link *link,

@@ -131,6 +131,7 @@ struct ftsi_open_call {
 	uint32_t timeout_ms;
 	struct ftsi_retry retry;
 	bool has_identity;
+	bool is_passed_on; /* the identity is another caller's: its sequence is not this session's */
 	bool stale;
 	bool no_retry;
 	bool may_have_run;     /* a try was sent and got no answer that says otherwise */
@@ -147,6 +148,7 @@ struct ftsi_open_call {
 	uint64_t wake_ns; /* when the timer has to look at it; at most deadline_ns */
 	uint64_t deadline_ns;
 	uint64_t sequence;
+	uint64_t client_id, lowest_unanswered; /* of a call that is passed on */
 	uint64_t fence;
 	uint64_t trace_id;
 	const struct fts_method *method; /* borrowed until the call has ended */

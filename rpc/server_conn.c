@@ -64,6 +64,7 @@ static struct fts_call *call_make(struct ftsi_server_conn *peer, const struct ft
 	call->client_id = header->client_id;
 	call->sequence = header->sequence;
 	call->lowest_unanswered = header->lowest_unanswered;
+	call->may_have_run = header->may_have_run;
 	call->fence = header->fence;
 	call->trace_id = header->trace_id;
 	call->stale = header->stale;

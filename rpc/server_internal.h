@@ -63,6 +63,7 @@ struct fts_call {
 	uint64_t deadline_ns;
 	uint64_t client_id;
 	uint64_t sequence;
+	bool may_have_run;
 	uint64_t lowest_unanswered;
 	uint64_t fence;
 	uint64_t trace_id;

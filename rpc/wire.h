@@ -74,6 +74,7 @@ struct ftsi_call_fields {
 	uint64_t client_id;
 	uint64_t sequence;
 	uint64_t lowest_unanswered;
+	bool may_have_run; /* only with a sequence */
 	uint64_t fence;
 	uint64_t trace_id;
 	struct fts_bytes token; /* borrowed, at most 128 bytes; equal address and size mean equal bytes */

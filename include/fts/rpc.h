@@ -137,12 +137,21 @@ struct fts_call_info {
 	uint64_t total_us;
 };
 
+/* Whose call is passed on: as its header said it. */
+struct fts_call_identity {
+	uint64_t client_id; /* 0: it changes nothing */
+	uint64_t sequence, lowest_unanswered;
+	bool may_have_run; /* fts_call_may_have_run */
+};
+
 struct fts_call_options {
 	uint32_t timeout_ms; /* whole call, retries included; 0: the method's own */
 	uint64_t fence;      /* 0: none */
 	uint64_t trace_id;   /* 0: none */
 	bool stale;          /* a read may be answered from what the node has */
 	bool no_retry;
+	const char *endpoint; /* HOST:PORT of the server to ask first (learned when it is new); NULL: as told above. Borrowed for the start */
+	const struct fts_call_identity *identity; /* of the caller a changing call is made for; NULL: the channel's own. Borrowed for the start */
 	struct fts_call_info *info; /* filled before the call ends, also when it fails; NULL: not wanted. Blocking calls only. */
 };
 
@@ -268,6 +277,8 @@ FTS_API uint64_t fts_call_deadline_ns(const struct fts_call *call); /* CLOCK_MON
 FTS_API uint64_t fts_call_client_id(const struct fts_call *call);
 FTS_API uint64_t fts_call_sequence(const struct fts_call *call);
 FTS_API uint64_t fts_call_lowest_unanswered(const struct fts_call *call);
+/* The caller has sent it before, and can't know whether it ran then. */
+FTS_API bool fts_call_may_have_run(const struct fts_call *call);
 FTS_API uint64_t fts_call_fence(const struct fts_call *call);
 FTS_API uint64_t fts_call_trace_id(const struct fts_call *call);
 FTS_API bool fts_call_stale(const struct fts_call *call);
