@@ -85,6 +85,7 @@ static void describe(const char *name, const Fts__Elector__V1__Election *electio
 	out->rule = election->rule;
 	out->min_members = election->min_members;
 	out->stepping_down = election->stepping_down;
+	out->generation = election->generation;
 }
 
 enum fts_status ftsi_elector_read_status(struct fts_read *read, const ProtobufCMessage *request_base,
@@ -176,7 +177,6 @@ enum fts_status ftsi_elector_read_check(struct fts_read *read, const ProtobufCMe
 	const Fts__Elector__V1__CheckRequest *request = (const Fts__Elector__V1__CheckRequest *)request_base;
 	Fts__Elector__V1__CheckResponse *response = (Fts__Elector__V1__CheckResponse *)response_base;
 	Fts__Elector__V1__Election *election;
-	(void)ctx;
 	enum fts_status status = load(read, request->election, &election);
 	if (status != FTS_OK) return status;
 	if (standing_fence(election) != request->fence || request->fence == 0)
@@ -185,5 +185,8 @@ enum fts_status ftsi_elector_read_check(struct fts_read *read, const ProtobufCMe
 				       " now",
 				       request->fence, request->election, standing_fence(election));
 	response->master = election->master;
+	response->remaining_ms =
+	    fts_leases_remaining_ms(ctx, request->election, election->master, election->master_joined,
+				    fts_clock_monotonic_ns(), &response->lease_ms);
 	return FTS_OK;
 }

@@ -136,8 +136,7 @@ static enum fts_status make_master(struct election *election, const Fts__Elector
 	record->master = member->id;
 	record->master_joined = member->joined;
 	record->stepping_down = false;
-	record->fence = apply->index > record->fence ? apply->index : record->fence + 1;
-	return broken(apply, fts_fence_grant(apply->txn, record->fence, owner_of(election, owner)),
+	return broken(apply, fts_fence_grant(apply->txn, apply->index, owner_of(election, owner), &record->fence),
 		      "a fence can't be granted");
 }
 
@@ -307,6 +306,7 @@ static enum fts_status ask_to_leave(struct election *election, Fts__Elector__V1_
 	struct fts_apply *apply = election->apply;
 	if (member->leaving) return FTS_OK;
 	member->leaving = true;
+	election->record->generation++; /* whoever chooses has to choose among the others */
 	enum fts_status status = broken(apply, ftsi_state_put_member(apply->txn, apply->arena, election->name, member),
 					"a member can't be stored");
 	return status == FTS_OK ? settle(election, FTS__ELECTOR__V1__CAUSE__RESIGNED, member->id) : status;
@@ -392,8 +392,14 @@ enum fts_status ftsi_elector_apply_nominate(struct fts_apply *apply, const Proto
 		return fts_apply_refuse(apply, FTS_FAILED_PRECONDITION, "election %s does not go by a command",
 					request->election);
 	if (find(&election, request->id, request->joined) == NULL || nominee == NULL)
-		return fts_apply_refuse(apply, FTS_NOT_FOUND, "%s is no member of election %s",
+		return fts_apply_refuse(apply, FTS_NOT_FOUND, "%.64s is no member of election %s",
 					nominee == NULL ? request->master : request->id, request->election);
+	if (nominee->leaving)
+		return fts_apply_refuse(apply, FTS_FAILED_PRECONDITION, "%s is asked to leave election %s", nominee->id,
+					request->election);
+	if (request->generation != election.record->generation)
+		return fts_apply_refuse(apply, FTS_ABORTED, "the members of election %s have changed: choose again",
+					request->election);
 	election.record->nominee = nominee->id;
 	election.record->nominee_joined = nominee->joined;
 	election.record->chosen_generation = election.record->generation;

@@ -7,6 +7,7 @@
 #include "game/message.h"
 #include "game/service_internal.h"
 #include "game/token.h"
+#include "replica/fence.h"
 
 static enum fts_status no_memory(struct fts_apply *apply)
 {
@@ -69,7 +70,8 @@ enum fts_status ftsi_game_apply_create(struct fts_apply *apply, const ProtobufCM
 	struct ftsi_match_name name;
 	enum fts_status status;
 	(void)ctx;
-	if ((status = ftsi_change_begin(&change, apply)) != FTS_OK ||
+	if ((status = fts_apply_check_fence(apply, request->if_fence)) != FTS_OK ||
+	    (status = ftsi_change_begin(&change, apply)) != FTS_OK ||
 	    (status = ftsi_change_name(&change, request->entropy, &name)) != FTS_OK)
 		return status;
 	if ((status = ftsi_match_create(request, &change.step, &change.match)) != FTS_OK)

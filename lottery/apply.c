@@ -6,6 +6,7 @@
 #include <fts/lottery/v1/lottery.fts.h>
 
 #include "base/assert.h"
+#include "replica/fence.h"
 
 /* One command that may change more of a draw than its bets. */
 struct change {
@@ -263,8 +264,10 @@ enum fts_status ftsi_lottery_apply_open(struct fts_apply *apply, const ProtobufC
 	const Fts__Lottery__V1__OpenRequest *request = (const void *)message;
 	Fts__Lottery__V1__OpenResponse *response = (void *)out;
 	struct change change;
-	enum fts_status status = FTS_NOT_FOUND;
+	enum fts_status status;
 	start(&change, apply, ctx);
+	if ((status = fts_apply_check_fence(apply, request->if_fence)) != FTS_OK) return status;
+	status = FTS_NOT_FOUND;
 	if (ftsi_draw_name_valid(request->draw)) /* otherwise the transition says what is wrong */
 		status = ftsi_draw_load(apply->txn, request->draw, &change.draw);
 	response->existed = status == FTS_OK;
@@ -296,7 +299,8 @@ enum fts_status ftsi_lottery_apply_close(struct fts_apply *apply, const Protobuf
 	struct ftsi_agency agency;
 	enum fts_status status;
 	start(&change, apply, ctx);
-	if ((status = find(&change, request->draw)) != FTS_OK ||
+	if ((status = fts_apply_check_fence(apply, request->if_fence)) != FTS_OK ||
+	    (status = find(&change, request->draw)) != FTS_OK ||
 	    (status = load_agency(&change, request->agency, &agency)) != FTS_OK)
 		return status;
 	if ((status = ftsi_close(request, &change.step, &change.draw, &agency)) != FTS_OK)

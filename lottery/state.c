@@ -56,7 +56,7 @@ enum fts_status ftsi_lottery_load(struct fts_txn *txn, struct ftsi_lottery *out_
 	out_lottery->next_id = ftsi_get_u32(&reader);
 	out_lottery->watched_count = ftsi_get_u32(&reader);
 	out_lottery->version = ftsi_get_u64(&reader);
-	out_lottery->fence = ftsi_get_u64(&reader);
+	(void)ftsi_get_u64(&reader); /* was used once */
 	fts_value_release(&value);
 	return reader.failed ? FTS_DATA_LOSS : FTS_OK;
 }
@@ -68,7 +68,7 @@ enum fts_status ftsi_lottery_save(struct fts_txn *txn, const struct ftsi_lottery
 	at = ftsi_put_u32(at, lottery->next_id);
 	at = ftsi_put_u32(at, lottery->watched_count);
 	at = ftsi_put_u64(at, lottery->version);
-	at = ftsi_put_u64(at, lottery->fence);
+	at = ftsi_put_u64(at, 0);
 	FTS_ASSERT(at == bytes + sizeof bytes);
 	fts_key_begin(&key, FTSI_TABLE_SERVICE);
 	return fts_txn_put(txn, fts_key_bytes(&key), (struct fts_bytes){bytes, sizeof bytes});

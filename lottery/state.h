@@ -1,7 +1,7 @@
 /* Why this file exists: what the store holds of the lottery, and how each piece is read and written.
  *
  * | table | key                            | value                                                              |
- * | +0    |                                | whole service: next draw's id, watched draws, version, fence       |
+ * | +0    |                                | whole service: next draw's id, watched draws, version, u64 0       |
  * | +1    | draw's name                    | the draw (state.c has the layout)                                  |
  * | +2    | id                             | the draw's name: draws in the order they were opened               |
  * | +3    | id, agency                     | bets 8, closed 1, entropy                                          |
@@ -36,7 +36,6 @@ struct ftsi_lottery {
 	uint32_t next_id;
 	uint32_t watched_count;
 	uint64_t version; /* grows with each change of a watched draw */
-	uint64_t fence;   /* highest seen */
 };
 
 struct ftsi_draw {

@@ -68,14 +68,8 @@ static enum fts_status check_terms(const Fts__Lottery__V1__OpenRequest *request,
 	return FTS_OK;
 }
 
-static enum fts_status check_room(const struct ftsi_lottery *lottery, const Fts__Lottery__V1__OpenRequest *request,
-				  struct fts_error *error)
+static enum fts_status check_room(const struct ftsi_lottery *lottery, struct fts_error *error)
 {
-	if (request->if_fence != 0 && request->if_fence < lottery->fence)
-		return fts_error_set(error, FTS_FAILED_PRECONDITION,
-				     "if_fence: %" PRIu64 " is stale, a mastership with fence %" PRIu64
-				     " was here before",
-				     request->if_fence, lottery->fence);
 	if (lottery->next_id == UINT32_MAX)
 		return fts_error_set(error, FTS_RESOURCE_EXHAUSTED, "no more draws can be numbered");
 	if (lottery->watched_count >= FTSI_WATCHED_COUNT_MAX)
@@ -95,7 +89,6 @@ static void start_draw(const Fts__Lottery__V1__OpenRequest *request, struct ftsi
 	draw->number = request->number;
 	draw->agencies = request->agencies;
 	draw->close_by_ms = request->close_by_ms;
-	if (request->if_fence > lottery->fence) lottery->fence = request->if_fence;
 }
 
 enum fts_status ftsi_open(const Fts__Lottery__V1__OpenRequest *request, struct ftsi_step *step,
@@ -103,7 +96,7 @@ enum fts_status ftsi_open(const Fts__Lottery__V1__OpenRequest *request, struct f
 			  struct ftsi_commitments *out_commitments)
 {
 	enum fts_status status = check_terms(request, step->time_ms, &step->error);
-	if (status == FTS_OK) status = check_room(lottery, request, &step->error);
+	if (status == FTS_OK) status = check_room(lottery, &step->error);
 	if (status != FTS_OK) return status;
 	start_draw(request, lottery, out_draw);
 	out_commitments->count = 0;

@@ -43,8 +43,8 @@ struct ftsi_step {
 void ftsi_step_record(struct ftsi_step *step, struct ftsi_draw *draw, struct ftsi_record *record,
 		      struct fts_bytes bets);
 
-/* A draw nobody has opened yet. Errors: INVALID_ARGUMENT, FAILED_PRECONDITION (stale fence),
- * RESOURCE_EXHAUSTED (too many draws are waiting for their number). */
+/* A draw nobody has opened yet. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED (too many draws are waiting
+ * for their number). */
 FTS_MUST_USE enum fts_status ftsi_open(const Fts__Lottery__V1__OpenRequest *request, struct ftsi_step *step,
 				       struct ftsi_lottery *lottery, struct ftsi_draw *out_draw,
 				       struct ftsi_commitments *out_commitments);

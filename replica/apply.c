@@ -12,6 +12,7 @@
 #include "replica/allocator.h"
 #include "replica/applied.h"
 #include "replica/digest.h"
+#include "replica/fence.h"
 #include "replica/state.h"
 
 enum { EVENT_ENTRY_MAX = 65536 };
@@ -132,7 +133,8 @@ static enum fts_status execute(struct entry *entry, const struct ftsi_target *ta
 	apply.detail[0] = 0;
 	fts_arena_reset(replica->apply_arena);
 	fts_txn_save(replica->txn);
-	outcome->status = run_transition(target, &apply, &response);
+	outcome->status = fts_apply_check_fence(&apply, command->fence);
+	if (outcome->status == FTS_OK) outcome->status = run_transition(target, &apply, &response);
 	if (outcome->status == FTS_OK) outcome->status = pack_response(entry, &apply, response, &outcome->payload);
 	if (outcome->status == FTS_INTERNAL || outcome->status == FTS_DATA_LOSS) {
 		fts_txn_rollback(replica->txn);

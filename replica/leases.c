@@ -149,6 +149,23 @@ static uint64_t end_of(struct lease *lease, uint64_t now_ns)
 	return lease->heard_ns + (uint64_t)lease->lease_ms * 1000000;
 }
 
+uint32_t fts_leases_remaining_ms(struct fts_leases *leases, const char *group, const char *id, uint64_t joined,
+				 uint64_t now_ns, uint32_t *out_lease_ms)
+{
+	uint64_t left_ns = 0;
+	*out_lease_ms = 0;
+	pthread_mutex_lock(&leases->lock);
+	const struct lease *lease = *find(leases, group, id);
+	bool counts = leases->leads && lease != NULL && lease->who.joined == joined && !lease->expiring;
+	if (counts && lease->heard_ns != 0) {
+		uint64_t end_ns = lease->heard_ns + (uint64_t)lease->lease_ms * 1000000;
+		left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+	}
+	if (lease != NULL) *out_lease_ms = lease->lease_ms;
+	pthread_mutex_unlock(&leases->lock);
+	return (uint32_t)(left_ns / 1000000);
+}
+
 /* Called with lock held, at each look. */
 static void forgive_own_stall(struct fts_leases *leases, uint64_t now_ns)
 {

@@ -41,6 +41,11 @@ void fts_leases_lead(struct fts_leases *leases, bool leads, uint64_t term, uint6
 /* Only a leader calls it (it made sure). False: the holder is being expired, or not known: no answer now. */
 bool fts_leases_renew(struct fts_leases *leases, const char *group, const char *id, uint64_t joined, uint64_t now_ns);
 
+/* What is left of the holder's lease at now_ns, as this leader counts it; 0: it is not known, not heard of yet, being
+ * expired. Only a leader calls it (it made sure). out_lease_ms: all of it. */
+uint32_t fts_leases_remaining_ms(struct fts_leases *leases, const char *group, const char *id, uint64_t joined,
+				 uint64_t now_ns, uint32_t *out_lease_ms);
+
 /* To be called ten times a second and more while this node leads (once it has holders).
  * Holders whose lease has ended, up to max, now marked as being expired; texts and items are one block: returned
  * (free()); NULL: none. *out_next_ns: when to look again. */

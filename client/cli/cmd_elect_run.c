@@ -1,4 +1,4 @@
-/* Why this file exists: `elect run`: from arguments to an agent. */
+/* Why this file exists: `elect run`, and `elect fence` as a member: from arguments to an agent. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,11 +6,13 @@
 
 #include "client/cli/elect_agent.h"
 #include "client/cli/elect_console.h"
+#include "client/cli/elect_run.h"
 #include "client/cli/elect_words.h"
 #include "client/cli/output.h"
 
 #define LEASE_MIN_MS 300u
 
+/* False: it is none of these, so it is a command. */
 static bool parse_rule(const char *text, Fts__Elector__V1__Rule *out_rule)
 {
 	static const struct {
@@ -47,12 +49,35 @@ static void name_self(const struct ftsi_cli *cli, char *buf, size_t size_bytes)
 	if (id->given) (void)snprintf(buf, size_bytes, "%s", id->text);
 }
 
-/* NULL: it is right. Otherwise what is wrong, for the user. */
-static const char *check(const struct ftsi_cli *cli, struct ftsi_agent_options *options)
+/* A program of that name can be run. */
+static bool is_program(const char *word)
 {
-	if (!parse_rule(ftsi_value_of(cli, "rule")->text, &options->rule))
-		return "--rule: oldest, youngest, priority or lowest-id";
-	if (options->lease_ms < LEASE_MIN_MS) return "--lease: at least 300ms";
+	char path[4096];
+	const char *at = getenv("PATH");
+	if (strchr(word, '/') != NULL) return access(word, X_OK) == 0;
+	for (size_t size; at != NULL && *at != 0; at += size + (at[size] == ':')) {
+		size = strcspn(at, ":");
+		(void)snprintf(path, sizeof(path), "%.*s/%s", (int)size, at, word);
+		if (size > 0 && access(path, X_OK) == 0) return true;
+	}
+	return false;
+}
+
+/* NULL: it is right, as with all checks here. Otherwise what is wrong, for the user. */
+static const char *check_rule(const struct ftsi_cli *cli, struct ftsi_agent_options *options)
+{
+	const char *text = ftsi_value_of(cli, "rule")->text;
+	if (parse_rule(text, &options->rule)) return NULL;
+	options->rule = FTS__ELECTOR__V1__RULE__COMMAND;
+	options->rule_command = ftsi_words_split(text);
+	if (options->rule_command == NULL || !is_program(options->rule_command[0]))
+		return "--rule: oldest, youngest, priority, lowest-id, or a command that can be run";
+	return NULL;
+}
+
+/* Scripts and how they are run. */
+static const char *check_scripts(const struct ftsi_cli *cli, struct ftsi_agent_options *options)
+{
 	if (ftsi_value_of(cli, "loop")->given && !options->loop) return "--loop and --once: one of them";
 	if (!take_command(cli, "on-master", &options->on_master))
 		return "--on-master: no command, or a quote without end";
@@ -64,7 +89,17 @@ static const char *check(const struct ftsi_cli *cli, struct ftsi_agent_options *
 	return NULL;
 }
 
-static enum ftsi_exit take_part(struct ftsi_cli *cli, const struct ftsi_agent_options *options)
+static void set_membership(const struct ftsi_cli *cli, struct ftsi_agent_options *options, char *id, size_t size_bytes)
+{
+	name_self(cli, id, size_bytes);
+	options->election = cli->args.positionals[0];
+	options->id = id;
+	options->priority = (int32_t)ftsi_value_of(cli, "priority")->number;
+	options->lease_ms = (uint32_t)ftsi_value_of(cli, "lease")->number;
+	options->min_members = (uint32_t)ftsi_value_of(cli, "min-members")->number;
+}
+
+static enum ftsi_exit take_part(struct ftsi_cli *cli, const struct ftsi_agent_options *options, bool console)
 {
 	static struct ftsi_agent agent;
 	struct fts_error error = {0};
@@ -72,7 +107,7 @@ static enum ftsi_exit take_part(struct ftsi_cli *cli, const struct ftsi_agent_op
 	enum fts_status status = ftsi_agent_init(&agent, cli, options, &error);
 	if (status != FTS_OK)
 		code = ftsi_fail(cli, &error);
-	else if (ftsi_value_of(cli, "console")->given)
+	else if (console)
 		code = ftsi_console_run(&agent);
 	else
 		code = ftsi_agent_run(&agent, -1, NULL, NULL);
@@ -80,22 +115,36 @@ static enum ftsi_exit take_part(struct ftsi_cli *cli, const struct ftsi_agent_op
 	return code;
 }
 
+static enum ftsi_exit finish(struct ftsi_cli *cli, struct ftsi_agent_options *options, const char *wrong, bool console)
+{
+	if (wrong == NULL && options->lease_ms < LEASE_MIN_MS) wrong = "--lease: at least 300ms";
+	if (wrong == NULL) wrong = check_rule(cli, options);
+	enum ftsi_exit code = wrong != NULL ? ftsi_fail_usage(cli, "%s", wrong) : take_part(cli, options, console);
+	ftsi_words_free(options->rule_command);
+	return code;
+}
+
 enum ftsi_exit ftsi_run_elect_run(struct ftsi_cli *cli)
 {
 	char id[256];
 	struct ftsi_agent_options options = {
-	    .election = cli->args.positionals[0],
-	    .id = id,
-	    .priority = (int32_t)ftsi_value_of(cli, "priority")->number,
-	    .lease_ms = (uint32_t)ftsi_value_of(cli, "lease")->number,
-	    .min_members = (uint32_t)ftsi_value_of(cli, "min-members")->number,
 	    .loop = !ftsi_value_of(cli, "once")->given,
 	    .sleep_ms = (uint32_t)ftsi_value_of(cli, "sleep")->number,
 	};
-	name_self(cli, id, sizeof(id));
-	const char *wrong = check(cli, &options);
-	enum ftsi_exit code = wrong != NULL ? ftsi_fail_usage(cli, "%s", wrong) : take_part(cli, &options);
+	set_membership(cli, &options, id, sizeof(id));
+	const char *wrong = check_scripts(cli, &options);
+	enum ftsi_exit code = finish(cli, &options, wrong, ftsi_value_of(cli, "console")->given);
 	ftsi_words_free(options.on_master);
 	ftsi_words_free(options.on_standby);
 	return code;
+}
+
+enum ftsi_exit ftsi_elect_take_part_fenced(struct ftsi_cli *cli)
+{
+	char id[256];
+	bool limited = ftsi_global_of(cli, FTSI_GLOBAL_TIMEOUT)->given;
+	struct ftsi_agent_options options = {
+	    .fenced = true, .patience_ms = limited ? cli->timeout_ms : 0, .on_master = (char **)cli->args.rest};
+	set_membership(cli, &options, id, sizeof(id));
+	return finish(cli, &options, NULL, false);
 }

@@ -106,6 +106,7 @@ enum ftsi_exit ftsi_run_game_new(struct ftsi_cli *cli)
 	if (text_of(cli, "label", &request.label, &error) != FTS_OK) return ftsi_fail_usage(cli, "%s", error.detail);
 	request.rules = (char *)ftsi_value_of(cli, "rules")->text;
 	request.clock = clock.initial_ms > 0 ? &clock : NULL;
+	request.if_fence = ftsi_value_of(cli, "if-fence")->number;
 	enum fts_status st = fts_game_create(cli->channel, &request, &options, &response, &error);
 	ftsi_explain(cli, "Game/Create", &info);
 	if (st != FTS_OK) return ftsi_fail(cli, &error);

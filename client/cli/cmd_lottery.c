@@ -35,6 +35,7 @@ enum ftsi_exit ftsi_run_lottery_open(struct ftsi_cli *cli)
 	request.agencies = number_of(cli, "agencies");
 	request.fixed = ftsi_value_of(cli, "number")->given;
 	request.number = number_of(cli, "number");
+	request.if_fence = ftsi_value_of(cli, "if-fence")->number;
 	request.close_by_ms = (int64_t)ftsi_value_of(cli, "close-by")->number;
 	enum fts_status st = fts_lottery_open(cli->channel, &request, &options, &response, &error);
 	ftsi_explain(cli, "Lottery/Open", &info);
@@ -95,6 +96,7 @@ enum ftsi_exit ftsi_run_lottery_close(struct ftsi_cli *cli)
 	request.draw = draw_of(cli);
 	request.agency = number_of(cli, "agency");
 	request.entropy = (ProtobufCBinaryData){sizeof(entropy), entropy};
+	request.if_fence = ftsi_value_of(cli, "if-fence")->number;
 	enum fts_status st = fts_lottery_agency_close(cli->channel, &request, &options, &response, &error);
 	ftsi_explain(cli, "Lottery/AgencyClose", &info);
 	if (st != FTS_OK) return ftsi_fail(cli, &error);

@@ -149,6 +149,7 @@ enum ftsi_exit ftsi_run_game_replay(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_game_play(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_game_perft(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_elect_run(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_elect_fence(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_elect_status(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_elect_watch(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_elect_history(struct ftsi_cli *cli);

@@ -22,6 +22,8 @@ const struct ftsi_flag ftsi_global_flags[] = {
 	{.name = "agency", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .max = UINT32_MAX, .required = true, .purpose = "number of the agency, from 1"}
 #define SEAT_TOKEN \
 	{.name = "token", .value_name = "TOKEN|@FILE", .kind = FTSI_TEXT, .required = true, .purpose = "of the seat to act from, or the file it is in"}
+#define IF_FENCE \
+	{.name = "if-fence", .value_name = "FENCE", .kind = FTSI_NUMBER, .min = 1, .purpose = "only while the mastership with this fence stands (see elect status; scripts have it in FTS_FENCE)"}
 #define NUMBER_9999 .value_name = "N", .kind = FTSI_NUMBER, .max = UINT32_MAX
 #define DB \
 	{.name = "db", .value_name = "N", .kind = FTSI_NUMBER, .max = UINT32_MAX, .default_text = "0", .purpose = "number of the database"}
@@ -138,7 +140,8 @@ const struct ftsi_command ftsi_commands[] = {
 	{"lottery open", "Opens a draw. Again with the same terms: no error.", "lottery open christmas --agencies 5 --number 7574",
 	 .flags = {{.name = "agencies", .value_name = "N", .kind = FTSI_NUMBER, .max = UINT32_MAX, .required = true, .purpose = "how many agencies take part"},
 	           {.name = "number", NUMBER_9999, .purpose = "the winning number, 0 to 9999 (default: drawn by commit and reveal)"},
-	           {.name = "close-by", .value_name = "TIME", .kind = FTSI_TIME, .purpose = "closes agencies still open then: +10m, or 2027-03-17T18:00:00Z (default: never)"}},
+	           {.name = "close-by", .value_name = "TIME", .kind = FTSI_TIME, .purpose = "closes agencies still open then: +10m, or 2027-03-17T18:00:00Z (default: never)"},
+	           IF_FENCE},
 	 .positionals = {"DRAW"},
 	 .run = ftsi_run_lottery_open},
 	{"lottery bet", "Stores one bet and prints its ticket.",
@@ -163,7 +166,7 @@ const struct ftsi_command ftsi_commands[] = {
 	 .run = ftsi_run_lottery_import},
 	{"lottery close", "Closes an agency: it stores no more bets. Again: no error. The last one seals the draw.",
 	 "lottery close christmas --agency 1",
-	 .flags = {AGENCY},
+	 .flags = {AGENCY, IF_FENCE},
 	 .positionals = {"DRAW"},
 	 .run = ftsi_run_lottery_close},
 	{"lottery winners", "Prints the documents of an agency's winners, in the order of its bets; waits for the draw.",
@@ -194,7 +197,8 @@ const struct ftsi_command ftsi_commands[] = {
 	{"game new", "Makes a match and prints its name; seats are taken with game join or game play.", "game new --rules connect4 --clock 5m+3s",
 	 .flags = {{.name = "rules", .value_name = "NAME", .kind = FTSI_TEXT, .required = true, .purpose = "the game: see game rules"},
 	           {.name = "clock", .value_name = "TIME[+MORE]", .kind = FTSI_TEXT, .purpose = "each player's time, and what a move adds to it: 5m, 5m+3s (default: no clock)"},
-	           {.name = "label", .value_name = "TEXT", .kind = FTSI_TEXT, .purpose = "for people and for game list, at most 64 bytes"}},
+	           {.name = "label", .value_name = "TEXT", .kind = FTSI_TEXT, .purpose = "for people and for game list, at most 64 bytes"},
+	           IF_FENCE},
 	 .run = ftsi_run_game_new},
 	{"game join", "Takes a seat of a match and prints its token, the right to act from it. It is told once.",
 	 "game join MATCH --name ada --keep ada.token",
@@ -264,7 +268,7 @@ const struct ftsi_command ftsi_commands[] = {
 	 "one is left; a master's is gone before its lease could pass to another.",
 	 "elect run boss --on-master './serve --port 80' --on-standby ./wait",
 	 .flags = {{.name = "id", .value_name = "ID", .kind = FTSI_TEXT, .purpose = "of this member, 1 to 64 bytes (default: host name and process)"},
-	           {.name = "rule", .value_name = "RULE", .kind = FTSI_TEXT, .default_text = "oldest", .purpose = "oldest, youngest, priority or lowest-id; all members name the same"},
+	           {.name = "rule", .value_name = "RULE", .kind = FTSI_TEXT, .default_text = "oldest", .purpose = "oldest, youngest, priority, lowest-id, or a command that reads the members, a line each, and prints the master's id; all members name the same kind"},
 	           {.name = "priority", .value_name = "N", .kind = FTSI_NUMBER, .max = INT32_MAX, .default_text = "0", .purpose = "for the rule priority: the highest is master"},
 	           {.name = "lease", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "1s", .purpose = "how long the cluster waits for a silent member, 300ms and up"},
 	           {.name = "min-members", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .max = 1000, .default_text = "2", .purpose = "with fewer nobody is master; all members name the same"},
@@ -277,6 +281,19 @@ const struct ftsi_command ftsi_commands[] = {
 	           {.name = "console", .kind = FTSI_BOOL, .purpose = "read commands from the terminal or standard input: -h lists them"}},
 	 .positionals = {"NAME"},
 	 .run = ftsi_run_elect_run},
+	{"elect fence", "Runs COMMAND only while a mastership stands, with its fence in FTS_FENCE; it is ended (TERM, KILL) before the lease that was last "
+	 "confirmed ends. Given a fence (--fence, or FTS_FENCE in a script of this election): under that one. Otherwise it takes part "
+	 "until it is master, runs COMMAND, and leaves. Exit code: COMMAND's; 125 when the mastership was lost, 126 and 127 when COMMAND can't be run.",
+	 "elect fence backup -- ./backup --to /mnt",
+	 .flags = {{.name = "fence", .value_name = "FENCE", .kind = FTSI_NUMBER, .min = 1, .purpose = "run under this one (default: FTS_FENCE, when FTS_ELECTION is NAME)"},
+	           {.name = "id", .value_name = "ID", .kind = FTSI_TEXT, .purpose = "of this member (default: host name and process)"},
+	           {.name = "rule", .value_name = "RULE", .kind = FTSI_TEXT, .default_text = "oldest", .purpose = "as with elect run"},
+	           {.name = "priority", .value_name = "N", .kind = FTSI_NUMBER, .max = INT32_MAX, .default_text = "0", .purpose = "as with elect run"},
+	           {.name = "lease", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "1s", .purpose = "as with elect run"},
+	           {.name = "min-members", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .max = 1000, .default_text = "1", .purpose = "with fewer nobody is master; all members name the same"}},
+	 .positionals = {"NAME"},
+	 .rest = "COMMAND ARG…",
+	 .run = ftsi_run_elect_fence},
 	{"elect status", "Shows master, fence and members of an election.", "elect status boss",
 	 .positionals = {"NAME"},
 	 .run = ftsi_run_elect_status},

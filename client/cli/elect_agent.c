@@ -20,7 +20,6 @@
 #define RENEW_MIN_MS 250u /* time limit of a renewal */
 #define RESIGN_MS 3000u
 #define ELECT_MS 2000u
-#define SWEEP_MS 2000u
 #define SUBSCRIBE_AGAIN_MS 2000u
 #define LINE_MAX_BYTES 4096u
 
@@ -79,8 +78,17 @@ static void on_renewed(void *ctx, enum fts_status status, const ProtobufCMessage
 		answer.members = response->members;
 		answer.step_down = response->step_down;
 		answer.leave = response->leave;
+		answer.choose = response->choose;
 		(void)snprintf(answer.master, sizeof(answer.master), "%s", response->master);
 	}
+	post_answer(ctx, &answer, status, error);
+}
+
+static void on_looked(void *ctx, enum fts_status status, const ProtobufCMessage *base, const struct fts_error *error)
+{
+	const Fts__Elector__V1__StatusResponse *response = (const Fts__Elector__V1__StatusResponse *)base;
+	struct ftsi_agent_answer answer = {.ready = true};
+	if (response != NULL) answer.voters = ftsi_choice_copy(response);
 	post_answer(ctx, &answer, status, error);
 }
 
@@ -169,6 +177,26 @@ static void resign(struct ftsi_agent *agent)
 	open_call(agent, FTSI_AGENT_RESIGN, fts_elector_resign_method, &request.base, RESIGN_MS, on_done);
 }
 
+static void look(struct ftsi_agent *agent)
+{
+	Fts__Elector__V1__StatusRequest request = FTS__ELECTOR__V1__STATUS_REQUEST__INIT;
+	request.election = (char *)agent->options.election;
+	open_call(agent, FTSI_AGENT_LOOK, fts_elector_status_method, &request.base, agent->options.lease_ms / 4,
+		  on_looked);
+}
+
+static void nominate(struct ftsi_agent *agent)
+{
+	Fts__Elector__V1__NominateRequest request = FTS__ELECTOR__V1__NOMINATE_REQUEST__INIT;
+	request.election = (char *)agent->options.election;
+	request.id = (char *)agent->options.id;
+	request.joined = agent->joined;
+	request.master = agent->choice.chosen;
+	request.generation = agent->choice.generation;
+	open_call(agent, FTSI_AGENT_NOMINATE, fts_elector_nominate_method, &request.base, agent->options.lease_ms / 4,
+		  on_done);
+}
+
 /* ---- What has come ---- */
 
 static void learn(struct ftsi_agent *agent, const char *master, uint64_t fence)
@@ -208,6 +236,7 @@ static void take_renewed(struct ftsi_agent *agent, const struct ftsi_agent_answe
 		agent->members = answer->members;
 		agent->step_down = answer->step_down;
 		agent->leave = answer->leave;
+		agent->choose = answer->choose;
 		ftsi_script_renewed(&agent->script, agent->sent_ns, agent->options.lease_ms);
 		learn(agent, answer->master, answer->fence);
 	} else if (answer->status == FTS_NOT_FOUND) {
@@ -217,6 +246,27 @@ static void take_renewed(struct ftsi_agent *agent, const struct ftsi_agent_answe
 	} else {
 		agent->next_ns = ftsi_script_now_ns() + AGAIN_MS * MS_NS;
 	}
+}
+
+static void take_members(struct ftsi_agent *agent, const struct ftsi_agent_answer *answer)
+{
+	agent->sent_ns = agent->lease_from_ns; /* this call has renewed nothing */
+	if (answer->voters != NULL)
+		ftsi_choice_start(&agent->choice, agent->options.rule_command, answer->voters, agent->options.id);
+	else
+		ftsi_choice_later(&agent->choice);
+}
+
+static void take_nominated(struct ftsi_agent *agent, const struct ftsi_agent_answer *answer)
+{
+	agent->sent_ns = answer->status == FTS_OK ? 0 : agent->lease_from_ns; /* 0: ask at once who is master now */
+	agent->choose = false; /* the next renewal says whether there is still something to choose */
+	if (answer->status != FTS_OK && answer->status != FTS_ABORTED)
+		ftsi_note("the rule's command chose %s: %s", agent->choice.chosen, answer->error.detail);
+	if (answer->status == FTS_OK || answer->status == FTS_ABORTED)
+		ftsi_choice_forget(&agent->choice);
+	else
+		ftsi_choice_later(&agent->choice);
 }
 
 static void take_answer(struct ftsi_agent *agent)
@@ -235,6 +285,8 @@ static void take_answer(struct ftsi_agent *agent)
 	if (call == FTSI_AGENT_RENEW) take_renewed(agent, &answer);
 	if (call == FTSI_AGENT_YIELD) agent->sent_ns = 0; /* ask at once who is master now */
 	if (call == FTSI_AGENT_YIELD && answer.status == FTS_OK) agent->step_down = false;
+	if (call == FTSI_AGENT_LOOK) take_members(agent, &answer);
+	if (call == FTSI_AGENT_NOMINATE) take_nominated(agent, &answer);
 	if (call == FTSI_AGENT_RESIGN) {
 		agent->joined = 0;
 		agent->lease_from_ns = 0;
@@ -261,8 +313,10 @@ static void take_news(struct ftsi_agent *agent)
 	for (size_t i = 0; i < count; i++) {
 		if (news[i].master != NULL)
 			take_master(agent, news[i].master);
-		else
+		else if (!agent->options.fenced)
 			(void)ftsi_elect_tell_news(agent->cli, &news[i]);
+		if (news[i].member != NULL && agent->options.rule_command != NULL)
+			agent->sent_ns = 0; /* renew at once: it may be this one's to choose */
 		ftsi_elect_news_free(&news[i]);
 	}
 }
@@ -313,7 +367,7 @@ static void follow_role(struct ftsi_agent *agent)
 		agent->wish = ftsi_script_wish(&agent->script, &terms, agent->options.election, agent->options.id,
 					       quiet ? NULL : words);
 	}
-	if (role_is_news && !agent->stopping)
+	if (role_is_news && !agent->stopping && !agent->options.fenced)
 		(void)ftsi_elect_tell_role(agent->cli, is_master ? "MASTER" : "STANDBY", master, fence);
 	agent->told_role = true;
 	agent->shown_as_master = is_master;
@@ -370,6 +424,10 @@ static void next_call(struct ftsi_agent *agent)
 		yield(agent);
 	else if (now_ns >= renew_at_ns(agent))
 		renew(agent);
+	else if (agent->choose && agent->options.rule_command != NULL && ftsi_choice_is_idle(&agent->choice, now_ns))
+		look(agent);
+	else if (agent->choice.is_made)
+		nominate(agent);
 }
 
 static int wait_ms(const struct ftsi_agent *agent)
@@ -379,6 +437,7 @@ static int wait_ms(const struct ftsi_agent *agent)
 	uint64_t call_ns = agent->next_ns;
 	if (agent->joined != 0 && renew_at_ns(agent) > call_ns) call_ns = renew_at_ns(agent);
 	if (agent->open == FTSI_AGENT_IDLE && call_ns < until_ns) until_ns = call_ns;
+	if (agent->choice.next_ns > now_ns && agent->choice.next_ns < until_ns) until_ns = agent->choice.next_ns;
 	if (agent->joined != 0 && lease_end_ns > now_ns && lease_end_ns < until_ns) until_ns = lease_end_ns;
 	return until_ns <= now_ns ? 1 : (int)((until_ns - now_ns + MS_NS - 1) / MS_NS);
 }
@@ -386,16 +445,40 @@ static int wait_ms(const struct ftsi_agent *agent)
 /* Without a guardian nobody watches a script: what it had becomes ours, and is ended. */
 static void replace_guardian(struct ftsi_agent *agent)
 {
-	uint64_t until_ns = ftsi_script_now_ns() + SWEEP_MS * MS_NS;
 	ftsi_note("the scripts' guardian is gone: ending what it left, and leaving");
-	close(agent->script.link_fd);
-	agent->script.link_fd = -1;
-	while (!ftsi_guardian_sweep() && ftsi_script_now_ns() < until_ns)
-		(void)poll(NULL, 0, 1);
-	agent->script.failed = false;
-	agent->script.state.number = UINT64_MAX; /* nothing is left of any wish */
+	ftsi_script_sweep(&agent->script);
 	agent->stopping = true;
 	agent->code = FTSI_EXIT_NO;
+}
+
+/* ---- The one command of `elect fence` ---- */
+
+static void end_fenced(struct ftsi_agent *agent, int code)
+{
+	agent->code = (enum ftsi_exit)code;
+	agent->stopping = true;
+}
+
+static void follow_fenced(struct ftsi_agent *agent)
+{
+	const struct ftsi_script_state *state = &agent->script.state;
+	uint64_t waited_ns = ftsi_script_now_ns() - agent->begun_ns;
+	if (agent->fenced_told) return;
+	if (state->ended_count > 0 && state->pid == 0) {
+		agent->fenced_told = true;
+		bool lost = state->was_cut && !agent->stopping;
+		if (lost)
+			ftsi_note("%s is no longer %s's: the command was ended", agent->options.election,
+				  agent->options.id);
+		end_fenced(agent, lost ? FTSI_FENCE_LOST : ftsi_script_exit_code(state->wait_status));
+	} else if (agent->options.patience_ms != 0 && state->started_count == 0 && !agent->stopping &&
+		   waited_ns > agent->options.patience_ms * MS_NS) {
+		ftsi_note("%s did not become master of %s in time: nothing was run", agent->options.id,
+			  agent->options.election);
+		end_fenced(agent, FTSI_EXIT_TIME);
+	} else if (agent->stopping && state->started_count == 0 && agent->code == FTSI_EXIT_DONE) {
+		agent->code = FTSI_EXIT_NO; /* nothing was run */
+	}
 }
 
 /* ---- Lines ---- */
@@ -431,14 +514,19 @@ static void take_input(struct input *input)
 static void turn(struct ftsi_agent *agent, struct input *input)
 {
 	uint64_t count;
-	struct pollfd fds[] = {{agent->wake_fd, POLLIN, 0}, {agent->script.link_fd, POLLIN, 0}, {input->fd, POLLIN, 0}};
-	(void)poll(fds, 3, wait_ms(agent));
+	struct pollfd fds[] = {{agent->wake_fd, POLLIN, 0},
+			       {agent->script.link_fd, POLLIN, 0},
+			       {input->fd, POLLIN, 0},
+			       {agent->choice.out_fd, POLLIN, 0}};
+	(void)poll(fds, 4, wait_ms(agent));
 	if (fds[0].revents != 0 && read(agent->wake_fd, &count, sizeof(count)) < 0) return;
 	if (fds[1].revents != 0) ftsi_script_receive(&agent->script, on_output, agent);
 	if (agent->script.failed) replace_guardian(agent);
 	if (fds[2].revents != 0) take_input(input);
 	take_answer(agent);
 	take_news(agent);
+	ftsi_choice_drive(&agent->choice, ftsi_script_now_ns());
+	if (agent->options.fenced) follow_fenced(agent);
 	follow_role(agent);
 	next_call(agent);
 	if (!ftsi_output_open()) agent->stopping = true;
@@ -479,9 +567,10 @@ enum fts_status ftsi_agent_init(struct ftsi_agent *agent, struct ftsi_cli *cli,
 	pthread_mutex_init(&agent->lock, NULL);
 	(void)snprintf(agent->endpoint, sizeof(agent->endpoint), "%s", ftsi_endpoints(cli));
 	agent->script.link_fd = -1;
+	ftsi_choice_init(&agent->choice);
 	agent->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (agent->wake_fd < 0) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no descriptors left");
-	return ftsi_script_open(&agent->script, out_error);
+	return ftsi_script_open(&agent->script, options->fenced, out_error);
 }
 
 void ftsi_agent_fini(struct ftsi_agent *agent)
@@ -489,6 +578,8 @@ void ftsi_agent_fini(struct ftsi_agent *agent)
 	ftsi_script_close(&agent->script);
 	fts_subscription_close(agent->subscription);
 	ftsi_session_close(agent->cli); /* its callbacks end here */
+	ftsi_choice_fini(&agent->choice);
+	ftsi_choice_drop(agent->answer.voters);
 	for (size_t i = 0; i < agent->news_count; i++)
 		ftsi_elect_news_free(&agent->news[i]);
 	if (agent->wake_fd >= 0) close(agent->wake_fd);

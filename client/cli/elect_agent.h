@@ -15,13 +15,23 @@
 #include <fts/events.h>
 
 #include "client/cli/command.h"
+#include "client/cli/elect_choice.h"
 #include "client/cli/elect_script.h"
 #include "client/cli/elect_tell.h"
 
 #define FTSI_AGENT_NEWS_MAX 256u
 #define FTSI_AGENT_NAME_MAX 64u
+#define FTSI_FENCE_LOST 125 /* exit code: the mastership was lost while the command ran */
 
-enum ftsi_agent_call { FTSI_AGENT_IDLE, FTSI_AGENT_ELECT, FTSI_AGENT_RENEW, FTSI_AGENT_YIELD, FTSI_AGENT_RESIGN };
+enum ftsi_agent_call {
+	FTSI_AGENT_IDLE,
+	FTSI_AGENT_ELECT,
+	FTSI_AGENT_RENEW,
+	FTSI_AGENT_YIELD,
+	FTSI_AGENT_RESIGN,
+	FTSI_AGENT_LOOK, /* at the members, for the rule's command */
+	FTSI_AGENT_NOMINATE
+};
 
 struct ftsi_agent_answer {
 	bool ready;
@@ -30,16 +40,20 @@ struct ftsi_agent_answer {
 	uint64_t joined, fence;
 	char master[FTSI_AGENT_NAME_MAX + 1];
 	uint32_t members;
-	bool step_down, leave;
+	bool step_down, leave, choose;
+	Fts__Elector__V1__StatusResponse *voters; /* owned; NULL: not asked for */
 };
 
 struct ftsi_agent_options {
 	const char *election, *id; /* borrowed until fini, as all here */
 	Fts__Elector__V1__Rule rule;
+	char **rule_command; /* words of the rule COMMAND; NULL: another rule */
 	int32_t priority;
 	uint32_t lease_ms, min_members;
 	bool loop;
 	uint32_t sleep_ms;
+	bool fenced;          /* on_master is all there is to do: once, with our standard streams; then leave */
+	uint32_t patience_ms; /* fenced: become master within; 0: whenever */
 	char **on_master, **on_standby; /* words, NULL-ended; NULL: none; may be changed between turns, with edition */
 	uint64_t edition;
 };
@@ -48,6 +62,7 @@ struct ftsi_agent {
 	struct ftsi_cli *cli;
 	struct ftsi_agent_options options;
 	struct ftsi_script script;
+	struct ftsi_choice choice;
 	struct fts_subscription *subscription;
 	int wake_fd;
 	int64_t started_ms;
@@ -66,12 +81,13 @@ struct ftsi_agent {
 	uint64_t joined, fence, yielded_fence;
 	char master[FTSI_AGENT_NAME_MAX + 1];
 	uint32_t members;
-	bool step_down, leave, stopping, finished, was_member, told_role;
+	bool step_down, leave, choose, stopping, finished, was_member, told_role;
 	bool shown_as_master;
 	uint64_t shown_fence, wish;
 	char shown_master[FTSI_AGENT_NAME_MAX + 1];
 	uint64_t shown_edition;
 	bool shown_quiet;
+	bool fenced_told;        /* the fenced command has ended, and is told of */
 	bool patient;            /* it waits for servers that are not there yet */
 	bool terms_changed;      /* loop or sleep_ms: tell the guardian, keep the script */
 	char endpoint[1024];     /* of the servers; "": as the flags say */

@@ -27,6 +27,7 @@
 #define SWEEP_MS 5u
 #define NEVER_NS UINT64_MAX
 #define EXIT_NO_COMMAND 127
+#define EXIT_NOT_EXECUTABLE 126
 #define READ_MAX 65536
 
 enum phase { REST, RUNS, ENDS, SWEPT };
@@ -44,6 +45,7 @@ struct guardian {
 	struct ftsi_script_lease lease;
 	struct ftsi_script_state state;
 	bool state_is_news, orphan;
+	bool direct; /* the script has our own standard streams */
 	enum phase phase;
 	bool done;         /* it ended by itself and is not to run again */
 	bool main_ended;   /* the script itself; what it left behind is ended too */
@@ -188,22 +190,23 @@ static void become_script(struct ftsi_script_run *run, pid_t guardian, const int
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	dup2(out_fds[0], STDOUT_FILENO);
-	dup2(out_fds[1], STDERR_FILENO);
+	if (out_fds[0] >= 0) dup2(out_fds[0], STDOUT_FILENO);
+	if (out_fds[1] >= 0) dup2(out_fds[1], STDERR_FILENO);
 	(void)setenv("FTS_ROLE", run->master ? "MASTER" : "STANDBY", 1);
 	(void)setenv("FTS_ELECTION", election, 1);
 	(void)setenv("FTS_MEMBER", member, 1);
 	set_number("FTS_FENCE", run->fence);
 	execvp(words[0], words);
-	fprintf(stderr, "%s: %s\n", words[0], strerror(errno));
-	_exit(EXIT_NO_COMMAND);
+	int why = errno;
+	fprintf(stderr, "%s: %s\n", words[0], strerror(why));
+	_exit(why == ENOENT ? EXIT_NO_COMMAND : EXIT_NOT_EXECUTABLE);
 }
 
 static void start(struct guardian *guardian, uint64_t now_ns)
 {
 	int pipes[2][2] = {{-1, -1}, {-1, -1}};
 	pid_t self = getpid(), pid = -1;
-	if (pipe2(pipes[0], O_CLOEXEC) == 0 && pipe2(pipes[1], O_CLOEXEC) == 0) pid = fork();
+	if (guardian->direct || (pipe2(pipes[0], O_CLOEXEC) == 0 && pipe2(pipes[1], O_CLOEXEC) == 0)) pid = fork();
 	if (pid == 0) become_script(&guardian->current, self, (int[]){pipes[0][WRITES], pipes[1][WRITES]});
 	for (size_t i = 0; i < 2; i++) {
 		if (pipes[i][WRITES] >= 0) close(pipes[i][WRITES]);
@@ -214,7 +217,7 @@ static void start(struct guardian *guardian, uint64_t now_ns)
 	(void)setpgid(pid, pid);
 	for (size_t i = 0; i < 2; i++) {
 		guardian->streams[i].fd = pipes[i][READS];
-		(void)fcntl(pipes[i][READS], F_SETFL, O_NONBLOCK);
+		if (pipes[i][READS] >= 0) (void)fcntl(pipes[i][READS], F_SETFL, O_NONBLOCK);
 	}
 	guardian->phase = RUNS;
 	guardian->main_ended = false;
@@ -395,7 +398,7 @@ static bool prepare(struct guardian *guardian)
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	(void)setpriority(PRIO_PROCESS, 0,
 			  -10); /* it has deadlines to keep; where that is not allowed it does without */
-	for (int fd = 0; null_fd >= 0 && fd <= 2; fd++)
+	for (int fd = 0; null_fd >= 0 && !guardian->direct && fd <= 2; fd++)
 		dup2(null_fd, fd);
 	(void)syscall(SYS_close_range, (unsigned)guardian->link_fd + 1, ~0u, 0);
 	sigemptyset(&set);
@@ -411,10 +414,11 @@ static bool prepare(struct guardian *guardian)
 	return guardian->signal_fd >= 0 && guardian->timer_fd >= 0;
 }
 
-int ftsi_guardian_run(int link_fd)
+int ftsi_guardian_run(int link_fd, bool direct)
 {
 	static struct guardian guardian;
 	guardian.link_fd = link_fd;
+	guardian.direct = direct;
 	guardian.streams[0].fd = guardian.streams[1].fd = -1;
 	if (!prepare(&guardian)) return 1;
 	while (!guardian.orphan || guardian.phase != REST)

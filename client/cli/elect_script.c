@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,11 +12,13 @@
 
 #define LINK_FD 3
 #define EXIT_NOT_STARTED 127
+#define SWEEP_NS 2000000000u
 
 /* In the child of a process with threads: nothing but system calls until the program is another. */
-static void become_guardian(int link_fd)
+static void become_guardian(int link_fd, bool direct)
 {
-	char *const argv[] = {(char *)"fts-cli", (char *)FTSI_GUARDIAN_WORD, NULL};
+	char *const argv[] = {(char *)"fts-cli", (char *)FTSI_GUARDIAN_WORD,
+			      direct ? (char *)FTSI_GUARDIAN_DIRECT_WORD : NULL, NULL};
 	if (link_fd == LINK_FD)
 		(void)fcntl(link_fd, F_SETFD, 0);
 	else
@@ -24,14 +27,14 @@ static void become_guardian(int link_fd)
 	_exit(EXIT_NOT_STARTED);
 }
 
-enum fts_status ftsi_script_open(struct ftsi_script *script, struct fts_error *out_error)
+enum fts_status ftsi_script_open(struct ftsi_script *script, bool direct, struct fts_error *out_error)
 {
 	int fds[2];
 	*script = (struct ftsi_script){.link_fd = -1};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no socket for the scripts' guardian");
 	script->guardian = fork();
-	if (script->guardian == 0) become_guardian(fds[1]);
+	if (script->guardian == 0) become_guardian(fds[1], direct);
 	close(fds[1]);
 	if (script->guardian < 0) {
 		close(fds[0]);
@@ -126,6 +129,22 @@ void ftsi_script_receive(struct ftsi_script *script, ftsi_output_fn on_output, v
 bool ftsi_script_settled(const struct ftsi_script *script, uint64_t number)
 {
 	return script->state.number >= number;
+}
+
+int ftsi_script_exit_code(int wait_status)
+{
+	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+void ftsi_script_sweep(struct ftsi_script *script)
+{
+	uint64_t until_ns = ftsi_script_now_ns() + SWEEP_NS;
+	close(script->link_fd);
+	script->link_fd = -1;
+	while (!ftsi_guardian_sweep() && ftsi_script_now_ns() < until_ns)
+		(void)poll(NULL, 0, 1);
+	script->failed = false;
+	script->state.number = UINT64_MAX; /* nothing is left of any wish */
 }
 
 void ftsi_script_close(struct ftsi_script *script)

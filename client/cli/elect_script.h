@@ -19,6 +19,7 @@
 #include <fts/status.h>
 
 #define FTSI_GUARDIAN_WORD "elect-guardian"
+#define FTSI_GUARDIAN_DIRECT_WORD "direct"
 #define FTSI_SCRIPT_TEXT_MAX 16384u
 #define FTSI_SCRIPT_WORDS_MAX 128u
 #define FTSI_SCRIPT_LINE_MAX 1024u
@@ -66,8 +67,9 @@ struct ftsi_script_output {
 
 uint64_t ftsi_script_now_ns(void);
 
-/* The guardian: serves link_fd until it is closed and nothing is left running. Returns the exit code. */
-int ftsi_guardian_run(int link_fd);
+/* The guardian: serves link_fd until it is closed and nothing is left running. direct: the script has the standard
+ * streams that the guardian was started with, and nothing of it is told. Returns the exit code. */
+int ftsi_guardian_run(int link_fd, bool direct);
 /* SIGKILL for all children of this process, and for theirs as they become ours (a subreaper's); true: none is left. */
 bool ftsi_guardian_sweep(void);
 
@@ -81,8 +83,11 @@ struct ftsi_script {
 	bool failed; /* the guardian is gone */
 };
 
-/* Start a guardian. Call it from the main thread. Errors: RESOURCE_EXHAUSTED. */
-FTS_MUST_USE enum fts_status ftsi_script_open(struct ftsi_script *script, struct fts_error *out_error);
+/* What a shell would say of it: the exit code, or 128 + the signal. */
+int ftsi_script_exit_code(int wait_status);
+
+/* Start a guardian. direct: see ftsi_guardian_run. Call it from the main thread. Errors: RESOURCE_EXHAUSTED. */
+FTS_MUST_USE enum fts_status ftsi_script_open(struct ftsi_script *script, bool direct, struct fts_error *out_error);
 /* Run words (borrowed, NULL-ended; NULL: nothing) from now on. Returns the wish's number. The same wish again keeps the
  * running script. Too long: refused before (ftsi_script_fits). */
 uint64_t ftsi_script_wish(struct ftsi_script *script, const struct ftsi_script_run *terms, const char *election,
@@ -95,6 +100,8 @@ typedef void (*ftsi_output_fn)(void *ctx, const struct ftsi_script_output *outpu
 void ftsi_script_receive(struct ftsi_script *script, ftsi_output_fn on_output, void *ctx);
 /* Nothing of a wish before number is left. */
 bool ftsi_script_settled(const struct ftsi_script *script, uint64_t number);
+/* The guardian is gone (failed): end what it left, which is ours now. For a subreaper. Takes 2 s at most. */
+void ftsi_script_sweep(struct ftsi_script *script);
 /* The guardian ends what runs and goes; waits for it. */
 void ftsi_script_close(struct ftsi_script *script);
 

@@ -83,7 +83,9 @@ static enum ftsi_exit dispatch(int argc, char *const *argv)
 
 int ftsi_run(int argc, char *const *argv)
 {
-	if (argc == 2 && strcmp(argv[1], FTSI_GUARDIAN_WORD) == 0) return ftsi_guardian_run(GUARDIAN_LINK_FD);
+	if (argc >= 2 && strcmp(argv[1], FTSI_GUARDIAN_WORD) == 0)
+		return ftsi_guardian_run(GUARDIAN_LINK_FD,
+					 argc == 3 && strcmp(argv[2], FTSI_GUARDIAN_DIRECT_WORD) == 0);
 	signal(SIGPIPE, SIG_IGN); /* a closed reader is seen as EPIPE, see ftsi_output_finish */
 	fts_log_set_level(FTS_LOG_LEVEL_ERROR);
 	return (int)ftsi_output_finish(dispatch(argc, argv));

@@ -11,6 +11,7 @@
 
 #include "elector/read.h"
 #include "elector/transition.h"
+#include "replica/fence.h"
 #include "world.h"
 
 struct joiner {
@@ -242,6 +243,44 @@ static void an_operator_asks_the_master_to_leave(void **state)
 	assert_string_equal(look(world).master, "b");
 }
 
+static struct fts_txn *begin_txn(struct world *world)
+{
+	struct fts_txn *txn = NULL;
+	assert_int_equal(fts_txn_begin(world->store, &txn), FTS_OK);
+	return txn;
+}
+
+/* Masters of several elections that one command makes have one log index, and fences of their own all the same. */
+static void a_fence_is_one_owners_alone(void **state)
+{
+	struct world world;
+	uint64_t a = 0, b = 0, a_again = 0;
+	char why[FTS_DETAIL_MAX];
+	(void)state;
+	world_init(&world);
+	struct fts_txn *txn = begin_txn(&world);
+	assert_int_equal(fts_fence_grant(txn, 40, "elector/a", &a), FTS_OK);
+	assert_int_equal(fts_fence_grant(txn, 40, "elector/b", &b), FTS_OK);
+	assert_int_equal(fts_txn_commit(&txn, false), FTS_OK);
+	assert_true(a == 40 && b == 41);
+	txn = begin_txn(&world);
+	assert_int_equal(fts_fence_revoke(txn, a, "elector/a"), FTS_OK);
+	fts_fence_explain(txn, a, why, sizeof why);
+	assert_string_equal(why, "fence 40 of elector/a no longer stands: there is no master now");
+	assert_int_equal(fts_fence_grant(txn, 41, "elector/a", &a_again), FTS_OK);
+	assert_int_equal(a_again, 42);
+	assert_int_equal(fts_fence_check(txn, a), FTS_FAILED_PRECONDITION);
+	assert_int_equal(fts_fence_check(txn, b), FTS_OK);
+	assert_int_equal(fts_fence_check(txn, a_again), FTS_OK);
+	fts_fence_explain(txn, a, why, sizeof why);
+	assert_string_equal(why, "fence 40 of elector/a no longer stands: the fence is 42 now");
+	assert_int_equal(fts_fence_revoke(txn, a_again, "elector/a"), FTS_OK);
+	fts_fence_explain(txn, a, why, sizeof why);
+	assert_string_equal(why, "fence 40 does not stand: its holder was replaced long ago, or it never was one");
+	fts_txn_abort(txn);
+	world_fini(&world);
+}
+
 static void wrong_requests_name_their_field(void **state)
 {
 	struct world *world = *state;
@@ -270,6 +309,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(who_is_gone_is_replaced_at_once, begin, end),
 	    cmocka_unit_test_setup_teardown(a_new_life_of_the_master_waits_for_its_lease, begin, end),
 	    cmocka_unit_test_setup_teardown(an_operator_asks_the_master_to_leave, begin, end),
+	    cmocka_unit_test(a_fence_is_one_owners_alone),
 	    cmocka_unit_test_setup_teardown(wrong_requests_name_their_field, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,27 +152,6 @@ static void terms_are_checked(void **state)
 	}
 }
 
-static void a_stale_fence_opens_nothing(void **state)
-{
-	struct table *table = table_make(0, 0);
-	Fts__Lottery__V1__OpenRequest request = FTS__LOTTERY__V1__OPEN_REQUEST__INIT;
-	(void)state;
-	request.draw = (char[]){"e"};
-	request.agencies = 1;
-	request.fixed = true;
-	request.if_fence = 10;
-	next(table);
-	assert_int_equal(ftsi_open(&request, &table->step, &table->lottery, &table->draw, &table->commitments), FTS_OK);
-	request.if_fence = 9;
-	next(table);
-	assert_int_equal(ftsi_open(&request, &table->step, &table->lottery, &table->draw, &table->commitments),
-			 FTS_FAILED_PRECONDITION);
-	request.if_fence = 0;
-	next(table);
-	assert_int_equal(ftsi_open(&request, &table->step, &table->lottery, &table->draw, &table->commitments), FTS_OK);
-	table_free(table);
-}
-
 static void watched_draws_are_bounded(void **state)
 {
 	struct table *table = table_make(0, 0);
@@ -392,7 +371,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(terms_are_checked),
-	    cmocka_unit_test(a_stale_fence_opens_nothing),
 	    cmocka_unit_test(watched_draws_are_bounded),
 	    cmocka_unit_test(opening_again_names_the_term_that_differs),
 	    cmocka_unit_test(the_last_close_seals),
