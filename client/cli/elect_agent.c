@@ -411,7 +411,7 @@ static void next_call(struct ftsi_agent *agent)
 {
 	uint64_t now_ns = ftsi_script_now_ns();
 	bool settled = ftsi_script_settled(&agent->script, agent->wish);
-	if (agent->open != FTSI_AGENT_IDLE || now_ns < agent->next_ns) return;
+	if (agent->finished || agent->open != FTSI_AGENT_IDLE || now_ns < agent->next_ns) return;
 	if (agent->stopping && agent->joined == 0)
 		agent->finished = settled;
 	else if (agent->joined == 0 && agent->next_endpoint[0] != 0)
