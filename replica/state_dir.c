@@ -80,7 +80,8 @@ enum fts_status ftsi_state_open_at(struct fts_replica *replica, uint64_t generat
 	const struct fts_store_options options = {.write_ahead_log = false,
 						  .write_buffer_bytes = STATE_BUFFER_BYTES,
 						  .block_cache_bytes = STATE_CACHE_BYTES,
-						  .create_if_missing = create};
+						  .create_if_missing = create,
+						  .one_writer = true};
 	char path[FTSI_STATE_PATH_BYTES];
 	ftsi_state_path(replica, generation, path);
 	return fts_store_open(path, &options, out_store, out_error);

@@ -5,6 +5,7 @@
 #include <rocksdb/c.h>
 #include <stdatomic.h>
 
+#include "store/recent.h"
 #include "store/store.h"
 
 struct fts_store {
@@ -15,6 +16,7 @@ struct fts_store {
 	rocksdb_readoptions_t *read_options;
 	rocksdb_writeoptions_t *write_options;
 	rocksdb_writeoptions_t *sync_options; /* NULL without a write-ahead log */
+	struct ftsi_recent *recent; /* owned; NULL: several write */
 	char *dir;
 	atomic_uint holder_count;
 	atomic_bool discarded;

@@ -164,6 +164,7 @@ static void free_store(struct fts_store *store)
 	if (store->options != NULL) rocksdb_options_destroy(store->options);
 	if (atomic_load(&store->discarded) && fts_directory_remove(store->dir) != 0)
 		FTS_LOG_WARN("store.remove_failed", "dir=%s errno=%d", store->dir, errno);
+	ftsi_recent_destroy(store->recent);
 	free(store->dir);
 	free(store);
 }
@@ -176,7 +177,8 @@ enum fts_status fts_store_open(const char *dir, const struct fts_store_options *
 	enum fts_status status = check_dir(dir, options->create_if_missing, out_error);
 	if (status != FTS_OK) return status;
 	store = calloc(1, sizeof *store);
-	if (store == NULL || (store->dir = strdup(dir)) == NULL) {
+	if (store == NULL || (store->dir = strdup(dir)) == NULL ||
+	    (options->one_writer && (store->recent = ftsi_recent_create()) == NULL)) {
 		status = fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory to open %s", dir);
 		goto out;
 	}

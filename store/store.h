@@ -23,6 +23,7 @@ struct fts_store_options {
 	size_t write_buffer_bytes; /* 0: 8 MiB */
 	size_t block_cache_bytes;  /* 0: 8 MiB */
 	bool create_if_missing;
+	bool one_writer; /* one batch at a time, by one thread: what it used last is kept at hand (store/recent.h) */
 	bool read_only; /* nothing in dir is changed; several may open it so; without create_if_missing */
 };
 

@@ -49,6 +49,7 @@ void fts_txn_abort(struct fts_txn *txn)
 		free(range);
 		range = next;
 	}
+	if (txn->overlay != NULL && txn->store->recent != NULL) ftsi_recent_settle(txn->store->recent);
 	ftsi_overlay_destroy(txn->overlay);
 	fts_store_close(txn->store);
 	free(txn);
@@ -83,10 +84,29 @@ static enum fts_status get_from_store(struct fts_txn *txn, struct fts_bytes key,
 	return FTS_OK;
 }
 
+/* What was there before this batch. */
+static enum fts_status get_committed(struct fts_txn *txn, struct fts_bytes key, struct fts_value *out_value)
+{
+	struct ftsi_recent *recent = txn->overlay == NULL ? NULL : txn->store->recent;
+	struct fts_bytes value = {NULL, 0};
+	enum ftsi_recent_found found = recent == NULL ? FTSI_RECENT_UNKNOWN : ftsi_recent_find(recent, key, &value);
+	enum fts_status status;
+	if (found == FTSI_RECENT_NOTHING) return FTS_NOT_FOUND;
+	if (found == FTSI_RECENT_VALUE) {
+		*out_value = (struct fts_value){value.data, value.size_bytes, NULL};
+		return FTS_OK;
+	}
+	status = get_from_store(txn, key, out_value);
+	if (recent == NULL || (status != FTS_OK && status != FTS_NOT_FOUND)) return status;
+	if (status == FTS_OK) value = (struct fts_bytes){out_value->data, out_value->size_bytes};
+	ftsi_recent_keep(recent, key, value, status == FTS_OK);
+	return status;
+}
+
 enum fts_status fts_txn_get(struct fts_txn *txn, struct fts_bytes key, struct fts_value *out_value)
 {
 	const struct ftsi_overlay_node *node = txn->overlay == NULL ? NULL : ftsi_overlay_find(txn->overlay, key);
-	if (node == NULL || node->state == FTSI_OVERLAY_ABSENT) return get_from_store(txn, key, out_value);
+	if (node == NULL || node->state == FTSI_OVERLAY_ABSENT) return get_committed(txn, key, out_value);
 	if (node->state == FTSI_OVERLAY_DELETED) return FTS_NOT_FOUND;
 	*out_value = (struct fts_value){node->value.data, node->value.size_bytes, NULL};
 	return FTS_OK;
@@ -180,12 +200,27 @@ static enum fts_status write_batch(const struct fts_txn *txn, bool sync)
 	return ftsi_store_status(message, "store.write_failed", txn->store->dir);
 }
 
+/* The batch was written, or, when not, nobody knows what of it. */
+static void remember(const struct fts_txn *txn, bool written)
+{
+	const struct fts_bytes first = {NULL, 0};
+	struct ftsi_recent *recent = txn->store->recent;
+	if (!written || txn->ranges != NULL) ftsi_recent_clear(recent);
+	if (!written) return;
+	ftsi_recent_settle(recent); /* nobody looks at what this batch has found any more */
+	for (const struct ftsi_overlay_node *node = ftsi_overlay_seek(txn->overlay, first); node != NULL;
+	     node = node->next[0])
+		if (node->state != FTSI_OVERLAY_ABSENT)
+			ftsi_recent_change(recent, node->key, node->value, node->state == FTSI_OVERLAY_PUT);
+}
+
 enum fts_status fts_txn_commit(struct fts_txn **txn, bool sync)
 {
 	enum fts_status status;
 	FTS_ASSERT((*txn)->overlay != NULL && (*txn)->mark_count == 0);
 	FTS_ASSERT(!sync || (*txn)->store->sync_options != NULL);
 	status = write_batch(*txn, sync);
+	if ((*txn)->store->recent != NULL) remember(*txn, status == FTS_OK);
 	fts_txn_abort(*txn);
 	*txn = NULL;
 	return status;

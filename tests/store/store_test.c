@@ -23,13 +23,19 @@ static struct fts_bytes text(const char *words)
 	return (struct fts_bytes){(const uint8_t *)words, strlen(words)};
 }
 
-static struct fts_store *open_store(const char *dir, bool write_ahead_log)
+static struct fts_store *open_store_of(const char *dir, bool write_ahead_log, bool one_writer)
 {
-	const struct fts_store_options options = {.write_ahead_log = write_ahead_log, .create_if_missing = true};
+	const struct fts_store_options options = {
+	    .write_ahead_log = write_ahead_log, .create_if_missing = true, .one_writer = one_writer};
 	struct fts_store *store = NULL;
 	struct fts_error error = {0};
 	if (fts_store_open(dir, &options, &store, &error) != FTS_OK) fail_msg("%s", error.detail);
 	return store;
+}
+
+static struct fts_store *open_store(const char *dir, bool write_ahead_log)
+{
+	return open_store_of(dir, write_ahead_log, false);
 }
 
 /* ---- A batch against a model ---- */
@@ -85,14 +91,13 @@ static void write_one(struct fts_txn *txn, struct model *model, int at, int valu
 		    fts_txn_put(txn, model_key(&key, at), (struct fts_bytes){(uint8_t *)&value, sizeof value}), FTS_OK);
 }
 
-static void batches_match_a_model(void **state)
+static void match_a_model(bool one_writer)
 {
 	char *dir = make_directory();
-	struct fts_store *store = open_store(dir, true);
+	struct fts_store *store = open_store_of(dir, true, one_writer);
 	struct fts_txn *txn = NULL;
 	struct model models[DEPTH] = {0}, committed = {0};
 	unsigned seed = 3, depth = 0;
-	(void)state;
 	assert_int_equal(fts_txn_begin(store, &txn), FTS_OK);
 	for (int step = 1; step <= STEPS; step++) {
 		switch (rand_r(&seed) % 16) {
@@ -130,6 +135,77 @@ static void batches_match_a_model(void **state)
 	store = open_store(dir, true);
 	assert_int_equal(fts_store_view(store, &txn), FTS_OK);
 	check_model(txn, &committed);
+	fts_txn_abort(txn);
+	fts_store_close(store);
+	remove_directory(dir);
+}
+
+static void batches_match_a_model(void **state)
+{
+	(void)state;
+	match_a_model(false);
+}
+
+/* With what was used last kept at hand: nobody must see a difference. */
+static void one_writer_matches_a_model(void **state)
+{
+	(void)state;
+	match_a_model(true);
+}
+
+static void put_text(struct fts_store *store, const char *key, const char *value)
+{
+	struct fts_txn *txn = NULL;
+	assert_int_equal(fts_txn_begin(store, &txn), FTS_OK);
+	assert_int_equal(fts_txn_put(txn, text(key), text(value)), FTS_OK);
+	assert_int_equal(fts_txn_commit(&txn, false), FTS_OK);
+}
+
+/* value NULL: it is not there. */
+static void expect_text(struct fts_txn *txn, const char *key, const char *value)
+{
+	struct fts_value got = {0};
+	assert_int_equal(fts_txn_get(txn, text(key), &got), value == NULL ? FTS_NOT_FOUND : FTS_OK);
+	if (value != NULL) assert_int_equal(got.size_bytes, strlen(value));
+	if (value != NULL) assert_memory_equal(got.data, value, got.size_bytes);
+	fts_value_release(&got);
+}
+
+/* What is at hand goes with a range that is deleted, and what a batch has found stays until it ends. */
+static void one_writer_forgets(void **state)
+{
+	char *dir = make_directory();
+	struct fts_store *store = open_store_of(dir, true, true);
+	struct fts_txn *txn = NULL;
+	struct fts_value first = {0};
+	char name[16];
+	(void)state;
+	put_text(store, "a", "one");
+	assert_int_equal(fts_txn_begin(store, &txn), FTS_OK);
+	assert_int_equal(fts_txn_get(txn, text("a"), &first), FTS_OK);
+	fts_value_release(&first);
+	assert_int_equal(fts_txn_get(txn, text("a"), &first), FTS_OK); /* at hand now */
+	for (int i = 0; i < 40000; i++) {
+		struct fts_value got = {0};
+		(void)snprintf(name, sizeof name, "n%d", i);
+		assert_int_equal(fts_txn_get(txn, text(name), &got), FTS_NOT_FOUND);
+	}
+	assert_int_equal(first.size_bytes, 3);
+	assert_memory_equal(first.data, "one", 3);
+	fts_value_release(&first);
+	fts_txn_abort(txn);
+
+	assert_int_equal(fts_txn_begin(store, &txn), FTS_OK);
+	expect_text(txn, "a", "one");
+	assert_int_equal(fts_txn_delete_range(txn, text("a"), text("b")), FTS_OK);
+	assert_int_equal(fts_txn_commit(&txn, false), FTS_OK);
+	assert_int_equal(fts_txn_begin(store, &txn), FTS_OK);
+	expect_text(txn, "a", NULL);
+	expect_text(txn, "a", NULL);
+	fts_txn_abort(txn);
+	put_text(store, "a", "two");
+	assert_int_equal(fts_txn_begin(store, &txn), FTS_OK);
+	expect_text(txn, "a", "two");
 	fts_txn_abort(txn);
 	fts_store_close(store);
 	remove_directory(dir);
@@ -339,6 +415,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(crashes), /* first: it forks, and the others leave RocksDB's threads behind */
 	    cmocka_unit_test(batches_match_a_model),
+	    cmocka_unit_test(one_writer_matches_a_model),
+	    cmocka_unit_test(one_writer_forgets),
 	    cmocka_unit_test(rolls_back_cheaply),
 	    cmocka_unit_test(views_do_not_move),
 	    cmocka_unit_test(closes_without_flush),
