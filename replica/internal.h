@@ -35,6 +35,7 @@ enum {
 	FTSI_ENTRY_BYTES_MAX = 4 * 1024 * 1024,
 	FTSI_READ_COUNT_MAX = 8192, /* reads waiting, parked or running */
 	FTSI_READER_COUNT = 2,
+	FTSI_READS_HERE_MAX = 128,  /* short ones that the loop runs itself in a turn */
 	FTSI_ELECTION_MS = 500,     /* unless the options say otherwise; heartbeats: a fifth, ticks: a tenth */
 	FTSI_TURN_MS = 500,         /* how often on_turn runs without events */
 	FTSI_OFFER_MS = 5000,       /* how often a state is offered to who needs one and has not taken it */
@@ -411,6 +412,8 @@ void ftsi_readers_give(struct fts_replica *replica, struct ftsi_read_job *job);
 void ftsi_readers_give_all(struct fts_replica *replica, struct ftsi_read_job *job);
 /* Run job now, on this thread, and finish or park it. */
 void ftsi_read_run(struct fts_replica *replica, struct ftsi_read_job *job);
+/* The same for all of a list that begins with job, on one view. */
+void ftsi_read_run_all(struct fts_replica *replica, struct ftsi_read_job *job);
 /* As ftsi_propose_post, for a read: runs it at once where that is safe and it is short. */
 FTS_MUST_USE enum fts_status ftsi_read_post(struct fts_replica *replica, struct ftsi_read_job *job,
 					    struct fts_error *out_error);

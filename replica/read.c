@@ -11,6 +11,7 @@
 #include "replica/allocator.h"
 #include "replica/internal.h"
 #include "replica/state.h"
+#include "rpc/conn.h"
 
 enum fts_status fts_read_refuse(struct fts_read *read, enum fts_status status, const char *format, ...)
 {
@@ -208,38 +209,60 @@ static void ask(struct fts_replica *replica, struct ftsi_read_job *job)
 		ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, "this node is stopping");
 }
 
-void ftsi_read_run(struct fts_replica *replica, struct ftsi_read_job *job)
+/* Before a view is worth taking. True: it was refused, job is gone. */
+static bool refuse_at_once(struct fts_replica *replica, struct ftsi_read_job *job)
 {
-	struct fts_read read = {0};
-	bool waits;
 	if (job->deadline_ns <= ftsi_now_ns(replica)) {
 		ftsi_read_refuse(replica, job, FTS_DEADLINE_EXCEEDED,
 				 "the time limit passed before the read's turn came");
-		return;
+		return true;
 	}
-	if (!ftsi_state_may_serve(replica)) {
-		ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, ftsi_state_refusal);
-		return;
-	}
-	job->wait_topic = NULL;
-	job->applied_before = atomic_load(&replica->applied_index);
-	read.arena = fts_arena_acquire(replica->read_pool, FTSI_READ_ARENA_BYTES);
-	if (read.arena == NULL || ftsi_state_view(replica, &read.view) != FTS_OK) {
-		fts_arena_release(read.arena);
-		ftsi_read_refuse(replica, job, FTS_RESOURCE_EXHAUSTED, "no memory for another read now");
-		return;
-	}
+	if (ftsi_state_may_serve(replica)) return false;
+	ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, ftsi_state_refusal);
+	return true;
+}
+
+/* Run job on look, whose view was taken when applied_before was applied. */
+static void run_one(struct fts_replica *replica, struct ftsi_read_job *job, const struct fts_read *look,
+		    uint64_t applied_before)
+{
+	struct fts_read read = {.view = look->view, .arena = look->arena};
+	if (refuse_at_once(replica, job)) return;
 	if (job->unasked && !is_sole(replica)) { /* it was, before the view was taken */
-		fts_txn_abort(read.view);
-		fts_arena_release(read.arena);
 		ask(replica, job);
 		return;
 	}
+	job->wait_topic = NULL;
+	job->applied_before = applied_before;
+	fts_arena_reset(read.arena);
 	run_on_view(replica, job, &read);
-	waits = read.wait_topic != NULL; /* job is gone otherwise */
-	fts_txn_abort(read.view);
-	fts_arena_release(read.arena);
-	if (waits) ftsi_read_park(replica, job);
+	if (read.wait_topic != NULL) ftsi_read_park(replica, job); /* job is gone otherwise */
+}
+
+void ftsi_read_run_all(struct fts_replica *replica, struct ftsi_read_job *job)
+{
+	struct fts_read look = {0};
+	uint64_t applied_before = atomic_load(&replica->applied_index);
+	look.arena = fts_arena_acquire(replica->read_pool, FTSI_READ_ARENA_BYTES);
+	if (look.arena != NULL && ftsi_state_view(replica, &look.view) != FTS_OK) look.view = NULL;
+	ftsi_conn_gather_begin();
+	while (job != NULL) {
+		struct ftsi_read_job *next = job->next; /* job is gone once it has run */
+		if (look.view != NULL)
+			run_one(replica, job, &look, applied_before);
+		else
+			ftsi_read_refuse(replica, job, FTS_RESOURCE_EXHAUSTED, "no memory for another read now");
+		job = next;
+	}
+	ftsi_conn_gather_end();
+	fts_txn_abort(look.view);
+	fts_arena_release(look.arena);
+}
+
+void ftsi_read_run(struct fts_replica *replica, struct ftsi_read_job *job)
+{
+	job->next = NULL;
+	ftsi_read_run_all(replica, job);
 }
 
 /* ---- Waiting for a change ---- */

@@ -205,15 +205,31 @@ static bool leaves_when_applied(const struct ftsi_read_job *job, const void *ctx
 	return job->index <= *(const uint64_t *)ctx;
 }
 
+static bool leaves_when_short(const struct ftsi_read_job *job, const void *ctx)
+{
+	return leaves_when_applied(job, ctx) && !job->target->method->blocking;
+}
+
+/* What comes behind the first count of a list. */
+static struct ftsi_read_job *cut_behind(struct ftsi_read_job *job, uint32_t count)
+{
+	struct ftsi_read_job *rest;
+	for (; job != NULL && count > 1; count--)
+		job = job->next;
+	if (job == NULL) return NULL;
+	rest = job->next;
+	job->next = NULL;
+	return rest;
+}
+
+/* Short ones cost less than a change of threads does; what takes longer, or is too much at once, is for the readers. */
 static void run_applied(struct fts_replica *replica)
 {
 	uint64_t applied = ftsi_applied_index(replica);
-	struct ftsi_read_job *job = ftsi_read_take_if(&replica->rounds.waiting, &applied, leaves_when_applied);
-	/* A short one that is alone does not pay for a change of threads. */
-	if (job != NULL && job->next == NULL && !job->target->method->blocking)
-		ftsi_read_run(replica, job);
-	else
-		ftsi_readers_give_all(replica, job);
+	struct ftsi_read_job *here = ftsi_read_take_if(&replica->rounds.waiting, &applied, leaves_when_short);
+	ftsi_readers_give_all(replica, ftsi_read_take_if(&replica->rounds.waiting, &applied, leaves_when_applied));
+	ftsi_readers_give_all(replica, cut_behind(here, FTSI_READS_HERE_MAX));
+	if (here != NULL) ftsi_read_run_all(replica, here);
 }
 
 void ftsi_read_index_turn(struct fts_replica *replica)

@@ -41,15 +41,6 @@ static bool have_reader(struct fts_replica *replica, uint32_t more)
 	return true;
 }
 
-static void run_all(struct fts_replica *replica, struct ftsi_read_job *job)
-{
-	while (job != NULL) {
-		struct ftsi_read_job *next = job->next;
-		ftsi_read_run(replica, job);
-		job = next;
-	}
-}
-
 void ftsi_readers_give_all(struct fts_replica *replica, struct ftsi_read_job *first)
 {
 	struct ftsi_readers *readers = &replica->readers;
@@ -73,7 +64,7 @@ void ftsi_readers_give_all(struct fts_replica *replica, struct ftsi_read_job *fi
 			pthread_cond_broadcast(&readers->wake);
 	}
 	pthread_mutex_unlock(&readers->lock);
-	if (!taken) run_all(replica, first); /* slow for who gave them, and still right */
+	if (!taken) ftsi_read_run_all(replica, first); /* slow for who gave them, and still right */
 }
 
 void ftsi_readers_give(struct fts_replica *replica, struct ftsi_read_job *job)
