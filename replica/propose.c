@@ -9,6 +9,7 @@
 #include "replica/guards.h"
 #include "replica/membership.h"
 #include "replica/state.h"
+#include "rpc/conn.h"
 
 enum { DISK_CHECK_MS = 200 };
 
@@ -208,11 +209,13 @@ void ftsi_propose_answer(struct fts_replica *replica)
 {
 	struct ftsi_slot *slot = replica->answered.first;
 	ftsi_slots_init(&replica->answered);
+	ftsi_conn_gather_begin();
 	while (slot != NULL) {
 		struct ftsi_slot *next = slot->next; /* the slot is gone once finished */
 		slot->finish(replica, slot);
 		slot = next;
 	}
+	ftsi_conn_gather_end();
 }
 
 void ftsi_propose_lost(struct fts_replica *replica)

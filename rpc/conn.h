@@ -7,7 +7,7 @@
  *   one message needs and shrink again.
  * - What is appended inside on_message leaves when all that was received is parsed; what is appended elsewhere
  *   leaves at once, unless a write is in flight or has just been made: then together with what gathers until one of
- *   nng's threads gets to it. No timer gathers anything.
+ *   nng's threads gets to it; or unless its thread said that more follows. No timer gathers anything.
  * - Reading stops while more than backlog_high_bytes wait to be written.
  * - on_closed fires exactly once for each started connection, is the last callback, and never fires inside
  *   ftsi_conn_close or ftsi_conn_send.
@@ -88,6 +88,12 @@ struct ftsi_outgoing {
  * Errors: UNAVAILABLE (closed; nothing was or will be sent), RESOURCE_EXHAUSTED (message above message_max_bytes,
  * or no memory; nothing was appended), INVALID_ARGUMENT (header fields out of bounds). */
 enum fts_status ftsi_conn_send(struct ftsi_conn *conn, const struct ftsi_outgoing *outgoing, size_t *out_size_bytes);
+
+/* Between the two, what this thread appends to connections that are idle waits for _end, which sends it: one write a
+ * connection for all answers of a batch. The same thread calls both, holds no lock, and does nothing long between
+ * them. They may nest: the outermost end sends. */
+void ftsi_conn_gather_begin(void);
+void ftsi_conn_gather_end(void);
 
 /* Stop reading: from within on_message, which is the last one until ftsi_conn_read_on. Meanwhile the end of the peer is
  * not noticed here. */

@@ -16,6 +16,14 @@
  * else together. So the write is left to one of nng's threads, and by the time that runs there are many. */
 enum departure { DEPARTS_WITH_OTHERS, DEPARTS_NOW, DEPARTS_SOON };
 
+/* What a thread that answers many calls has appended to, and not sent yet: it has the send role of each. */
+enum { GATHER_MAX = 64 };
+static _Thread_local struct {
+	unsigned depth; /* 0: it does not gather */
+	unsigned count;
+	struct ftsi_conn *conns[GATHER_MAX]; /* held */
+} gathered;
+
 bool ftsi_conn_backlog_is_high(const struct ftsi_conn *conn)
 {
 	return atomic_load_explicit(&conn->backlog_bytes, memory_order_relaxed) > conn->options.backlog_high_bytes;
@@ -240,6 +248,11 @@ void ftsi_conn_flush(struct ftsi_conn *conn)
 static enum departure departure_of(struct ftsi_conn *conn, uint64_t now_ns)
 {
 	if (ftsi_conn_reading_here(conn) || conn->sending || ftsi_conn_is_closed(conn)) return DEPARTS_WITH_OTHERS;
+	if (gathered.depth > 0 && gathered.count < GATHER_MAX) {
+		conn->sending = true;
+		gathered.conns[gathered.count++] = ftsi_conn_hold(conn);
+		return DEPARTS_WITH_OTHERS;
+	}
 	if (now_ns >= atomic_load_explicit(&conn->departed_ns, memory_order_relaxed) + BURST_NS) {
 		take_off(conn);
 		return DEPARTS_NOW;
@@ -272,6 +285,37 @@ enum fts_status ftsi_conn_send(struct ftsi_conn *conn, const struct ftsi_outgoin
 	depart(conn, departure);
 	if (too_much) ftsi_conn_close(conn, "peer reads too slowly");
 	return st;
+}
+
+static void send_gathered(struct ftsi_conn *conn)
+{
+	bool go = false;
+	pthread_mutex_lock(&conn->out_mutex);
+	bool reads_again =
+	    conn->paused; /* the reader role has come to the send role: that needs one of nng's threads */
+	if (!reads_again) {
+		conn->sending = false;
+		go = take_off(conn);
+	}
+	pthread_mutex_unlock(&conn->out_mutex);
+	if (reads_again)
+		call_back(conn);
+	else if (go)
+		send_and_note(conn);
+	ftsi_conn_release(conn);
+}
+
+void ftsi_conn_gather_begin(void)
+{
+	gathered.depth++;
+}
+
+void ftsi_conn_gather_end(void)
+{
+	FTS_ASSERT(gathered.depth > 0);
+	if (--gathered.depth > 0) return;
+	for (; gathered.count > 0; gathered.count--)
+		send_gathered(gathered.conns[gathered.count - 1]);
 }
 
 bool ftsi_conn_is_flushed(struct ftsi_conn *conn)
