@@ -33,6 +33,10 @@ static void check_method(const struct ftsi_method *method, struct ftsi_refusals 
 		    "%s becomes \"%s\" in C, which the language or its headers keep for themselves: choose another "
 		    "name, as %sNow",
 		    element->full_name, pb_c_name, element->name);
+	if (method->mutates && method->no_side_effects)
+		ftsi_refuse_option(refusals, element, METHOD_OPTIONS, FTSI_OPTION_MUTATES,
+				   "%s changes state and claims idempotency_level = NO_SIDE_EFFECTS: leave one away",
+				   element->full_name);
 	if (method->mutates && method->route == FTSI_ROUTE_REPLICA)
 		ftsi_refuse_option(
 		    refusals, element, METHOD_OPTIONS, FTSI_OPTION_ROUTE,

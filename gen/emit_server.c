@@ -145,6 +145,7 @@ static void emit_method_row(struct ftsi_text *text, const struct ftsi_method *me
 		      method->longest_run_ms);
 	ftsi_text_add(text, "\t\t.route = %s,\n\t\t.mutates = %s,\n\t\t.blocking = %s,\n", routes[method->route],
 		      method->mutates ? "true" : "false", method->blocking ? "true" : "false");
+	if (method->no_side_effects) ftsi_text_add(text, "\t\t.no_side_effects = true,\n");
 	emit_string_member(text, 2, "role", method->role);
 	emit_string_member(text, 2, "doc", method->element.doc);
 	ftsi_text_add(text, "\t},\n");

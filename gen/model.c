@@ -198,6 +198,9 @@ static void read_policy(struct builder *b, struct ftsi_method *method)
 
 	method->mutates = read_uint(b, element, METHOD_OPTIONS, options, FTSI_OPTION_MUTATES, 0) != 0;
 	method->blocking = read_uint(b, element, METHOD_OPTIONS, options, FTSI_OPTION_BLOCKING, 0) != 0;
+	method->no_side_effects = method->descriptor->options != NULL &&
+				  method->descriptor->options->idempotency_level ==
+				      GOOGLE__PROTOBUF__METHOD_OPTIONS__IDEMPOTENCY_LEVEL__NO_SIDE_EFFECTS;
 	method->role = read_string(b, element, METHOD_OPTIONS, options, FTSI_OPTION_ROLE, "");
 	method->timeout_ms = read_ms(b, method, FTSI_OPTION_TIMEOUT_MS, DEFAULT_TIMEOUT_MS,
 				     "every call has a time limit; name one, or leave the option away for 5,000 ms");

@@ -87,6 +87,7 @@ struct ftsi_method {
 	enum ftsi_route route;
 	bool mutates;
 	bool blocking;
+	bool no_side_effects;
 	const char *role;
 };
 

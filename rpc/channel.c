@@ -221,6 +221,9 @@ static enum fts_status prepare(struct request *request, struct fts_error *out_er
 	if (request->size_bytes > FTSI_REQUEST_MAX_BYTES)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "%s: a request of %zu bytes; at most %u",
 				     request->method->full_name, request->size_bytes, FTSI_REQUEST_MAX_BYTES);
+	if (request->options->token.size_bytes > FTSI_TOKEN_MAX_BYTES)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "token: %zu bytes; at most %u",
+				     request->options->token.size_bytes, FTSI_TOKEN_MAX_BYTES);
 	request->timeout_ms = timeout_of(request->method, request->options);
 	request->began_ns = fts_clock_monotonic_ns();
 	return FTS_OK;
@@ -282,6 +285,8 @@ static void fill_call(struct ftsi_open_call *call, const struct request *request
 	call->trace_id = request->options->trace_id;
 	call->stale = request->options->stale;
 	call->no_retry = request->options->no_retry;
+	call->token_size_bytes = request->options->token.size_bytes;
+	if (call->token_size_bytes > 0) memcpy(call->token, request->options->token.data, call->token_size_bytes);
 	call->timeout_ms = request->timeout_ms;
 	call->began_ns = request->began_ns;
 	call->deadline_ns = fts_clock_deadline_ns(request->began_ns, request->timeout_ms);

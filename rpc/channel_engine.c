@@ -55,6 +55,10 @@ static void header_of(const struct fts_channel *channel, const struct ftsi_open_
 	    .token = {channel->token, channel->token_size_bytes},
 	    .stale = call->stale,
 	};
+	if (call->token_size_bytes > 0) {
+		out->token = (struct fts_bytes){call->token, call->token_size_bytes};
+		out->token_of_call = true;
+	}
 	if (!call->has_identity) return;
 	out->client_id = call->is_passed_on ? call->client_id : channel->session.client_id;
 	out->sequence = call->sequence;

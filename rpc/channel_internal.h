@@ -159,6 +159,8 @@ struct ftsi_open_call {
 	size_t payload_size_bytes;
 	uint8_t inline_bytes[FTSI_INLINE_BYTES];
 	struct fts_error error; /* of the last failed try */
+	size_t token_size_bytes; /* 0: the channel's token */
+	uint8_t token[FTSI_TOKEN_MAX_BYTES];
 };
 
 enum ftsi_timer_state { FTSI_TIMER_IDLE, FTSI_TIMER_SLEEPING, FTSI_TIMER_FIRING, FTSI_TIMER_RUNNING };

@@ -39,8 +39,10 @@ struct ftsi_method_counts {
 	atomic_uint_fast64_t calls;
 	atomic_uint_fast64_t errors;
 	atomic_uint_fast64_t request_bytes;
+	atomic_uint_fast64_t refused[FTSI_CODE_COUNT]; /* errors by status */
 	atomic_uint_fast64_t response_bytes;
 	atomic_uint_fast64_t latency[FTSI_LATENCY_BUCKET_COUNT];
+	atomic_uint_fast64_t latency_ns; /* sum */
 };
 
 enum ftsi_call_state {

@@ -48,9 +48,13 @@ void ftsi_statistics_count(struct fts_server *server, const struct ftsi_entry *e
 	bool shared = shard == SHARED_SHARD;
 	struct ftsi_method_counts *counts = &server->shards[shard][entry->index];
 	add(&counts->calls, 1, shared);
-	if (status != FTS_OK) add(&counts->errors, 1, shared);
+	if (status != FTS_OK) {
+		add(&counts->errors, 1, shared);
+		add(&counts->refused[(unsigned)status < FTSI_CODE_COUNT ? status : FTS_UNKNOWN], 1, shared);
+	}
 	add(&counts->request_bytes, request_bytes, shared);
 	add(&counts->response_bytes, response_bytes, shared);
+	add(&counts->latency_ns, latency_ns, shared);
 	add(&counts->latency[latency_bucket(latency_ns)], 1, shared);
 }
 
@@ -172,6 +176,9 @@ static void method_subtract(struct ftsi_method_statistics *from, const struct ft
 	from->request_bytes -= base->request_bytes;
 	from->response_bytes -= base->response_bytes;
 	for (unsigned k = 0; k < FTSI_LATENCY_BUCKET_COUNT; k++)
+		for (unsigned k = 0; k < FTSI_CODE_COUNT; k++)
+			out->refused[k] += get(&counts->refused[k]);
+		out->latency_ns += get(&counts->latency_ns);
 		from->latency_log2_us[k] -= base->latency_log2_us[k];
 }
 
@@ -183,6 +190,9 @@ void ftsi_server_method_statistics(struct fts_server *server, size_t index, stru
 	method_subtract(out, &server->method_base[index]);
 	struct open_calls open = open_scan(server, server->methods[index], now_ns);
 	pthread_mutex_unlock(&server->mutex);
+	for (unsigned k = 0; k < FTSI_CODE_COUNT; k++)
+		from->refused[k] -= base->refused[k];
+	from->latency_ns -= base->latency_ns;
 	out->open = open.count;
 	out->oldest_ms = age_ms(open.oldest_ns, now_ns);
 }

@@ -9,13 +9,16 @@
 #include <fts/rpc.h>
 
 #define FTSI_LATENCY_BUCKET_COUNT 32u
+#define FTSI_CODE_COUNT 17u /* statuses there are */
 
 struct ftsi_method_statistics {
 	const struct fts_method *method; /* static */
 	uint64_t calls;                  /* answered */
 	uint64_t errors;                 /* of them, with another status than OK */
+	uint64_t refused[FTSI_CODE_COUNT]; /* errors by status */
 	uint64_t request_bytes;
 	uint64_t response_bytes;
+	uint64_t latency_ns; /* sum over the calls */
 	uint32_t open;
 	uint32_t oldest_ms;                                  /* since the oldest open call was received */
 	uint64_t latency_log2_us[FTSI_LATENCY_BUCKET_COUNT]; /* bucket i: answered within 2^i us; the last: all else */

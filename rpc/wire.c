@@ -189,13 +189,14 @@ static size_t call_encode(const struct ftsi_call_fields *fields, uint8_t *out)
 size_t ftsi_call_header_write(struct ftsi_call_writer *writer, const struct ftsi_call_fields *fields, uint8_t *out)
 {
 	struct ftsi_call_written *slot = &writer->slots[fields->method_id % FTSI_HEADER_SLOT_COUNT];
-	if (slot->size_bytes > 0 && call_fields_equal(&slot->fields, fields)) {
+	if (slot->size_bytes > 0 && !fields->token_of_call && call_fields_equal(&slot->fields, fields)) {
 		memcpy(out, slot->bytes, slot->size_bytes);
 		return slot->size_bytes;
 	}
 	size_t size_bytes = call_encode(fields, out);
 	/* A numbered call never comes again: it would only push out one that does. */
-	if (size_bytes > 0 && size_bytes <= sizeof slot->bytes && fields->sequence == 0) {
+	if (size_bytes > 0 && size_bytes <= sizeof slot->bytes && fields->sequence == 0 &&
+	    !fields->token_of_call) {
 		slot->fields = *fields;
 		slot->size_bytes = size_bytes;
 		memcpy(slot->bytes, out, size_bytes);

@@ -77,7 +77,8 @@ struct ftsi_call_fields {
 	bool may_have_run; /* only with a sequence */
 	uint64_t fence;
 	uint64_t trace_id;
-	struct fts_bytes token; /* borrowed, at most 128 bytes; equal address and size mean equal bytes */
+	struct fts_bytes token; /* borrowed, at most 128 bytes; equal address and size mean equal bytes, unless token_of_call */
+	bool token_of_call;     /* the token lies in memory that other calls use too: such a header is never kept */
 	bool stale;
 };
 

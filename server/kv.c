@@ -391,6 +391,11 @@ void ftsi_kv_attach(struct ftsi_kv *kv, struct fts_replica *replica)
 	atomic_store(&kv->log.replica, replica);
 }
 
+uint64_t ftsi_kv_hint_count(struct ftsi_kv *kv)
+{
+	return fts_hints_count(kv->storage);
+}
+
 bool ftsi_kv_has_map(struct ftsi_kv *kv)
 {
 	const struct fts_router_map *map = newest_map(kv);

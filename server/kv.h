@@ -28,6 +28,8 @@ FTS_MUST_USE enum fts_status ftsi_kv_open(const struct ftsi_kv_options *options,
 const struct fts_machine *const *ftsi_kv_machines(const struct ftsi_kv *kv, size_t *out_count);
 /* replica: borrowed until stop. */
 void ftsi_kv_attach(struct ftsi_kv *kv, struct fts_replica *replica);
+/* Records it keeps for nodes that are away. Thread: any. */
+uint64_t ftsi_kv_hint_count(struct ftsi_kv *kv);
 /* It knows where keys lie: before that, calls on them wait. Thread: any. */
 bool ftsi_kv_has_map(struct ftsi_kv *kv);
 FTS_MUST_USE enum fts_status ftsi_kv_serve(struct ftsi_kv *kv, struct fts_server *server, struct fts_error *out_error);

@@ -20,6 +20,7 @@
 #include "server/health.h"
 #include "server/join.h"
 #include "server/kv.h"
+#include "server/http.h"
 #include "server/lottery_text.h"
 
 #define GATEWAY_DRAIN_MS 10000
@@ -45,6 +46,8 @@ struct ftsi_node {
 	struct ftsi_join *join; /* NULL: it does not ask to be let in */
 	struct ftsi_health health;
 	struct ftsi_cluster cluster;
+	struct ftsi_http *http; /* NULL: no door */
+	int http_fd;            /* its listener until it runs; -1: none */
 	struct ftsi_snapshots *snapshots;
 	int fatal_fd;
 	pthread_mutex_t fatal_lock;
@@ -102,10 +105,12 @@ static enum fts_status take_ports(struct ftsi_node *node, struct fts_error *out_
 	char address[FTSI_ADDRESS_MAX];
 	const char *text = node->settings->lottery_text;
 	for (unsigned i = 0; i < sizeof(uses) / sizeof(uses[0]); i++) {
-		enum fts_status status = probe(listen_address(node, i, address), uses[i], out_error);
+		status = probe(listen_address(node, i, address), uses[i], out_error);
 		if (status != FTS_OK) return status;
 	}
-	if (text[0] == '\0' || strcmp(text, FTSI_LOTTERY_TEXT_OFF) == 0) return FTS_OK;
+	enum fts_status status = FTS_OK;
+	status = ftsi_http_listen(node->settings, &node->http_fd, out_error);
+	if (status != FTS_OK || text[0] == '\0' || strcmp(text, FTSI_LOTTERY_TEXT_OFF) == 0) return status;
 	return ftsi_listener_open(text, "--lottery-text", &node->text_fd, out_error);
 }
 
@@ -268,18 +273,36 @@ enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_
 	if (node == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory");
 	node->settings = settings;
 	node->fatal_fd = fatal_fd;
-	node->text_fd = -1;
-	node->tls = (struct fts_tls){path_or_null(settings->tls_ca), path_or_null(settings->tls_cert),
-				     path_or_null(settings->tls_key)};
+	node->text_fd = node->http_fd = -1;
+	node->tls = (struct fts_tls){.ca_file = path_or_null(settings->tls_ca),
+				     .cert_file = path_or_null(settings->tls_cert),
+				     .key_file = path_or_null(settings->tls_key),
+				     .client_ca_file = path_or_null(settings->tls_client_ca)};
 	if (!ftsi_address_parse(settings->listen, &node->listen)) {
 		status =
 		    fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--listen: %s is not HOST:PORT", settings->listen);
+/* From the first moment on: who asks why a node does not serve must be answered. */
+static enum fts_status open_http(struct ftsi_node *node, struct fts_error *out_error)
+{
+	char self[FTSI_ADDRESS_MAX];
+	int listen_fd = node->http_fd;
+	if (listen_fd < 0) return FTS_OK;
+	const struct ftsi_http_options options = {.settings = node->settings,
+						  .tls = node->tls,
+						  .endpoint = own_endpoint(node, self),
+						  .server = node->server,
+						  .replica = node->replica,
+						  .kv = node->kv};
+	node->http_fd = -1;
+	return ftsi_http_open(&options, listen_fd, &node->http, out_error);
+}
+
 		goto out;
 	}
 	pthread_mutex_init(&node->fatal_lock, NULL);
 	if ((status = take_ports(node, out_error)) != FTS_OK || (status = start_publisher(node, out_error)) != FTS_OK ||
 	    (status = start_replica(node, out_error)) != FTS_OK || (status = start_server(node, out_error)) != FTS_OK ||
-	    (status = start_join(node, out_error)) != FTS_OK)
+	    (status = start_join(node, out_error)) != FTS_OK || (status = open_http(node, out_error)) != FTS_OK)
 		goto out;
 	*out_node = node;
 	node = NULL;
@@ -346,6 +369,8 @@ void ftsi_node_stop(struct ftsi_node *node)
 		fts_elector_detach(node->elector);
 		fts_replica_stop(node->replica); /* answers all that is open */
 	}
+	ftsi_http_close(node->http);
+	node->http = NULL;
 	if (node->server != NULL && fts_server_drain(node->server, REPLY_DRAIN_MS) != FTS_OK)
 		FTS_LOG_WARN("node.drain", "name=%s waited_ms=%d", node->settings->name, REPLY_DRAIN_MS);
 }
@@ -354,7 +379,9 @@ void ftsi_node_destroy(struct ftsi_node *node)
 {
 	if (node == NULL) return;
 	if (node->text_fd >= 0) close(node->text_fd);
-	fts_respondent_destroy(node->respondent); /* before what it looks at */
+	if (node->http_fd >= 0) close(node->http_fd);
+	fts_pulse_destroy(node->pulse); /* both before what they look at */
+	fts_respondent_destroy(node->respondent);
 	fts_server_destroy(node->server);
 	ftsi_health_fini(&node->health); /* after the server's workers, which ask by it */
 	ftsi_snapshots_destroy(node->snapshots);

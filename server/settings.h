@@ -37,6 +37,8 @@ struct ftsi_settings {
 	uint32_t kv_hint_mb;
 	uint32_t kv_sweep_s;
 	char lottery_text[FTSI_ADDRESS_MAX];
+	char http[FTSI_ADDRESS_MAX];
+	char http_origins[FTSI_PATH_MAX];
 	uint32_t lottery_text_agencies;
 	char tls_ca[FTSI_PATH_MAX];
 	char tls_cert[FTSI_PATH_MAX];

@@ -114,6 +114,26 @@ static enum fts_status check_listen(const struct ftsi_settings *settings, struct
 			     settings->listen);
 }
 
+/* A port that nobody else of this node has, and nobody far away without TLS. */
+static enum fts_status check_http(const struct ftsi_settings *settings, struct fts_error *out_error)
+{
+	struct ftsi_endpoint http, listen, text;
+	if (settings->http[0] == '\0' || strcmp(settings->http, FTSI_ADDRESS_OFF) == 0) return FTS_OK;
+	if (!ftsi_address_parse(settings->http, &http) || !ftsi_address_parse(settings->listen, &listen))
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--http: expected HOST:PORT");
+	if (http.port >= listen.port && http.port < listen.port + NODE_PORT_COUNT)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
+				     "--http: port %u is one of the node's own (%u to %u)", http.port, listen.port,
+				     listen.port + NODE_PORT_COUNT - 1u);
+	if (ftsi_address_parse(settings->lottery_text, &text) && text.port == http.port)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--http: port %u is --lottery-text's", http.port);
+	if (ftsi_address_is_loopback(&http) || has_tls(settings) || settings->insecure) return FTS_OK;
+	return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
+			     "--http: %s is not a loopback address: give --tls-ca, --tls-cert and --tls-key, or "
+			     "--insecure to be open to everybody",
+			     settings->http);
+}
+
 static enum fts_status check_lottery_text(struct ftsi_settings *settings, struct fts_error *out_error)
 {
 	struct ftsi_endpoint text, listen;
@@ -141,6 +161,7 @@ enum fts_status ftsi_settings_complete(struct ftsi_settings *settings, struct ft
 	if (status == FTS_OK) status = check_election(settings, out_error);
 	if (status == FTS_OK) status = check_tls(settings, out_error);
 	if (status == FTS_OK) status = check_listen(settings, out_error);
+	if (status == FTS_OK) status = check_http(settings, out_error);
 	if (status == FTS_OK) status = check_lottery_text(settings, out_error);
 	return status;
 }

@@ -43,6 +43,7 @@ struct fts_method {
 	enum fts_route route;
 	bool mutates;
 	bool blocking;    /* runs in the worker pool */
+	bool no_side_effects; /* idempotency_level = NO_SIDE_EFFECTS: may be asked for by HTTP GET */
 	const char *role; /* "" : any caller */
 	const char *doc;  /* from the .proto's comments */
 };
@@ -153,6 +154,7 @@ struct fts_call_options {
 	const char *endpoint; /* HOST:PORT of the server to ask first (learned when it is new); NULL: as told above. Borrowed for the start */
 	const struct fts_call_identity *identity; /* of the caller a changing call is made for; NULL: the channel's own. Borrowed for the start */
 	struct fts_call_info *info; /* filled before the call ends, also when it fails; NULL: not wanted. Blocking calls only. */
+	struct fts_bytes token; /* of this call, in place of the channel's; at most 128 bytes, copied. Empty: the channel's */
 };
 
 /* Open a channel. Does not connect: the first call does. out_channel: returned (fts_channel_close).

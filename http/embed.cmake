@@ -1,0 +1,27 @@
+# cmake -DOUT=FILE.c -DFILES="a;b" -P embed.cmake: the files of page/ as a C table (http/page_files.h). The build runs it;
+# a user needs no tools for it.
+set(types_html "text/html; charset=utf-8")
+set(types_js "text/javascript; charset=utf-8")
+set(types_css "text/css; charset=utf-8")
+set(types_svg "image/svg+xml")
+set(arrays)
+set(rows)
+set(index 0)
+foreach(file IN LISTS FILES)
+  get_filename_component(name ${file} NAME)
+  get_filename_component(extension ${file} LAST_EXT)
+  string(SUBSTRING ${extension} 1 -1 extension)
+  set(path "/${name}")
+  if(name STREQUAL "index.html")
+    set(path "/")
+  endif()
+  file(READ ${file} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(REGEX REPLACE "(................................................................................)" "\\1\n" bytes "${bytes}")
+  string(APPEND arrays "static const uint8_t file_${index}[] = {\n${bytes}\n};\n")
+  string(APPEND rows "\t{\"${path}\", \"${types_${extension}}\", file_${index}, sizeof(file_${index})},\n")
+  math(EXPR index "${index} + 1")
+endforeach()
+file(WRITE ${OUT} "#include \"http/page_files.h\"\n\n${arrays}
+const struct ftsi_page_file ftsi_page_files[] = {\n${rows}};
+const size_t ftsi_page_file_count = sizeof(ftsi_page_files) / sizeof(ftsi_page_files[0]);\n")
