@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "rpc/tls.h"
+#include "rpc/tls_watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -259,19 +259,30 @@ void ftsi_link_shut(struct ftsi_link *link, const char *reason)
 
 /* ---- Making and freeing ---- */
 
+static struct fts_tls tls_of(const struct fts_channel *channel)
+{
+	char *const *paths = channel->tls_paths;
+	return (struct fts_tls){.ca_file = paths[0], .cert_file = paths[1], .key_file = paths[2]};
+}
+
+static bool is_secure(const struct fts_channel *channel)
+{
+	struct fts_tls tls = tls_of(channel);
+	return ftsi_tls_wanted(&tls);
+}
+
 static enum fts_status add_dialer(struct ftsi_link *link, const char *family, struct fts_error *out_error)
 {
 	const struct ftsi_endpoint *endpoint = &link->endpoint;
 	char url[FTSI_ENDPOINT_TEXT_BYTES + 16];
 	nng_stream_dialer *dialer = NULL;
-	snprintf(url, sizeof url, "%s%s://%s", link->tls != NULL ? "tls+tcp" : "tcp", family, endpoint->text);
+	snprintf(url, sizeof url, "%s%s://%s", is_secure(link->channel) ? "tls+tcp" : "tcp", family, endpoint->text);
 	int result = nng_stream_dialer_alloc(&dialer, url);
 	if (result != 0)
 		return fts_error_set(out_error, ftsi_nng_status(result), "endpoint %s: %s", endpoint->text,
 				     nng_strerror(result));
 	link->dialers[link->dialer_count++] = dialer;
-	if (link->tls != NULL) result = nng_stream_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, link->tls);
-	if (result == 0) result = nng_stream_dialer_set_bool(dialer, NNG_OPT_TCP_NODELAY, true);
+	result = nng_stream_dialer_set_bool(dialer, NNG_OPT_TCP_NODELAY, true);
 	if (result == 0) return FTS_OK;
 	return fts_error_set(out_error, ftsi_nng_status(result), "endpoint %s: %s", endpoint->text,
 			     nng_strerror(result));
@@ -290,19 +301,27 @@ static enum fts_status add_dialers(struct ftsi_link *link, struct fts_error *out
 	return add_dialer(link, "6", out_error);
 }
 
+static int set_tls(void *ctx, nng_tls_config *config)
+{
+	struct ftsi_link *link = ctx;
+	int result = 0;
+	for (uint32_t i = 0; i < link->dialer_count && result == 0; i++)
+		result = nng_stream_dialer_set_ptr(link->dialers[i], NNG_OPT_TLS_CONFIG, config);
+	return result;
+}
+
 static enum fts_status load_tls(struct ftsi_link *link, struct fts_error *out_error)
 {
-	char *const *paths = link->channel->tls_paths;
-	struct fts_tls tls = {.ca_file = paths[0], .cert_file = paths[1], .key_file = paths[2]};
+	struct fts_tls tls = tls_of(link->channel);
 	if (!ftsi_tls_wanted(&tls)) return FTS_OK;
-	return ftsi_tls_config_create(&tls, FTSI_ROLE_CALLER, link->endpoint.host, &link->tls, out_error);
+	return ftsi_tls_watch_create(&tls, FTSI_ROLE_CALLER, link->endpoint.host, set_tls, link, &link->tls, out_error);
 }
 
 static enum fts_status link_init(struct ftsi_link *link, struct fts_error *out_error)
 {
-	enum fts_status status = load_tls(link, out_error);
+	enum fts_status status = add_dialers(link, out_error);
+	if (status == FTS_OK) status = load_tls(link, out_error);
 	if (status != FTS_OK) return status;
-	if ((status = add_dialers(link, out_error)) != FTS_OK) return status;
 	link->arena = fts_arena_acquire(link->channel->pool, FTSI_UNPACKED_MAX_BYTES);
 	if (link->arena == NULL || nng_aio_alloc(&link->dial, dialed, link) != 0)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory");
@@ -334,12 +353,13 @@ void ftsi_link_destroy(struct ftsi_link *link)
 {
 	if (link == NULL) return;
 	if (link->dial != NULL) nng_aio_stop(link->dial);
+	ftsi_tls_watch_stop(link->tls);
 	for (uint32_t i = 0; i < link->dialer_count; i++) {
 		nng_stream_dialer_close(link->dialers[i]);
 		nng_stream_dialer_free(link->dialers[i]);
 	}
 	if (link->dial != NULL) nng_aio_free(link->dial);
-	if (link->tls != NULL) nng_tls_config_free(link->tls);
+	ftsi_tls_watch_destroy(link->tls);
 	fts_arena_release(link->arena);
 	free(link);
 }

@@ -21,16 +21,25 @@ static enum fts_status listen_failed(const struct ftsi_mesh *mesh, int error, st
 			     nng_strerror(error));
 }
 
+static int set_tls(void *listener, nng_tls_config *config)
+{
+	return nng_stream_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, config);
+}
+
 static enum fts_status listen_open(struct ftsi_mesh *mesh, struct fts_error *out_error)
 {
 	char url[FTSI_ENDPOINT_TEXT_BYTES + 16];
 	int error, port = 0;
-	int length = snprintf(url, sizeof url, "%s://%s", mesh->tls != NULL ? "tls+tcp" : "tcp", mesh->options.listen);
+	int length = snprintf(url, sizeof url, "%s://%s", mesh->secure ? "tls+tcp" : "tcp", mesh->options.listen);
 	if (length < 0 || (size_t)length >= sizeof url) return listen_failed(mesh, NNG_EADDRINVAL, out_error);
 	if ((error = nng_stream_listener_alloc(&mesh->listener, url)) != 0)
 		return listen_failed(mesh, error, out_error);
-	if (mesh->tls != NULL) error = nng_stream_listener_set_ptr(mesh->listener, NNG_OPT_TLS_CONFIG, mesh->tls);
-	if (error != 0 || (error = nng_stream_listener_listen(mesh->listener)) != 0 ||
+	if (mesh->secure) {
+		enum fts_status status = ftsi_tls_watch_create(&mesh->options.tls, FTSI_ROLE_SERVER, NULL, set_tls,
+							       mesh->listener, &mesh->tls, out_error);
+		if (status != FTS_OK) return status;
+	}
+	if ((error = nng_stream_listener_listen(mesh->listener)) != 0 ||
 	    (error = nng_stream_listener_get_int(mesh->listener, NNG_OPT_TCP_BOUND_PORT, &port)) != 0)
 		return listen_failed(mesh, error, out_error);
 	mesh->port = (uint16_t)port;
@@ -244,17 +253,16 @@ static bool copy_options(struct ftsi_mesh *mesh, const struct ftsi_mesh_options 
 	mesh->options = *options;
 	if (mesh->options.silence_ms == 0) mesh->options.silence_ms = SILENCE_DEFAULT_MS;
 	mesh->options.listen = copy(options->listen);
-	mesh->options.tls = (struct fts_tls){copy(tls->ca_file), copy(tls->cert_file), copy(tls->key_file)};
+	mesh->options.tls = (struct fts_tls){
+	    .ca_file = copy(tls->ca_file), .cert_file = copy(tls->cert_file), .key_file = copy(tls->key_file)};
+	mesh->secure = ftsi_tls_wanted(tls);
 	return mesh->options.listen != NULL && !mesh->options.tls.ca_file == !tls->ca_file &&
 	       !mesh->options.tls.cert_file == !tls->cert_file && !mesh->options.tls.key_file == !tls->key_file;
 }
 
 static enum fts_status start(struct ftsi_mesh *mesh, struct fts_error *out_error)
 {
-	enum fts_status status = FTS_OK;
-	if (ftsi_tls_wanted(&mesh->options.tls))
-		status = ftsi_tls_config_create(&mesh->options.tls, FTSI_ROLE_SERVER, NULL, &mesh->tls, out_error);
-	if (status != FTS_OK) return status;
+	enum fts_status status;
 	if (nng_aio_alloc(&mesh->accept, on_accepted, mesh) != 0 || nng_aio_alloc(&mesh->tick, on_tick, mesh) != 0)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for connections");
 	if ((status = listen_open(mesh, out_error)) != FTS_OK) return status;
@@ -315,10 +323,11 @@ void ftsi_mesh_destroy(struct ftsi_mesh *mesh)
 	ftsi_mesh_stop(mesh);
 	for (size_t i = 0; i < FTSI_MESH_LINK_MAX; i++)
 		ftsi_mesh_link_free(&mesh->links[i]);
+	ftsi_tls_watch_stop(mesh->tls);
 	if (mesh->listener != NULL) nng_stream_listener_free(mesh->listener);
+	ftsi_tls_watch_destroy(mesh->tls);
 	if (mesh->tick != NULL) nng_aio_free(mesh->tick);
 	if (mesh->accept != NULL) nng_aio_free(mesh->accept);
-	if (mesh->tls != NULL) nng_tls_config_free(mesh->tls);
 	pthread_cond_destroy(&mesh->changed);
 	pthread_mutex_destroy(&mesh->mutex);
 	free((void *)(uintptr_t)mesh->options.listen);

@@ -29,7 +29,7 @@ struct ftsi_mesh_line; /* one connection */
 
 struct ftsi_mesh_options {
 	const char *listen; /* "HOST:PORT", port 0: any. Borrowed. */
-	struct fts_tls tls; /* borrowed; both sides show their certificate */
+	struct fts_tls tls; /* borrowed; both sides show a certificate of ca_file's authority, and no other will do */
 	size_t message_max_bytes;
 	size_t backlog_max_bytes; /* of one line */
 	uint32_t silence_ms;      /* 0: 2,000 */

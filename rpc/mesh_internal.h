@@ -8,7 +8,7 @@
 #include "rpc/conn.h"
 #include "rpc/endpoint.h"
 #include "rpc/mesh.h"
-#include "rpc/tls.h"
+#include "rpc/tls_watch.h"
 
 #define FTSI_MESH_TICK_MS 250u
 #define FTSI_MESH_PING_NS 500000000ull
@@ -29,7 +29,7 @@ struct ftsi_mesh_link {
 	struct ftsi_endpoint endpoint;
 	enum ftsi_mesh_state state;
 	bool used, wanted;
-	nng_tls_config *tls;
+	struct ftsi_tls_watch *tls;    /* NULL: no TLS */
 	nng_stream_dialer *dialers[2]; /* IPv4, IPv6 */
 	uint32_t dialer_count, dialer_at;
 	nng_aio *dial, *wait;
@@ -53,7 +53,8 @@ struct ftsi_mesh_line {
 
 struct ftsi_mesh {
 	struct ftsi_mesh_options options;
-	nng_tls_config *tls;
+	bool secure;                /* with TLS */
+	struct ftsi_tls_watch *tls; /* of the listener; NULL: no TLS */
 	nng_stream_listener *listener;
 	nng_aio *accept, *tick;
 	uint16_t port;

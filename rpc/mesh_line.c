@@ -126,7 +126,7 @@ struct ftsi_mesh_line *ftsi_mesh_line_make(struct ftsi_mesh *mesh, struct ftsi_m
 	}
 	struct ftsi_conn_options options = {
 	    .role = link != NULL ? FTSI_ROLE_PUSH : FTSI_ROLE_PULL,
-	    .tls = mesh->tls != NULL,
+	    .tls = mesh->secure,
 	    .message_max_bytes = mesh->options.message_max_bytes,
 	    .backlog_high_bytes = mesh->options.backlog_max_bytes,
 	    .backlog_max_bytes = 2 * mesh->options.backlog_max_bytes + mesh->options.message_max_bytes,

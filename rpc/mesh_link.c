@@ -111,12 +111,11 @@ static enum fts_status add_dialer(struct ftsi_mesh_link *link, const char *famil
 {
 	char url[FTSI_ENDPOINT_TEXT_BYTES + 16];
 	nng_stream_dialer *dialer = NULL;
-	snprintf(url, sizeof url, "%s%s://%s", link->tls != NULL ? "tls+tcp" : "tcp", family, link->endpoint.text);
+	snprintf(url, sizeof url, "%s%s://%s", link->mesh->secure ? "tls+tcp" : "tcp", family, link->endpoint.text);
 	int result = nng_stream_dialer_alloc(&dialer, url);
 	if (result != 0) return ftsi_nng_status(result);
 	link->dialers[link->dialer_count++] = dialer;
-	if (link->tls != NULL) result = nng_stream_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, link->tls);
-	if (result == 0) result = nng_stream_dialer_set_bool(dialer, NNG_OPT_TCP_NODELAY, true);
+	result = nng_stream_dialer_set_bool(dialer, NNG_OPT_TCP_NODELAY, true);
 	return ftsi_nng_status(result);
 }
 
@@ -133,16 +132,27 @@ static enum fts_status add_dialers(struct ftsi_mesh_link *link)
 	return add_dialer(link, "6");
 }
 
+static int set_tls(void *ctx, nng_tls_config *config)
+{
+	struct ftsi_mesh_link *link = ctx;
+	int result = 0;
+	for (uint32_t i = 0; i < link->dialer_count && result == 0; i++)
+		result = nng_stream_dialer_set_ptr(link->dialers[i], NNG_OPT_TLS_CONFIG, config);
+	return result;
+}
+
 static enum fts_status init(struct ftsi_mesh_link *link, const struct ftsi_mesh_target *target,
 			    struct fts_error *out_error)
 {
 	const struct fts_tls *tls = &link->mesh->options.tls;
 	enum fts_status status =
 	    ftsi_endpoint_parse(target->endpoint, strlen(target->endpoint), &link->endpoint, out_error);
-	if (status == FTS_OK && ftsi_tls_wanted(tls))
-		status = ftsi_tls_config_create(tls, FTSI_ROLE_CALLER, link->endpoint.host, &link->tls, out_error);
 	if (status != FTS_OK) return status;
-	if ((status = add_dialers(link)) != FTS_OK || nng_aio_alloc(&link->dial, on_dialed, link) != 0 ||
+	status = add_dialers(link);
+	if (status == FTS_OK && link->mesh->secure)
+		status = ftsi_tls_watch_create(tls, FTSI_ROLE_CALLER, link->endpoint.host, set_tls, link, &link->tls,
+					       out_error);
+	if (status != FTS_OK || nng_aio_alloc(&link->dial, on_dialed, link) != 0 ||
 	    nng_aio_alloc(&link->wait, on_waited, link) != 0)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for a connection");
 	nng_aio_set_timeout(link->dial, DIAL_TIMEOUT_MS);
@@ -156,13 +166,14 @@ void ftsi_mesh_link_free(struct ftsi_mesh_link *link)
 	struct ftsi_mesh *mesh = link->mesh;
 	if (link->wait != NULL) nng_aio_stop(link->wait);
 	if (link->dial != NULL) nng_aio_stop(link->dial);
+	ftsi_tls_watch_stop(link->tls);
 	for (uint32_t i = 0; i < link->dialer_count; i++) {
 		nng_stream_dialer_close(link->dialers[i]);
 		nng_stream_dialer_free(link->dialers[i]);
 	}
 	if (link->wait != NULL) nng_aio_free(link->wait);
+	ftsi_tls_watch_destroy(link->tls);
 	if (link->dial != NULL) nng_aio_free(link->dial);
-	if (link->tls != NULL) nng_tls_config_free(link->tls);
 	*link = (struct ftsi_mesh_link){.mesh = mesh};
 }
 

@@ -55,7 +55,7 @@ struct queue {
 struct fts_publisher {
 	nng_socket socket;
 	bool open;
-	void *tls;
+	struct ftsi_tls_watch *tls;
 	uint16_t port;
 	atomic_int pipe_count;
 	size_t queue_max_bytes;

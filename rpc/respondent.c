@@ -19,7 +19,7 @@ struct fts_respondent {
 	enum step step; /* what the aio does; of its callback alone */
 	fts_respond_fn respond;
 	void *ctx;
-	void *tls;
+	struct ftsi_tls_watch *tls;
 	uint16_t port;
 	uint8_t answer[FTS_SURVEY_ANSWER_MAX_BYTES];
 };

@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "rpc/reflection.h"
 #include "rpc/server_internal.h"
-#include "rpc/tls.h"
 
 #define DEFAULT_WORKER_COUNT 4u
 #define DEFAULT_CONNECTION_COUNT_MAX 4096u
@@ -67,7 +66,7 @@ static void server_free(struct fts_server *server)
 	fts_arena_pool_destroy(server->arenas);
 	pthread_cond_destroy(&server->changed);
 	pthread_mutex_destroy(&server->mutex);
-	if (server->tls_config != NULL) nng_tls_config_free(server->tls_config);
+	ftsi_tls_watch_destroy(server->tls_watch);
 	free(server->entries);
 	free((void *)server->methods);
 	free(server->offers);
@@ -95,6 +94,19 @@ static void init_sync(struct fts_server *server)
 }
 
 enum fts_status fts_server_create(const struct fts_server_options *options, struct fts_server **out_server,
+/* ftsi_tls_set_fn. Before there is a listener it waits for one. */
+static int set_tls(void *ctx, nng_tls_config *config)
+{
+	struct fts_server *server = ctx;
+	pthread_mutex_lock(&server->mutex);
+	int error = server->listener == NULL
+			? 0
+			: nng_stream_listener_set_ptr(server->listener, NNG_OPT_TLS_CONFIG, config);
+	if (error == 0) server->tls_config = config;
+	pthread_mutex_unlock(&server->mutex);
+	return error;
+}
+
 				  struct fts_error *out_error)
 {
 	enum fts_status st = check_options(options, out_error);
@@ -114,7 +126,8 @@ enum fts_status fts_server_create(const struct fts_server_options *options, stru
 	if (server->arenas == NULL || server->offers == NULL)
 		st = fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for a server");
 	else if (server->tls)
-		st = ftsi_tls_config_create(&options->tls, FTSI_ROLE_SERVER, NULL, &server->tls_config, out_error);
+		st = ftsi_tls_watch_create(&options->tls, FTSI_ROLE_SERVER, NULL, set_tls, server, &server->tls_watch,
+					   out_error);
 	if (st == FTS_OK) st = ftsi_reflection_register(server);
 	if (st != FTS_OK) {
 		ftsi_server_release(server);
@@ -233,11 +246,12 @@ static enum fts_status listen_open(struct fts_server *server, struct fts_error *
 	char url[sizeof server->listen + 16];
 	int error, port = 0;
 	snprintf(url, sizeof url, "%s://%s", server->tls ? "tls+tcp" : "tcp", server->listen);
-	if ((error = nng_stream_listener_alloc(&server->listener, url)) != 0) return listen_failed(server, error, err);
-	if (server->tls) {
+	pthread_mutex_lock(&server->mutex);
+	error = nng_stream_listener_alloc(&server->listener, url);
+	if (error == 0 && server->tls)
 		error = nng_stream_listener_set_ptr(server->listener, NNG_OPT_TLS_CONFIG, server->tls_config);
-		if (error != 0) return listen_failed(server, error, err);
-	}
+	pthread_mutex_unlock(&server->mutex);
+	if (error != 0) return listen_failed(server, error, err);
 	if ((error = nng_stream_listener_listen(server->listener)) != 0 ||
 	    (error = nng_stream_listener_get_int(server->listener, NNG_OPT_TCP_BOUND_PORT, &port)) != 0)
 		return listen_failed(server, error, err);
@@ -371,3 +385,4 @@ void fts_server_destroy(struct fts_server *server)
 	if (server->accept_aio != NULL) nng_aio_free(server->accept_aio);
 	ftsi_server_release(server);
 }
+	ftsi_tls_watch_stop(server->tls_watch);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "rpc/endpoint.h"
-#include "rpc/tls.h"
+#include "rpc/tls_watch.h"
 
 static enum fts_status print_url(const struct ftsi_endpoint *endpoint, uint32_t port, bool tls, char *out)
 {
@@ -39,13 +39,24 @@ static enum fts_status translate(int nng_error, const char *what, const char *ur
 			     nng_strerror(nng_error));
 }
 
+/* Both go by number: what has been closed meanwhile is then no more than unknown. */
+static int set_listener_tls(void *id, nng_tls_config *config)
+{
+	return nng_listener_set_ptr((nng_listener){.id = (uint32_t)(uintptr_t)id}, NNG_OPT_TLS_CONFIG, config);
+}
+
+static int set_dialer_tls(void *id, nng_tls_config *config)
+{
+	return nng_dialer_set_ptr((nng_dialer){.id = (uint32_t)(uintptr_t)id}, NNG_OPT_TLS_CONFIG, config);
+}
+
 enum fts_status ftsi_stock_listen(nng_socket socket, const char *endpoint, const struct fts_tls *tls,
-				  size_t receive_max_bytes, uint16_t *out_port, void **out_tls,
+				  size_t receive_max_bytes, uint16_t *out_port, struct ftsi_tls_watch **out_tls,
 				  struct fts_error *out_error)
 {
 	struct ftsi_endpoint parsed;
 	nng_listener listener;
-	nng_tls_config *config = NULL;
+	struct ftsi_tls_watch *watch = NULL;
 	uint32_t port = 0;
 	int bound = 0, error = 0;
 	char url[FTSI_URL_MAX_BYTES] = "";
@@ -53,28 +64,30 @@ enum fts_status ftsi_stock_listen(nng_socket socket, const char *endpoint, const
 	enum fts_status status = parse_listen(endpoint, &parsed, &port, out_error);
 
 	if (status == FTS_OK) status = print_url(&parsed, port, secure, url);
-	if (status == FTS_OK && secure)
-		status = ftsi_tls_config_create(tls, FTSI_ROLE_SERVER, NULL, &config, out_error);
 	if (status != FTS_OK) return status;
 	if ((error = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, receive_max_bytes)) != 0 ||
-	    (error = nng_listener_create(&listener, socket, url)) != 0 ||
-	    (secure && (error = nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, config)) != 0) ||
-	    (error = nng_listener_start(listener, 0)) != 0) {
-		ftsi_stock_tls_free(config);
+	    (error = nng_listener_create(&listener, socket, url)) != 0)
+		return translate(error, "listen on", url, out_error);
+	if (secure)
+		status = ftsi_tls_watch_create(tls, FTSI_ROLE_SERVER, NULL, set_listener_tls,
+					       (void *)(uintptr_t)nng_listener_id(listener), &watch, out_error);
+	if (status != FTS_OK) return status;
+	if ((error = nng_listener_start(listener, 0)) != 0) {
+		ftsi_stock_tls_free(watch);
 		return translate(error, "listen on", url, out_error);
 	}
 	if (nng_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &bound) != 0) bound = (int)port;
 	*out_port = (uint16_t)bound;
-	*out_tls = config;
+	*out_tls = watch;
 	return FTS_OK;
 }
 
 enum fts_status ftsi_stock_dial(nng_socket socket, const char *endpoint, uint16_t port_offset,
 				const struct fts_tls *tls, size_t receive_max_bytes, nng_dialer *out_dialer,
-				void **out_tls, struct fts_error *out_error)
+				struct ftsi_tls_watch **out_tls, struct fts_error *out_error)
 {
 	struct ftsi_endpoint parsed;
-	nng_tls_config *config = NULL;
+	struct ftsi_tls_watch *watch = NULL;
 	char url[FTSI_URL_MAX_BYTES] = "";
 	int error = 0;
 	bool secure = ftsi_tls_wanted(tls);
@@ -83,21 +96,23 @@ enum fts_status ftsi_stock_dial(nng_socket socket, const char *endpoint, uint16_
 	if (status == FTS_OK && print_url(&parsed, (uint32_t)parsed.port + port_offset, secure, url) != FTS_OK)
 		status = fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s: no port %u above it", endpoint,
 				       (unsigned)port_offset);
-	if (status == FTS_OK && secure)
-		status = ftsi_tls_config_create(tls, FTSI_ROLE_CALLER, parsed.host, &config, out_error);
 	if (status != FTS_OK) return status;
 	if ((error = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, receive_max_bytes)) != 0 ||
-	    (error = nng_dialer_create(out_dialer, socket, url)) != 0 ||
-	    (secure && (error = nng_dialer_set_ptr(*out_dialer, NNG_OPT_TLS_CONFIG, config)) != 0) ||
-	    (error = nng_dialer_start(*out_dialer, NNG_FLAG_NONBLOCK)) != 0) {
-		ftsi_stock_tls_free(config);
+	    (error = nng_dialer_create(out_dialer, socket, url)) != 0)
+		return translate(error, "dial", url, out_error);
+	if (secure)
+		status = ftsi_tls_watch_create(tls, FTSI_ROLE_CALLER, parsed.host, set_dialer_tls,
+					       (void *)(uintptr_t)nng_dialer_id(*out_dialer), &watch, out_error);
+	if (status != FTS_OK) return status;
+	if ((error = nng_dialer_start(*out_dialer, NNG_FLAG_NONBLOCK)) != 0) {
+		ftsi_stock_tls_free(watch);
 		return translate(error, "dial", url, out_error);
 	}
-	*out_tls = config;
+	*out_tls = watch;
 	return FTS_OK;
 }
 
-void ftsi_stock_tls_free(void *tls)
+void ftsi_stock_tls_free(struct ftsi_tls_watch *tls)
 {
-	if (tls) nng_tls_config_free(tls);
+	ftsi_tls_watch_destroy(tls);
 }

@@ -291,7 +291,9 @@ static void disconnect(struct fts_subscription *subscription)
 
 static struct fts_tls tls_of(const struct fts_subscription *subscription)
 {
-	return (struct fts_tls){subscription->ca_file, subscription->cert_file, subscription->key_file};
+	return (struct fts_tls){.ca_file = subscription->ca_file,
+				.cert_file = subscription->cert_file,
+				.key_file = subscription->key_file};
 }
 
 static enum fts_status connect_to(struct fts_subscription *subscription, const char *endpoint,

@@ -14,7 +14,7 @@ struct fts_surveyor {
 	nng_socket socket;
 	bool open;
 	uint32_t endpoint_count;
-	void *tls[FTSI_ENDPOINT_COUNT_MAX];
+	struct ftsi_tls_watch *tls[FTSI_ENDPOINT_COUNT_MAX];
 	pthread_mutex_t mutex;
 	pthread_cond_t connected;
 	uint32_t pipe_count; /* guarded by mutex */

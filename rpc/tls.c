@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/secret_file.h"
+
 #define PEM_MAX_BYTES 65536u
 #define DER_START_BYTES 48u
 
@@ -50,14 +52,9 @@ static char *pem_read(const char *path, bool secret, struct fts_error *err)
 		fts_error_set(err, FTS_INVALID_ARGUMENT, "can't read %s: %s", path, strerror(errno));
 		return NULL;
 	}
+	if (secret && fts_secret_file_check(fileno(file), path, err) != FTS_OK) goto out;
 	if (fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode)) {
 		fts_error_set(err, FTS_INVALID_ARGUMENT, "%s is not a file", path);
-		goto out;
-	}
-	if (secret && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-		fts_error_set(err, FTS_INVALID_ARGUMENT,
-			      "%s can be read by others (mode %03o): chmod 600 it, or make a new key", path,
-			      (unsigned)(info.st_mode & 0777));
 		goto out;
 	}
 	if ((text = calloc(1, PEM_MAX_BYTES)) == NULL) {
@@ -145,10 +142,32 @@ out:
 	return st;
 }
 
-static enum fts_status load_ca(nng_tls_config *config, const struct fts_tls *tls, struct fts_error *err)
+/* The authorities of both files, one behind the other; second may be NULL. Returned (pem_free); NULL: err says why. */
+static char *read_authorities(const char *first, const char *second, struct fts_error *err)
+{
+	char *one = pem_read(first, false, err), *two = NULL, *both = NULL;
+	if (one == NULL || second == NULL) return one;
+	if ((two = pem_read(second, false, err)) == NULL) goto out;
+	size_t one_bytes = strlen(one), two_bytes = strlen(two);
+	if (one_bytes + two_bytes + 2 > PEM_MAX_BYTES || (both = calloc(1, PEM_MAX_BYTES)) == NULL) {
+		fts_error_set(err, FTS_INVALID_ARGUMENT, "%s and %s: at most %u bytes together", first, second,
+			      PEM_MAX_BYTES - 2);
+		goto out;
+	}
+	memcpy(both, one, one_bytes);
+	both[one_bytes] = '\n';
+	memcpy(both + one_bytes + 1, two, two_bytes);
+out:
+	pem_free(one);
+	pem_free(two);
+	return both;
+}
+
+/* A server takes callers of either authority; a caller takes servers of the first alone. */
+static enum fts_status load_ca(nng_tls_config *config, const struct fts_tls *tls, bool server, struct fts_error *err)
 {
 	int rc;
-	char *ca = pem_read(tls->ca_file, false, err);
+	char *ca = read_authorities(tls->ca_file, server ? tls->client_ca_file : NULL, err);
 	if (ca == NULL) return FTS_INVALID_ARGUMENT;
 	if ((rc = nng_tls_config_ca_chain(config, ca, NULL)) == 0)
 		rc = nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED);
@@ -165,12 +184,15 @@ enum fts_status ftsi_tls_config_create(const struct fts_tls *tls, enum ftsi_role
 	enum fts_status st = FTS_OK;
 	if (!server && tls->ca_file == NULL)
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "TLS needs a CA to check the server by");
+	if (tls->client_ca_file != NULL && tls->ca_file == NULL)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
+				     "an authority of clients goes with one of nodes: name both");
 	if (nng_tls_config_alloc(&config, server ? NNG_TLS_MODE_SERVER : NNG_TLS_MODE_CLIENT) != 0)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for TLS");
 	if ((server || tls->cert_file != NULL || tls->key_file != NULL) &&
 	    (st = load_own(config, tls, out_error)) != FTS_OK)
 		goto out;
-	if (tls->ca_file != NULL && (st = load_ca(config, tls, out_error)) != FTS_OK) goto out;
+	if (tls->ca_file != NULL && (st = load_ca(config, tls, server, out_error)) != FTS_OK) goto out;
 	if (!server && server_name != NULL && nng_tls_config_server_name(config, server_name) != 0)
 		st = fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for TLS");
 out:

@@ -12,7 +12,7 @@
 bool ftsi_tls_wanted(const struct fts_tls *tls);
 
 /* Load tls (borrowed) for a side of this role. A server needs certificate and key, and with a CA demands a
- * certificate of every caller; a caller needs a CA. server_name: what the server's certificate must say
+ * certificate of every caller, of this authority or of client_ca_file's; a caller needs a CA. server_name: what the server's certificate must say
  * (caller only; borrowed). out_config: returned (nng_tls_config_free).
  * Errors: INVALID_ARGUMENT (which file, and what is wrong with it), RESOURCE_EXHAUSTED. Thread: any. */
 enum fts_status ftsi_tls_config_create(const struct fts_tls *tls, enum ftsi_role role, const char *server_name,

@@ -15,6 +15,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/notify.h"
+#include "base/progress.h"
+#include "rpc/tls_watch.h"
 #include "server/directory.h"
 #include "server/node.h"
 #include "server/processors.h"
@@ -58,6 +61,7 @@ static int catch_signals(sigset_t *out_set)
 	sigaddset(out_set, SIGTERM);
 	sigaddset(out_set, SIGINT);
 	if (pthread_sigmask(SIG_BLOCK, out_set, NULL) != 0) return -1;
+	sigaddset(out_set, SIGHUP);
 	return signalfd(-1, out_set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -86,7 +90,32 @@ static enum wake wait_for(int signal_fd, int fatal_fd, int timeout_ms)
 	if (count <= 0) return WAKE_NOTHING;
 	if (fds[1].revents != 0) return WAKE_FATAL;
 	/* Taken out, or it would count as the second one when signals are let through. */
-	return read(signal_fd, &signal_info, sizeof(signal_info)) > 0 ? WAKE_SIGNAL : WAKE_NOTHING;
+	if (read(signal_fd, &signal_info, sizeof(signal_info)) <= 0) return WAKE_NOTHING;
+	if (signal_info.ssi_signo != SIGHUP) return WAKE_SIGNAL;
+	ftsi_tls_watch_look_now(); /* renewed certificates are found without it too, a second or two later */
+	return WAKE_NOTHING;
+}
+
+/* systemd, or who else speaks its protocol, is fed only while every part of this process moves on which work waits. */
+struct feeder {
+	uint32_t interval_ms; /* 0: nobody is to be fed */
+	bool hungry;          /* something stood still: told once */
+};
+
+static void feed(struct feeder *feeder)
+{
+	char name[FTS_STRAND_NAME_BYTES];
+	bool moves = fts_strand_all_move(feeder->interval_ms, name);
+	if (moves) (void)fts_notify("WATCHDOG=1");
+	if (!moves && !feeder->hungry) FTS_LOG_WARN("node.stalled", "strand=%s", name);
+	feeder->hungry = !moves;
+}
+
+static enum wake wait_fed(struct feeder *feeder, int signal_fd, int fatal_fd)
+{
+	if (feeder->interval_ms == 0) return wait_for(signal_fd, fatal_fd, -1);
+	feed(feeder);
+	return wait_for(signal_fd, fatal_fd, (int)feeder->interval_ms);
 }
 
 /* Scripts and supervisors wait for this line, so no log level hides it. */

@@ -265,22 +265,6 @@ static enum fts_status start_join(struct ftsi_node *node, struct fts_error *out_
 	return ftsi_join_start(&options, &node->join, out_error);
 }
 
-enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_fd, struct ftsi_node **out_node,
-				struct fts_error *out_error)
-{
-	struct ftsi_node *node = calloc(1, sizeof(*node));
-	enum fts_status status;
-	if (node == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory");
-	node->settings = settings;
-	node->fatal_fd = fatal_fd;
-	node->text_fd = node->http_fd = -1;
-	node->tls = (struct fts_tls){.ca_file = path_or_null(settings->tls_ca),
-				     .cert_file = path_or_null(settings->tls_cert),
-				     .key_file = path_or_null(settings->tls_key),
-				     .client_ca_file = path_or_null(settings->tls_client_ca)};
-	if (!ftsi_address_parse(settings->listen, &node->listen)) {
-		status =
-		    fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--listen: %s is not HOST:PORT", settings->listen);
 /* From the first moment on: who asks why a node does not serve must be answered. */
 static enum fts_status open_http(struct ftsi_node *node, struct fts_error *out_error)
 {
@@ -311,6 +295,22 @@ out:
 		ftsi_node_stop(node);
 		ftsi_node_destroy(node);
 	}
+enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_fd, struct ftsi_node **out_node,
+				struct fts_error *out_error)
+{
+	struct ftsi_node *node = calloc(1, sizeof(*node));
+	enum fts_status status;
+	if (node == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory");
+	node->settings = settings;
+	node->fatal_fd = fatal_fd;
+	node->text_fd = node->http_fd = -1;
+	node->tls = (struct fts_tls){.ca_file = path_or_null(settings->tls_ca),
+				     .cert_file = path_or_null(settings->tls_cert),
+				     .key_file = path_or_null(settings->tls_key),
+				     .client_ca_file = path_or_null(settings->tls_client_ca)};
+	if (!ftsi_address_parse(settings->listen, &node->listen)) {
+		status =
+		    fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--listen: %s is not HOST:PORT", settings->listen);
 	return status;
 }
 

@@ -42,6 +42,7 @@ struct ftsi_settings {
 	uint32_t lottery_text_agencies;
 	char tls_ca[FTSI_PATH_MAX];
 	char tls_cert[FTSI_PATH_MAX];
+	char tls_client_ca[FTSI_PATH_MAX];
 	char tls_key[FTSI_PATH_MAX];
 	bool insecure;
 	char log_level[8];

@@ -92,6 +92,9 @@ static bool has_tls(const struct ftsi_settings *settings)
 static enum fts_status check_tls(const struct ftsi_settings *settings, struct fts_error *out_error)
 {
 	int given = (settings->tls_ca[0] != '\0') + (settings->tls_cert[0] != '\0') + (settings->tls_key[0] != '\0');
+	if (given == 0 && settings->tls_client_ca[0] != '\0')
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
+				     "--tls-client-ca goes with --tls-ca, --tls-cert and --tls-key");
 	if (given == 0 || given == 3) return FTS_OK;
 	return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 			     "--tls-ca, --tls-cert and --tls-key go together: %s is missing",
@@ -134,6 +137,29 @@ static enum fts_status check_http(const struct ftsi_settings *settings, struct f
 			     settings->http);
 }
 
+static bool may_call(const struct ftsi_settings *settings, const char *address)
+{
+	struct ftsi_endpoint endpoint;
+	return has_tls(settings) || settings->insecure ||
+	       (ftsi_address_parse(address, &endpoint) && ftsi_address_is_loopback(&endpoint));
+}
+
+/* What a node says to others off loopback is as open as what it hears from there. */
+static enum fts_status check_others(const struct ftsi_settings *settings, struct fts_error *out_error)
+{
+	static const char advice[] = "is not a loopback address: give --tls-ca, --tls-cert and --tls-key, or "
+				     "--insecure to talk to it in the open";
+	struct ftsi_cluster_list list = {.count = 0};
+	if (settings->join[0] != '\0' && !may_call(settings, settings->join))
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--join: %s %s", settings->join, advice);
+	if (settings->cluster[0] != '\0') (void)ftsi_cluster_list_parse(settings->cluster, &list);
+	for (size_t i = 0; i < list.count; i++)
+		if (!may_call(settings, list.members[i].address))
+			return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--cluster: %s %s",
+					     list.members[i].address, advice);
+	return FTS_OK;
+}
+
 static enum fts_status check_lottery_text(struct ftsi_settings *settings, struct fts_error *out_error)
 {
 	struct ftsi_endpoint text, listen;
@@ -162,6 +188,7 @@ enum fts_status ftsi_settings_complete(struct ftsi_settings *settings, struct ft
 	if (status == FTS_OK) status = check_tls(settings, out_error);
 	if (status == FTS_OK) status = check_listen(settings, out_error);
 	if (status == FTS_OK) status = check_http(settings, out_error);
+	if (status == FTS_OK) status = check_others(settings, out_error);
 	if (status == FTS_OK) status = check_lottery_text(settings, out_error);
 	return status;
 }

@@ -155,5 +155,8 @@ enum ftsi_exit ftsi_run_elect_watch(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_elect_history(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_elect_message(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_elect_resign(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_tls_init(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_tls_node(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_tls_client(struct ftsi_cli *cli);
 
 #endif

@@ -42,6 +42,9 @@ const struct ftsi_flag ftsi_global_flags[] = {
 #define LIMIT \
 	{.name = "limit", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .purpose = "at most so many (default: all)"}
 
+#define DAYS \
+	{.name = "days", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .max = 36500, .default_text = "365", .purpose = "how long a certificate is good; the authorities are for ten years"}
+
 const struct ftsi_command ftsi_commands[] = {
 	{"status", "Shows the nodes: who leads, how far each is.", "status --json",
 	 .run = ftsi_run_status},
@@ -312,6 +315,25 @@ const struct ftsi_command ftsi_commands[] = {
 	 .flags = {{.name = "id", .value_name = "ID", .kind = FTSI_TEXT, .required = true, .purpose = "of the member"}},
 	 .positionals = {"NAME"},
 	 .run = ftsi_run_elect_resign},
+	{"tls init", "Makes all certificates of a new cluster: an authority of nodes, one of clients, a pair of certificate and key for each node and one "
+	 "for a client, ECDSA, keys of mode 0600.", "tls init certs --nodes n1=10.0.0.1,n2=10.0.0.2,n3=10.0.0.3",
+	 .flags = {{.name = "nodes", .value_name = "NAME=HOST,…", .kind = FTSI_TEXT, .required = true, .purpose = "the nodes; ports are left out of it, so the list of ftsd --cluster will do"},
+	           {.name = "client", .value_name = "NAME", .kind = FTSI_TEXT, .default_text = "client", .purpose = "of the client's pair"},
+	           DAYS},
+	 .positionals = {"DIR"},
+	 .local = true,
+	 .run = ftsi_run_tls_init},
+	{"tls node", "Makes or renews the pair of a node, by the authority in DIR. A node that runs takes it without a restart.", "tls node certs n4 --hosts 10.0.0.4,n4.example.org",
+	 .flags = {{.name = "hosts", .value_name = "HOST,…", .kind = FTSI_TEXT, .required = true, .purpose = "names and addresses that it is called by; loopback is always among them"},
+	           DAYS},
+	 .positionals = {"DIR", "NAME"},
+	 .local = true,
+	 .run = ftsi_run_tls_node},
+	{"tls client", "Makes or renews the pair of a client, by the authority in DIR.", "tls client certs agency-1",
+	 .flags = {DAYS},
+	 .positionals = {"DIR", "NAME"},
+	 .local = true,
+	 .run = ftsi_run_tls_client},
 };
 const size_t ftsi_command_count = sizeof(ftsi_commands) / sizeof(ftsi_commands[0]);
 /* clang-format on */

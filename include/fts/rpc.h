@@ -83,7 +83,8 @@ struct fts_topic {
 struct fts_tls {
 	const char *ca_file;
 	const char *cert_file;
-	const char *key_file; /* ECDSA; must not be readable by others */
+	const char *key_file; /* ECDSA; must belong to the user and not be readable by others */
+	const char *client_ca_file; /* servers only: callers may show a certificate of this authority too; NULL: none */
 };
 
 /* ---- Calling ----

@@ -319,7 +319,7 @@ static int make_certificates(void **state)
 
 static struct fts_tls files(const struct harness_certificate *certificate)
 {
-	return (struct fts_tls){certificate->ca, certificate->cert, certificate->key};
+	return (struct fts_tls){.ca_file = certificate->ca, .cert_file = certificate->cert, .key_file = certificate->key};
 }
 
 static void test_tls(void **state)

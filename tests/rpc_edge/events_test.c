@@ -505,7 +505,7 @@ static void over_tls(void **state)
 	(void)snprintf(ca, sizeof ca, "%s/ca.pem", directory);
 	(void)snprintf(cert, sizeof cert, "%s/node.pem", directory);
 	(void)snprintf(key, sizeof key, "%s/node.key", directory);
-	struct fts_tls tls = {ca, cert, key};
+	struct fts_tls tls = {.ca_file = ca, .cert_file = cert, .key_file = key};
 	struct fts_subscribe_options options = {.endpoints = fixture->endpoints, .tls = tls};
 	(void)snprintf(fixture->endpoints, sizeof fixture->endpoints, "localhost:%u", (unsigned)fixture->nodes[0].port);
 	struct fts_error error = {.detail = ""};

@@ -85,6 +85,9 @@ static void refusals(void **state)
 	    {{"--lottery-text-agencies", "many"}, NULL, "--lottery-text-agencies: \"many\""},
 	    {{"--log-level", "loud"}, NULL, "expected error, warn, info or debug"},
 	    {{"--tls-ca", "ca.pem"}, NULL, "--tls-cert is missing"},
+	    {{"--tls-client-ca", "ca.pem"}, NULL, "--tls-client-ca goes with --tls-ca"},
+	    {{"--cluster", "n1=127.0.0.1:7400,n2=10.0.0.1:7400", "--name", "n1"}, NULL, "10.0.0.1:7400 is not a loopback"},
+	    {{"--join", "10.0.0.1:7400"}, NULL, "10.0.0.1:7400 is not a loopback"},
 	    {{"--tls-ca", "ca.pem", "--tls-cert", "c.pem"}, NULL, "--tls-key is missing"},
 	    {{"--insecure=yes"}, NULL, "--insecure: takes no value"},
 	    {{"--join", "7400"}, NULL, "--join: \"7400\": expected HOST:PORT"},
@@ -181,7 +184,7 @@ static void cluster_of_itself_names_the_node(void **state)
 static void cluster_of_several(void **state)
 {
 	static const char list[] = "n3=127.0.0.1:7700,n1=10.0.0.1:7400,n2=127.0.0.1:7500";
-	static const char *const second[] = {"--cluster", list, "--name", "n2", NULL};
+	static const char *const second[] = {"--cluster", list, "--name", "n2", "--insecure", NULL};
 	static const char *const wide[] = {"--cluster", list,           "--name",     "n1",
 					   "--listen",  "0.0.0.0:7400", "--insecure", NULL};
 	struct ftsi_settings settings;
