@@ -16,7 +16,6 @@
 #include "base/arena.h"
 #include "rpc/conn.h"
 #include "rpc/statistics.h"
-#include "rpc/tls_watch.h"
 
 #define FTSI_SHARD_COUNT 16u
 #define FTSI_NODE_MAX_BYTES 64u
@@ -39,11 +38,11 @@ struct ftsi_entry {
 struct ftsi_method_counts {
 	atomic_uint_fast64_t calls;
 	atomic_uint_fast64_t errors;
-	atomic_uint_fast64_t request_bytes;
 	atomic_uint_fast64_t refused[FTSI_CODE_COUNT]; /* errors by status */
+	atomic_uint_fast64_t request_bytes;
 	atomic_uint_fast64_t response_bytes;
-	atomic_uint_fast64_t latency[FTSI_LATENCY_BUCKET_COUNT];
 	atomic_uint_fast64_t latency_ns; /* sum */
+	atomic_uint_fast64_t latency[FTSI_LATENCY_BUCKET_COUNT];
 };
 
 enum ftsi_call_state {
@@ -114,8 +113,7 @@ struct fts_server {
 	char listen[256];
 	char node[FTSI_NODE_MAX_BYTES];
 	bool tls;
-	struct ftsi_tls_watch *tls_watch; /* NULL: no TLS */
-	nng_tls_config *tls_config;       /* the watch's; guarded by mutex */
+	nng_tls_config *tls_config;
 	nng_stream_listener *listener;
 	nng_aio *accept_aio;
 	nng_aio *tick_aio;

@@ -162,6 +162,9 @@ static void method_sum(const struct fts_server *server, size_t index, struct fts
 		const struct ftsi_method_counts *counts = &server->shards[i][index];
 		out->calls += get(&counts->calls);
 		out->errors += get(&counts->errors);
+		for (unsigned k = 0; k < FTSI_CODE_COUNT; k++)
+			out->refused[k] += get(&counts->refused[k]);
+		out->latency_ns += get(&counts->latency_ns);
 		out->request_bytes += get(&counts->request_bytes);
 		out->response_bytes += get(&counts->response_bytes);
 		for (unsigned k = 0; k < FTSI_LATENCY_BUCKET_COUNT; k++)
@@ -173,12 +176,12 @@ static void method_subtract(struct ftsi_method_statistics *from, const struct ft
 {
 	from->calls -= base->calls;
 	from->errors -= base->errors;
+	for (unsigned k = 0; k < FTSI_CODE_COUNT; k++)
+		from->refused[k] -= base->refused[k];
+	from->latency_ns -= base->latency_ns;
 	from->request_bytes -= base->request_bytes;
 	from->response_bytes -= base->response_bytes;
 	for (unsigned k = 0; k < FTSI_LATENCY_BUCKET_COUNT; k++)
-		for (unsigned k = 0; k < FTSI_CODE_COUNT; k++)
-			out->refused[k] += get(&counts->refused[k]);
-		out->latency_ns += get(&counts->latency_ns);
 		from->latency_log2_us[k] -= base->latency_log2_us[k];
 }
 
@@ -190,9 +193,6 @@ void ftsi_server_method_statistics(struct fts_server *server, size_t index, stru
 	method_subtract(out, &server->method_base[index]);
 	struct open_calls open = open_scan(server, server->methods[index], now_ns);
 	pthread_mutex_unlock(&server->mutex);
-	for (unsigned k = 0; k < FTSI_CODE_COUNT; k++)
-		from->refused[k] -= base->refused[k];
-	from->latency_ns -= base->latency_ns;
 	out->open = open.count;
 	out->oldest_ms = age_ms(open.oldest_ns, now_ns);
 }
