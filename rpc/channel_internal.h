@@ -76,7 +76,7 @@ struct ftsi_link {
 	uint32_t index;                /* constant */
 	struct ftsi_endpoint endpoint; /* constant */
 	nng_aio *dial;                 /* constant */
-	nng_tls_config *tls;           /* constant; NULL: none */
+	struct ftsi_tls_watch *tls;    /* constant; NULL: none */
 	nng_stream_dialer *dialers[2]; /* constant; of a name: IPv4, then IPv6 */
 	uint32_t dialer_count;         /* constant */
 	enum ftsi_link_state state;

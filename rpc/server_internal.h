@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "rpc/conn.h"
 #include "rpc/statistics.h"
+#include "rpc/tls_watch.h"
 
 #define FTSI_SHARD_COUNT 16u
 #define FTSI_NODE_MAX_BYTES 64u
@@ -38,11 +39,11 @@ struct ftsi_entry {
 struct ftsi_method_counts {
 	atomic_uint_fast64_t calls;
 	atomic_uint_fast64_t errors;
-	atomic_uint_fast64_t refused[FTSI_CODE_COUNT]; /* errors by status */
 	atomic_uint_fast64_t request_bytes;
+	atomic_uint_fast64_t refused[FTSI_CODE_COUNT]; /* errors by status */
 	atomic_uint_fast64_t response_bytes;
-	atomic_uint_fast64_t latency_ns; /* sum */
 	atomic_uint_fast64_t latency[FTSI_LATENCY_BUCKET_COUNT];
+	atomic_uint_fast64_t latency_ns; /* sum */
 };
 
 enum ftsi_call_state {
@@ -113,7 +114,8 @@ struct fts_server {
 	char listen[256];
 	char node[FTSI_NODE_MAX_BYTES];
 	bool tls;
-	nng_tls_config *tls_config;
+	struct ftsi_tls_watch *tls_watch; /* NULL: no TLS */
+	nng_tls_config *tls_config;       /* the watch's; guarded by mutex */
 	nng_stream_listener *listener;
 	nng_aio *accept_aio;
 	nng_aio *tick_aio;

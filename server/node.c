@@ -18,9 +18,9 @@
 #include "server/cluster.h"
 #include "server/extra.h"
 #include "server/health.h"
-#include "server/http.h"
 #include "server/join.h"
 #include "server/kv.h"
+#include "server/http.h"
 #include "server/lottery_text.h"
 
 #define GATEWAY_DRAIN_MS 10000
@@ -43,11 +43,11 @@ struct ftsi_node {
 	struct fts_channel *channel;
 	struct ftsi_text_gateway *text;
 	int text_fd;            /* its listener until it runs; -1: none */
-	struct ftsi_http *http; /* NULL: no door */
-	int http_fd;            /* its listener until it runs; -1: none */
 	struct ftsi_join *join; /* NULL: it does not ask to be let in */
 	struct ftsi_health health;
 	struct ftsi_cluster cluster;
+	struct ftsi_http *http; /* NULL: no door */
+	int http_fd;            /* its listener until it runs; -1: none */
 	struct ftsi_snapshots *snapshots;
 	int fatal_fd;
 	pthread_mutex_t fatal_lock;
@@ -104,11 +104,11 @@ static enum fts_status take_ports(struct ftsi_node *node, struct fts_error *out_
 	static const char *const uses[] = {"--listen", "--listen (events)", "--listen (health)", "--listen (peers)"};
 	char address[FTSI_ADDRESS_MAX];
 	const char *text = node->settings->lottery_text;
-	enum fts_status status = FTS_OK;
 	for (unsigned i = 0; i < sizeof(uses) / sizeof(uses[0]); i++) {
 		status = probe(listen_address(node, i, address), uses[i], out_error);
 		if (status != FTS_OK) return status;
 	}
+	enum fts_status status = FTS_OK;
 	status = ftsi_http_listen(node->settings, &node->http_fd, out_error);
 	if (status != FTS_OK || text[0] == '\0' || strcmp(text, FTSI_LOTTERY_TEXT_OFF) == 0) return status;
 	return ftsi_listener_open(text, "--lottery-text", &node->text_fd, out_error);
@@ -281,6 +281,20 @@ static enum fts_status open_http(struct ftsi_node *node, struct fts_error *out_e
 	return ftsi_http_open(&options, listen_fd, &node->http, out_error);
 }
 
+		goto out;
+	}
+	pthread_mutex_init(&node->fatal_lock, NULL);
+	if ((status = take_ports(node, out_error)) != FTS_OK || (status = start_publisher(node, out_error)) != FTS_OK ||
+	    (status = start_replica(node, out_error)) != FTS_OK || (status = start_server(node, out_error)) != FTS_OK ||
+	    (status = start_join(node, out_error)) != FTS_OK || (status = open_http(node, out_error)) != FTS_OK)
+		goto out;
+	*out_node = node;
+	node = NULL;
+out:
+	if (node != NULL) {
+		ftsi_node_stop(node);
+		ftsi_node_destroy(node);
+	}
 enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_fd, struct ftsi_node **out_node,
 				struct fts_error *out_error)
 {
@@ -297,20 +311,6 @@ enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_
 	if (!ftsi_address_parse(settings->listen, &node->listen)) {
 		status =
 		    fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--listen: %s is not HOST:PORT", settings->listen);
-		goto out;
-	}
-	pthread_mutex_init(&node->fatal_lock, NULL);
-	if ((status = take_ports(node, out_error)) != FTS_OK || (status = start_publisher(node, out_error)) != FTS_OK ||
-	    (status = start_replica(node, out_error)) != FTS_OK || (status = start_server(node, out_error)) != FTS_OK ||
-	    (status = start_join(node, out_error)) != FTS_OK || (status = open_http(node, out_error)) != FTS_OK)
-		goto out;
-	*out_node = node;
-	node = NULL;
-out:
-	if (node != NULL) {
-		ftsi_node_stop(node);
-		ftsi_node_destroy(node);
-	}
 	return status;
 }
 
@@ -354,8 +354,6 @@ void ftsi_node_stop(struct ftsi_node *node)
 {
 	ftsi_join_stop(node->join);
 	node->join = NULL;
-	ftsi_http_close(node->http);
-	node->http = NULL;
 	if (node->text != NULL) ftsi_text_gateway_drain(node->text, GATEWAY_DRAIN_MS);
 	fts_channel_close(node->channel); /* before the gateway, in which its callbacks end */
 	node->channel = NULL;
@@ -371,6 +369,8 @@ void ftsi_node_stop(struct ftsi_node *node)
 		fts_elector_detach(node->elector);
 		fts_replica_stop(node->replica); /* answers all that is open */
 	}
+	ftsi_http_close(node->http);
+	node->http = NULL;
 	if (node->server != NULL && fts_server_drain(node->server, REPLY_DRAIN_MS) != FTS_OK)
 		FTS_LOG_WARN("node.drain", "name=%s waited_ms=%d", node->settings->name, REPLY_DRAIN_MS);
 }

@@ -36,12 +36,13 @@ struct ftsi_settings {
 	uint32_t kv_hint_s;
 	uint32_t kv_hint_mb;
 	uint32_t kv_sweep_s;
+	char lottery_text[FTSI_ADDRESS_MAX];
 	char http[FTSI_ADDRESS_MAX];
 	char http_origins[FTSI_PATH_MAX];
-	char lottery_text[FTSI_ADDRESS_MAX];
 	uint32_t lottery_text_agencies;
 	char tls_ca[FTSI_PATH_MAX];
 	char tls_cert[FTSI_PATH_MAX];
+	char tls_client_ca[FTSI_PATH_MAX];
 	char tls_key[FTSI_PATH_MAX];
 	bool insecure;
 	char log_level[8];

@@ -83,7 +83,8 @@ struct fts_topic {
 struct fts_tls {
 	const char *ca_file;
 	const char *cert_file;
-	const char *key_file; /* ECDSA; must not be readable by others */
+	const char *key_file; /* ECDSA; must belong to the user and not be readable by others */
+	const char *client_ca_file; /* servers only: callers may show a certificate of this authority too; NULL: none */
 };
 
 /* ---- Calling ----
@@ -153,8 +154,8 @@ struct fts_call_options {
 	bool no_retry;
 	const char *endpoint; /* HOST:PORT of the server to ask first (learned when it is new); NULL: as told above. Borrowed for the start */
 	const struct fts_call_identity *identity; /* of the caller a changing call is made for; NULL: the channel's own. Borrowed for the start */
-	struct fts_bytes token; /* of this call, in place of the channel's; at most 128 bytes, copied. Empty: the channel's */
 	struct fts_call_info *info; /* filled before the call ends, also when it fails; NULL: not wanted. Blocking calls only. */
+	struct fts_bytes token; /* of this call, in place of the channel's; at most 128 bytes, copied. Empty: the channel's */
 };
 
 /* Open a channel. Does not connect: the first call does. out_channel: returned (fts_channel_close).
