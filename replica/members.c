@@ -150,7 +150,7 @@ void ftsi_members_turn(struct fts_replica *replica)
 
 /* ---- What a leader has to send soon ---- */
 
-static struct raft_progress *progress_of(struct fts_replica *replica, uint64_t node_id)
+static struct raft_progress *progress_of(const struct fts_replica *replica, uint64_t node_id)
 {
 	const struct raft *raft = &replica->raft;
 	if (!replica->raft_running || raft->state != RAFT_LEADER) return NULL;
@@ -193,6 +193,14 @@ uint64_t ftsi_member_match_index(struct fts_replica *replica, const struct ftsi_
 {
 	const struct raft_progress *progress = progress_of(replica, member->node_id);
 	return progress == NULL ? 0 : progress->match_index;
+}
+
+/* A state on its way to a member has everything up to its index. */
+uint64_t ftsi_member_has_index(const struct fts_replica *replica, const struct ftsi_member *member)
+{
+	const struct raft_progress *progress = progress_of(replica, member->node_id);
+	if (progress == NULL) return 0;
+	return progress->match_index > progress->snapshot_index ? progress->match_index : progress->snapshot_index;
 }
 
 /* ---- How everybody is ---- */

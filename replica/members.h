@@ -58,6 +58,8 @@ bool ftsi_members_lack_commit(const struct fts_replica *replica);
 void ftsi_members_want_commit(struct fts_replica *replica);
 /* This node leads: how far member is known to have the log; 0: not known. */
 uint64_t ftsi_member_match_index(struct fts_replica *replica, const struct ftsi_member *member);
+/* The same, or how far the state reaches that is on its way to member, whichever is more. */
+uint64_t ftsi_member_has_index(const struct fts_replica *replica, const struct ftsi_member *member);
 /* Follow raft's configuration. At the end of each turn. */
 void ftsi_members_turn(struct fts_replica *replica);
 /* Tell the others how this node is, when it is time. At each tick. */

@@ -94,8 +94,8 @@ bool ftsi_state_skips(const struct fts_replica *replica);
 /* Bytes were appended at index; entries from index on were taken back. */
 void ftsi_state_appended(struct fts_replica *replica, uint64_t index, uint64_t size_bytes);
 void ftsi_state_truncated(struct fts_replica *replica, uint64_t index);
-/* This node may take a snapshot of its own now: its state is sound, and nobody is fetching what the cut would take
- * away. */
+/* This node may take a snapshot of its own now: its state is sound, and nobody who is there lacks what the cut would
+ * take away, or memory is short. */
 bool ftsi_state_may_cut(const struct fts_replica *replica);
 /* The log lies in memory too, and could not be cut for long (a state that is being fetched): no more commands are taken
  * from the leader until it could. */

@@ -7,6 +7,7 @@
  * takes it away. */
 #include <string.h>
 
+#include "replica/members.h"
 #include "replica/state_internal.h"
 
 enum { FULL_COUNT = 4 };
@@ -39,13 +40,30 @@ void ftsi_state_truncated(struct fts_replica *replica, uint64_t index)
 		keeper->sample_count--;
 }
 
-/* Whoever fetches a state needs the entries behind it afterwards; but memory has its limit. */
+/* Some live member lacks entries that a snapshot now would cut off: it would need a state, and with a log that is cut
+ * more quickly than a state is copied, one after the other for ever. */
+static bool leaves_behind(const struct fts_replica *replica)
+{
+	const struct raft *raft = &replica->raft;
+	uint64_t cut = raft->last_applied - ftsi_state_trailing(replica, raft->last_applied);
+	for (size_t i = 0; i < replica->members.count; i++) {
+		const struct ftsi_member *member = &replica->members.each[i];
+		uint64_t has = ftsi_member_has_index(replica, member);
+		if (member->configured && has >= raft->log.offset && has < cut && has != 0 &&
+		    ftsi_member_is_alive(replica, member))
+			return true;
+	}
+	return false;
+}
+
+/* Whoever fetches a state needs the entries behind it afterwards, until it has them; but memory has its limit. */
 bool ftsi_state_may_cut(const struct fts_replica *replica)
 {
 	uint64_t limit = 2 * replica->log_bytes_max;
 	if (limit < FETCHED_BYTES_MIN) limit = FETCHED_BYTES_MIN;
 	if (atomic_load(&replica->doubted) || replica->keeper->offer.open) return false;
-	return !ftsi_send_is_moving(replica, replica->now_ns) || replica->log_bytes > limit;
+	if (replica->log_bytes > limit) return true;
+	return !ftsi_send_is_moving(replica, replica->now_ns) && !leaves_behind(replica);
 }
 
 bool ftsi_state_is_full(const struct fts_replica *replica)
