@@ -154,6 +154,7 @@ static enum fts_status confirm(const struct ftsi_round *round, int place, struct
 	request.n_keys = candidates->count;
 	request.epoch = round->map->epoch;
 	request.digests = true;
+	request.for_node = round->map->nodes[place].node_id;
 	enum fts_status status =
 	    remote == NULL ? FTS_UNAVAILABLE
 			   : fts_kv_storage_read(ftsi_remote_channel(remote), &request, &once, &response, NULL);
@@ -182,6 +183,7 @@ static void forget_at(const struct ftsi_round *round, int place, struct candidat
 	struct ftsi_remote *remote = ftsi_remotes_find(round->router->coordinator.remotes, &round->map->nodes[place]);
 	request.records = candidates->list;
 	request.n_records = candidates->count;
+	request.for_node = round->map->nodes[place].node_id;
 	if (remote != NULL &&
 	    fts_kv_storage_forget(ftsi_remote_channel(remote), &request, &once, &response, NULL) == FTS_OK)
 		fts__kv__v1__forget_response__free_unpacked(response, NULL);

@@ -20,6 +20,17 @@ void ftsi_operation_end(struct ftsi_coordinator *coordinator, size_t size_bytes)
 	atomic_fetch_sub(&coordinator->open_count, 1);
 }
 
+bool ftsi_may_redirect(const struct ftsi_coordinator *coordinator, uint64_t epoch, uint64_t deadline_ns)
+{
+	const struct fts_router_owner *owner = coordinator->owner;
+	const struct fts_router_map *map = owner->map(owner->ctx);
+	bool knows = map == NULL || map->epoch >= epoch;
+	fts_router_map_release(map);
+	return knows || coordinator->hurries == NULL ||
+	       (coordinator->stopping != NULL && atomic_load(coordinator->stopping)) ||
+	       fts_clock_left_ms(fts_clock_monotonic_ns(), deadline_ns) <= FTSI_REDIRECT_SPARE_MS;
+}
+
 void ftsi_name_places(const struct fts_router_map *map, uint64_t places, char *out, size_t capacity_bytes)
 {
 	size_t used = 0;

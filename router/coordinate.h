@@ -6,6 +6,7 @@
  *   something newer says so, and the write is made again with a later version, whatever the clocks of the nodes say.
  * - A read that finds its owners of different minds first brings as many as it asked to the newest, so that no later
  *   read of the same consistency sees less.
+ * - An operation that owners refuse by a newer map is made again once this node knows that map, within its time limit.
  * - An owner that could not be reached gets a hint, once somebody has the write.
  * - done is called exactly once, on any thread, also within the call that began it.
  * Source: Attiya, Bar-Noy, Dolev, "Sharing memory robustly in message-passing systems" (1995); DeCandia et al.,
@@ -23,6 +24,7 @@ struct ftsi_coordinator {
 	struct ftsi_hurries *hurries;         /* borrowed; NULL: reads of level one never ask twice */
 	atomic_uint open_count;               /* of operations; none is open once it is 0 */
 	atomic_size_t open_bytes;
+	const atomic_bool *stopping; /* borrowed; NULL: it never does */
 };
 
 struct ftsi_write_result {
@@ -71,12 +73,14 @@ void ftsi_mend(struct ftsi_coordinator *coordinator, const struct fts_router_map
 
 /* ---- Shared by both ---- */
 
-enum { FTSI_OPEN_MAX = 65536, FTSI_REDIRECTS_MAX = 3, FTSI_NEWER_MAX = 4 };
+enum { FTSI_OPEN_MAX = 65536, FTSI_REDIRECTS_MAX = 3, FTSI_NEWER_MAX = 4, FTSI_REDIRECT_SPARE_MS = 100 };
 #define FTSI_OPEN_BYTES_MAX ((size_t)128 * 1024 * 1024)
 
 /* False: too much is open. */
 bool ftsi_operation_begin(struct ftsi_coordinator *coordinator, size_t size_bytes);
 void ftsi_operation_end(struct ftsi_coordinator *coordinator, size_t size_bytes);
+/* Has this node the map of that epoch, or no time left to wait for it? */
+bool ftsi_may_redirect(const struct ftsi_coordinator *coordinator, uint64_t epoch, uint64_t deadline_ns);
 /* "n2, n3" of places; out: capacity_bytes. */
 void ftsi_name_places(const struct fts_router_map *map, uint64_t places, char *out, size_t capacity_bytes);
 

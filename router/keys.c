@@ -222,6 +222,7 @@ static void ask_all(struct listing *listing, ProtobufCBinaryData after, bool has
 		struct ftsi_remote *remote =
 		    ftsi_remotes_find(listing->router->coordinator.remotes, &listing->map->nodes[i]);
 		listing->sources[i].listing = listing;
+		request.for_node = listing->map->nodes[i].node_id;
 		if (remote == NULL || fts_kv_storage_owned_keys_start(ftsi_remote_channel(remote), &request, &options,
 								      listed, &listing->sources[i], NULL) != FTS_OK)
 			one_done(listing);

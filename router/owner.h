@@ -24,6 +24,7 @@ struct fts_router_taken {
 	bool existed;           /* a live value stood there */
 	uint64_t newer_time;    /* of what stands there when it is newer than the record; else 0 */
 	bool unsure;            /* not OK: it may have it all the same */
+	uint64_t epoch;         /* ABORTED: of the map by which it was refused; 0: this node's own */
 	const char *detail;     /* borrowed for the call; NULL: nothing to say */
 };
 typedef void (*fts_router_taken_fn)(void *ctx, const struct fts_router_taken *taken);
@@ -32,6 +33,7 @@ typedef void (*fts_router_taken_fn)(void *ctx, const struct fts_router_taken *ta
 struct fts_router_read {
 	enum fts_status status;          /* OK; NOT_FOUND: nothing; DATA_LOSS: damaged; ABORTED: the map has changed */
 	struct fts_router_record record; /* OK: borrowed for the call */
+	uint64_t epoch;                  /* ABORTED: of the map by which it was refused; 0: this node's own */
 	const char *detail;              /* borrowed for the call; NULL: nothing to say */
 };
 typedef void (*fts_router_read_fn)(void *ctx, const struct fts_router_read *read);

@@ -11,6 +11,10 @@
 
 struct read_op {
 	struct ftsi_hurry hurry; /* first: of a read of level one */
+	struct map_wait {
+		struct ftsi_hurry hurry; /* first: while it waits for the map by which it was refused */
+		struct read_op *op;
+	} map_wait;
 	struct ftsi_coordinator *coordinator;
 	struct ftsi_read read; /* key: own copy */
 	const struct fts_router_map *map;
@@ -26,7 +30,7 @@ struct read_op {
 	} slots[FTS_ROUTER_OWNERS_MAX];
 	pthread_mutex_t lock;
 	uint8_t slot_count; /* guarded by lock, as all below; of those that were asked */
-	uint64_t answered_places, failed, damaged;
+	uint64_t answered_places, failed, damaged, newer_epoch;
 	uint32_t open_count;
 	uint64_t asked; /* places */
 	bool answered, old_map, hurry_held;
@@ -203,6 +207,18 @@ static void widen(struct read_op *op)
 		ask(op, more[i]);
 }
 
+/* The operation is held by whoever calls this. */
+static void redirect(struct ftsi_hurry *hurry)
+{
+	struct read_op *op = ((struct map_wait *)hurry)->op;
+	if (!ftsi_may_redirect(op->coordinator, op->newer_epoch, op->read.deadline_ns)) {
+		ftsi_hurry_add(op->coordinator->hurries, hurry);
+		return;
+	}
+	start_round(op->coordinator, &op->read, op->redirect_count + 1);
+	step(op);
+}
+
 /* One thing has happened; op may be gone when it returns. */
 static void step(struct read_op *op)
 {
@@ -228,8 +244,8 @@ static void step(struct read_op *op)
 		answer_failure(op);
 		break;
 	case REDIRECT:
-		start_round(op->coordinator, &op->read, op->redirect_count + 1);
-		break;
+		redirect(&op->map_wait.hurry);
+		return;
 	case WIDEN:
 		widen(op);
 		break;
@@ -271,6 +287,7 @@ static void slot_done(void *ctx, const struct fts_router_read *read)
 	}
 	if (read->status == FTS_DATA_LOSS) op->damaged |= bit;
 	if (read->status == FTS_ABORTED) op->old_map = true;
+	if (read->status == FTS_ABORTED && read->epoch > op->newer_epoch) op->newer_epoch = read->epoch;
 	pthread_mutex_unlock(&op->lock);
 	step(op);
 }
@@ -306,6 +323,7 @@ static struct read_op *make_op(struct ftsi_coordinator *coordinator, const struc
 		return NULL;
 	}
 	memset(op, 0, sizeof *op);
+	op->map_wait = (struct map_wait){.hurry = {.look = redirect}, .op = op};
 	op->coordinator = coordinator;
 	op->read = *read;
 	op->size_bytes = size_bytes;

@@ -195,6 +195,7 @@ static void put_done(void *ctx, enum fts_status status, const Fts__Kv__V1__PutRe
 	for (size_t i = 0; i < batch->count; i++) {
 		struct fts_router_taken taken = {.status = refused ? FTS_ABORTED : status,
 						 .unsure = error != NULL && error->executed != FTS_EXECUTED_NO,
+						 .epoch = refused && response->map != NULL ? response->map->epoch : 0,
 						 .detail = error == NULL ? NULL : error->detail};
 		if (status == FTS_OK && !refused) {
 			taken.existed = response->existed[i];
@@ -228,6 +229,7 @@ static void end_one_read(struct batch *batch, size_t i, const Fts__Kv__V1__ReadR
 	struct fts_router_read read = {.status = FTS_NOT_FOUND};
 	if (response->map != NULL) {
 		read.status = FTS_ABORTED;
+		read.epoch = response->map->epoch;
 	} else if (i >= response->n_records) { /* it did not fit: ask again */
 		ftsi_remote_read(batch->remote, item);
 		return;
@@ -290,6 +292,7 @@ static enum fts_status send_puts(struct batch *batch)
 	request.n_records = batch->count;
 	request.epoch = batch->puts[0]->stamp.epoch;
 	request.background = batch->puts[0]->stamp.background;
+	request.for_node = remote->node_id;
 	enum fts_status status = fts_kv_storage_put_start(remote->channel, &request, &options, put_done, batch, NULL);
 	free(records);
 	return status;
@@ -311,6 +314,7 @@ static enum fts_status send_reads(struct batch *batch)
 	request.keys = list;
 	request.n_keys = batch->count;
 	request.epoch = batch->reads[0]->epoch;
+	request.for_node = remote->node_id;
 	return fts_kv_storage_read_start(remote->channel, &request, &options, read_done, batch, NULL);
 }
 

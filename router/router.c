@@ -151,6 +151,7 @@ enum fts_status fts_router_create(const struct fts_router_options *options, stru
 	if (router == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the router");
 	router->options = *options;
 	router->coordinator.owner = options->owner;
+	router->coordinator.stopping = &router->stopping;
 	router->coordinator.hurries = ftsi_hurries_create();
 	router->coordinator.remotes = ftsi_remotes_create(&(struct ftsi_remotes_options){
 	    .tls = options->tls, .checksum = options->owner->checksum, .observe = observe, .ctx = router});

@@ -22,6 +22,7 @@ enum fts_status ftsi_ask_tree(struct fts_router *router, const struct fts_router
 	struct fts_channel *channel = channel_of(router, node);
 	request.partition = partition;
 	request.leaves = leaves;
+	request.for_node = node->node_id;
 	return channel == NULL ? FTS_UNAVAILABLE : fts_kv_storage_tree(channel, &request, &once, out_response, NULL);
 }
 
@@ -29,7 +30,9 @@ enum fts_status ftsi_ask_scan(struct fts_router *router, const struct fts_router
 			      const Fts__Kv__V1__ScanRequest *request, Fts__Kv__V1__ScanResponse **out_response)
 {
 	struct fts_channel *channel = channel_of(router, node);
-	return channel == NULL ? FTS_UNAVAILABLE : fts_kv_storage_scan(channel, request, &once, out_response, NULL);
+	Fts__Kv__V1__ScanRequest named = *request;
+	named.for_node = node->node_id;
+	return channel == NULL ? FTS_UNAVAILABLE : fts_kv_storage_scan(channel, &named, &once, out_response, NULL);
 }
 
 enum fts_status ftsi_push(struct fts_router *router, const struct fts_router_map *map, int place,
@@ -44,6 +47,7 @@ enum fts_status ftsi_push(struct fts_router *router, const struct fts_router_map
 	request.epoch = map->epoch;
 	request.as_of = as_of;
 	request.background = true;
+	request.for_node = map->nodes[place].node_id;
 	if (channel == NULL) return FTS_UNAVAILABLE;
 	enum fts_status status = fts_kv_storage_put(channel, &request, &once, &response, NULL);
 	if (status != FTS_OK) return status;

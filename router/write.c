@@ -11,6 +11,7 @@
 #include "router/coordinate.h"
 
 struct write_op {
+	struct ftsi_hurry hurry; /* first: while it waits for the map by which it was refused */
 	struct ftsi_coordinator *coordinator;
 	struct ftsi_write write; /* record: own copies */
 	const struct fts_router_map *map;
@@ -24,7 +25,7 @@ struct write_op {
 	} slots[FTS_ROUTER_OWNERS_MAX];
 	pthread_mutex_t lock;
 	uint64_t taken, failed, unsure; /* guarded by lock, as all below; unsure: it may have it all the same */
-	uint64_t newer_time;
+	uint64_t newer_time, newer_epoch;
 	uint32_t open_count; /* answers that have not come, and whoever is inside */
 	bool existed, old_map, answered, refused, handed_on;
 	enum fts_status refusal;
@@ -173,6 +174,20 @@ static enum next choose(struct write_op *op)
 	return SETTLE;
 }
 
+static void step(struct write_op *op);
+
+/* The operation is held by whoever calls this. */
+static void redirect(struct ftsi_hurry *hurry)
+{
+	struct write_op *op = (struct write_op *)hurry;
+	if (!ftsi_may_redirect(op->coordinator, op->newer_epoch, op->write.deadline_ns)) {
+		ftsi_hurry_add(op->coordinator->hurries, hurry);
+		return;
+	}
+	again(op, false);
+	step(op);
+}
+
 /* One thing has happened; op may be gone when it returns. */
 static void step(struct write_op *op)
 {
@@ -192,9 +207,11 @@ static void step(struct write_op *op)
 		answer(op, &result);
 		break;
 	case NEWER:
-	case REDIRECT:
-		again(op, next == NEWER);
+		again(op, true);
 		break;
+	case REDIRECT:
+		redirect(&op->hurry);
+		return;
 	}
 	step(op);
 }
@@ -212,6 +229,7 @@ static void slot_done(void *ctx, const struct fts_router_taken *taken)
 	} else {
 		op->failed |= bit;
 		if (taken->status == FTS_ABORTED) op->old_map = true;
+		if (taken->epoch > op->newer_epoch) op->newer_epoch = taken->epoch;
 		if (taken->unsure) op->unsure |= bit;
 		if (taken->status == FTS_FAILED_PRECONDITION || taken->status == FTS_RESOURCE_EXHAUSTED ||
 		    taken->status == FTS_INVALID_ARGUMENT) {
@@ -262,6 +280,7 @@ static struct write_op *make_op(struct ftsi_coordinator *coordinator, const stru
 		return NULL;
 	}
 	memset(op, 0, sizeof *op);
+	op->hurry.look = redirect;
 	op->coordinator = coordinator;
 	op->write = *write;
 	op->size_bytes = size_bytes;

@@ -47,6 +47,14 @@ static void tell_record(const struct ftsi_record *record, Fts__Kv__V1__Record *o
 	out_message->checksum = ftsi_record_checksum(record);
 }
 
+/* False: it is for the node that was here before this one, and is refused. */
+static bool is_for_me(struct fts_owner *owner, struct fts_call *call, uint64_t for_node)
+{
+	if (for_node == 0 || for_node == atomic_load(&owner->node_id)) return true;
+	fts_call_fail(call, FTS_UNAVAILABLE, "that node is not here any more");
+	return false;
+}
+
 /* ---- Put, and Hint ---- */
 
 /* Lives in the call's memory until it is answered. */
@@ -119,6 +127,7 @@ static void put(struct fts_call *call, const Fts__Kv__V1__PutRequest *request, v
 	struct fts_owner *owner = ctx;
 	const struct fts_owner_stamp stamp = {request->epoch, request->as_of};
 	struct fts_error error = {0};
+	if (!is_for_me(owner, call, request->for_node)) return;
 	if (request->n_records == 0 || request->n_records > RECORDS_MAX) {
 		fts_call_fail(call, FTS_INVALID_ARGUMENT, "records: 1 to %d, not %zu", RECORDS_MAX, request->n_records);
 		return;
@@ -221,6 +230,7 @@ static void read_keys(struct fts_call *call, const Fts__Kv__V1__ReadRequest *req
 {
 	struct outgoing out = {0};
 	enum fts_status status = FTS_OK;
+	if (!is_for_me(ctx, call, request->for_node)) return;
 	if (request->n_keys == 0 || request->n_keys > RECORDS_MAX) {
 		fts_call_fail(call, FTS_INVALID_ARGUMENT, "keys: 1 to %d, not %zu", RECORDS_MAX, request->n_keys);
 		return;
@@ -306,6 +316,7 @@ static void scan(struct fts_call *call, const Fts__Kv__V1__ScanRequest *request,
 						.db = request->db,
 						.leaf = request->leaf == 0 ? FTSI_LEAF_COUNT : request->leaf - 1};
 	uint64_t damaged;
+	if (!is_for_me(owner, call, request->for_node)) return;
 	if (request->partition >= FTSI_PARTITION_COUNT || request->after.len > FTS_KEY_MAX) {
 		fts_call_fail(call, FTS_INVALID_ARGUMENT, "partition: 0 to %d; after: a stored key",
 			      FTSI_PARTITION_COUNT - 1);
@@ -337,6 +348,7 @@ static void tree(struct fts_call *call, const Fts__Kv__V1__TreeRequest *request,
 	struct fts_storage *storage = owner->options.storage;
 	Fts__Kv__V1__TreeResponse response = FTS__KV__V1__TREE_RESPONSE__INIT;
 	uint64_t leaves[FTSI_LEAF_COUNT];
+	if (!is_for_me(owner, call, request->for_node)) return;
 	if (request->partition >= FTSI_PARTITION_COUNT) {
 		fts_call_fail(call, FTS_INVALID_ARGUMENT, "partition: 0 to %d", FTSI_PARTITION_COUNT - 1);
 		return;
@@ -354,6 +366,7 @@ static void forget(struct fts_call *call, const Fts__Kv__V1__ForgetRequest *requ
 {
 	struct fts_owner *owner = ctx;
 	Fts__Kv__V1__ForgetResponse response = FTS__KV__V1__FORGET_RESPONSE__INIT;
+	if (!is_for_me(owner, call, request->for_node)) return;
 	for (size_t i = 0; i < request->n_records; i++) {
 		struct ftsi_record record = record_of(request->records[i]);
 		if (record.key.size_bytes <= FTSI_RECORD_KEY_MAX)
@@ -404,6 +417,7 @@ static void owned_keys(struct fts_call *call, const Fts__Kv__V1__OwnedKeysReques
 					      .after = bytes_of(request->after),
 					      .has_after = request->has_after};
 	struct key_page page = {.call = call, .limit = request->limit};
+	if (!is_for_me(owner, call, request->for_node)) return;
 	if (request->limit == 0 || request->limit > KEYS_MAX || request->prefix.len > FTSI_RECORD_KEY_MAX ||
 	    request->after.len > FTSI_RECORD_KEY_MAX) {
 		fts_call_fail(call, FTS_INVALID_ARGUMENT, "limit: 1 to %d; prefix, after: at most %d bytes", KEYS_MAX,
