@@ -3,11 +3,12 @@
 #   make run      the tour: a node, a lottery  make bench    benchmarks beside their peers
 #   make install  under PREFIX (/usr/local)    make format · make lint · make fuzz SECONDS=600
 #   make chaos SECONDS=600 SEED=7              faults of all kinds on real nodes, every answer judged (root)
+#   make chaos-kv SECONDS=600 SEED=7           the same upon the key-value store
 PREFIX ?= /usr/local
 SECONDS ?= 600
 JOBS ?= $(shell nproc)
 
-.PHONY: all run test asan tsan bench install format lint fuzz chaos clean dependencies
+.PHONY: all run test asan tsan bench install format lint fuzz chaos chaos-kv clean dependencies
 all: build/.configured
 	@cmake --build build -j $(JOBS)
 
@@ -50,6 +51,9 @@ fuzz:
 
 chaos: all
 	@build/bin/fts-chaos $(SECONDS) $(SEED)
+
+chaos-kv: all
+	@build/bin/fts-chaos-kv $(SECONDS) $(SEED)
 
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz build-clang build-bench

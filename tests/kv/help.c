@@ -189,6 +189,22 @@ void kv_wait_map(struct harness_cluster *cluster, size_t via, size_t node_count,
 		if (!harness_wait_more(&wait)) fail_msg("no map of %zu nodes at rest: %s", node_count, what);
 }
 
+bool kv_map_rests(struct harness_cluster *cluster, size_t via, const char *name, uint64_t *out_id)
+{
+	Fts__Kv__V1__MapRequest request = FTS__KV__V1__MAP_REQUEST__INIT;
+	Fts__Kv__V1__MapResponse *map = NULL;
+	const struct fts_call_options options = {.timeout_ms = 1000, .no_retry = true};
+	if (fts_kv_map(kv_channel(cluster, via), &request, &options, &map, NULL) != FTS_OK) return false;
+	bool rests = map->moving == 0;
+	*out_id = 0;
+	for (size_t i = 0; i < map->n_nodes; i++) {
+		rests = rests && !map->nodes[i]->leaving;
+		if (strcmp(map->nodes[i]->name, name) == 0) *out_id = map->nodes[i]->node_id;
+	}
+	fts__kv__v1__map_response__free_unpacked(map, NULL);
+	return rests;
+}
+
 bool kv_verify(struct harness_cluster *cluster, size_t via, bool repair, Fts__Kv__V1__VerifyResponse *out_sum)
 {
 	Fts__Kv__V1__VerifyRequest request = FTS__KV__V1__VERIFY_REQUEST__INIT;

@@ -48,6 +48,9 @@ void kv_wait_has(struct harness_cluster *cluster, size_t node, uint32_t db, cons
 size_t kv_owners(struct harness_cluster *cluster, size_t via, uint32_t db, const char *key, size_t *out_owners);
 /* Wait until via knows a map with node_count nodes and nothing on its way, and serves writes by it. */
 void kv_wait_map(struct harness_cluster *cluster, size_t via, size_t node_count, uint32_t timeout_ms);
+/* Does via know a map in which nothing is on its way and nobody leaves? out_id: of the node called name there; 0: it is
+ * not in it. */
+bool kv_map_rests(struct harness_cluster *cluster, size_t via, const char *name, uint64_t *out_id);
 /* All partitions. False: not everybody answered. */
 bool kv_verify(struct harness_cluster *cluster, size_t via, bool repair, Fts__Kv__V1__VerifyResponse *out_sum);
 /* Wait until Verify finds nothing, of itself. */
