@@ -19,6 +19,7 @@
 #include "base/progress.h"
 #include "rpc/tls_watch.h"
 #include "server/directory.h"
+#include "server/election.h"
 #include "server/node.h"
 #include "server/processors.h"
 
@@ -145,6 +146,7 @@ static void remember(const struct ftsi_settings *settings)
 static enum exit_code serve(struct ftsi_node *node, const struct ftsi_settings *settings, int signal_fd, int fatal_fd,
 			    struct fts_error *out_error)
 {
+	struct ftsi_election *election = NULL;
 	enum wake wake = WAKE_NOTHING;
 	while (wake == WAKE_NOTHING && ftsi_node_wait_ready(node, READY_POLL_MS) != FTS_OK)
 		wake = wait_for(signal_fd, fatal_fd, 0);
@@ -155,6 +157,7 @@ static enum exit_code serve(struct ftsi_node *node, const struct ftsi_settings *
 	}
 	if (wake == WAKE_NOTHING) {
 		if (ftsi_node_open_gateways(node, out_error) != FTS_OK) return EXIT_NOT_STARTED;
+		if (ftsi_election_start(settings, &election, out_error) != FTS_OK) return EXIT_NOT_STARTED;
 		remember(settings);
 		tell_ready(settings);
 	}
@@ -165,6 +168,7 @@ static enum exit_code serve(struct ftsi_node *node, const struct ftsi_settings *
 			(void)not_started(out_error); /* it is no member any more */
 		_exit(EXIT_FATAL);
 	}
+	ftsi_election_stop(election); /* steps down first */
 	return EXIT_STOPPED;
 }
 

@@ -20,6 +20,26 @@ const struct ftsi_setting ftsi_setting_table[] = {
      "first start of a node that becomes a member of a running cluster: any member's address"},
     {"election-ms", "election_ms", FTSI_SETTING_COUNT, MEMBER(election_ms), true, "500", "MS",
      "silence of the leader after which another is elected; heartbeats are a fifth"},
+    {"elect", "elect", FTSI_SETTING_NAME, MEMBER(elect), false, "", "NAME",
+     "take part in this election under the node's name while it serves; given at each start, as all of it"},
+    {"on-master", "on_master", FTSI_SETTING_PATH, MEMBER(on_master), false, "", "CMD",
+     "--elect: run while master; words are split at blanks, quotes keep them"},
+    {"on-standby", "on_standby", FTSI_SETTING_PATH, MEMBER(on_standby), false, "", "CMD",
+     "--elect: run while not master"},
+    {"elect-rule", "elect_rule", FTSI_SETTING_PATH, MEMBER(elect_rule), false, "", "RULE",
+     "--elect: oldest, youngest, priority, lowest-id or a command (see fts-cli elect run --help)"},
+    {"elect-priority", "elect_priority", FTSI_SETTING_COUNT, MEMBER(elect_priority), false, "", "N",
+     "--elect: for the rule priority: the highest is master"},
+    {"elect-lease-ms", "elect_lease_ms", FTSI_SETTING_COUNT, MEMBER(elect_lease_ms), false, "", "MS",
+     "--elect: how long the cluster waits for a silent member; 1000 unless given, 300 and up"},
+    {"elect-sleep-ms", "elect_sleep_ms", FTSI_SETTING_COUNT, MEMBER(elect_sleep_ms), false, "", "MS",
+     "--elect: between two runs of a script; 1000 unless given"},
+    {"elect-min-members", "elect_min_members", FTSI_SETTING_COUNT, MEMBER(elect_min_members), false, "", "N",
+     "--elect: with fewer nobody is master; 2 unless given, the same on all members"},
+    {"elect-once", "elect_once", FTSI_SETTING_SWITCH, MEMBER(elect_once), false, "", "",
+     "--elect: run a script once for each change of role, not again and again"},
+    {"elect-shell", "elect_shell", FTSI_SETTING_SWITCH, MEMBER(elect_shell), false, "", "",
+     "--elect: give scripts to /bin/sh -c"},
     {"snapshot-mb", "snapshot_mb", FTSI_SETTING_COUNT, MEMBER(snapshot_mb), true, "64", "MB",
      "MiB of log after which the state is written out and the log is cut"},
     {"kv-tombstone-s", "kv_tombstone_s", FTSI_SETTING_COUNT, MEMBER(kv_tombstone_s), true, "3600", "S",
@@ -147,7 +167,7 @@ static void store(struct ftsi_settings *settings, const struct ftsi_setting *set
 {
 	char *at = (char *)settings + setting->offset;
 	if (setting->kind == FTSI_SETTING_SWITCH) {
-		settings->insecure = true;
+		memcpy(at, &(bool){true}, sizeof(bool));
 	} else if (setting->kind == FTSI_SETTING_COUNT) {
 		uint32_t count = read_count(value);
 		memcpy(at, &count, sizeof(count));

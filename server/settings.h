@@ -19,6 +19,7 @@
 #define FTSI_MEMBER_MAX 16 /* of a cluster */
 #define FTSI_CLUSTER_MAX (FTSI_MEMBER_MAX * (FTSI_NODE_NAME_MAX + FTSI_ADDRESS_MAX + 2))
 #define FTSI_ELECTION_MS_MIN 50
+#define FTSI_ELECT_LEASE_MS_MIN 300
 #define FTSI_COUNT_MAX 10000
 #define FTSI_DATA_DEFAULT "fts-data"
 #define FTSI_LOTTERY_TEXT_OFF "off"
@@ -31,6 +32,16 @@ struct ftsi_settings {
 	char cluster[FTSI_CLUSTER_MAX];
 	char join[FTSI_ADDRESS_MAX];
 	uint32_t election_ms;
+	char elect[FTSI_NODE_NAME_MAX];
+	char on_master[FTSI_PATH_MAX];
+	char on_standby[FTSI_PATH_MAX];
+	char elect_rule[FTSI_PATH_MAX];
+	uint32_t elect_priority;
+	uint32_t elect_lease_ms;
+	uint32_t elect_sleep_ms;
+	uint32_t elect_min_members;
+	bool elect_once;
+	bool elect_shell;
 	uint32_t snapshot_mb;
 	uint32_t kv_tombstone_s;
 	uint32_t kv_hint_s;

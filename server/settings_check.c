@@ -84,6 +84,23 @@ static enum fts_status check_election(const struct ftsi_settings *settings, stru
 			     settings->election_ms, FTSI_ELECTION_MS_MIN, FTSI_COUNT_MAX);
 }
 
+/* Scripts without an election would never run. */
+static enum fts_status check_elect(const struct ftsi_settings *settings, struct fts_error *out_error)
+{
+	bool given = settings->on_master[0] != '\0' || settings->on_standby[0] != '\0' ||
+		     settings->elect_rule[0] != '\0' || settings->elect_priority != 0 ||
+		     settings->elect_lease_ms != 0 || settings->elect_sleep_ms != 0 ||
+		     settings->elect_min_members != 0 || settings->elect_once || settings->elect_shell;
+	if (settings->elect[0] == '\0' && given)
+		return fts_error_set(
+		    out_error, FTS_INVALID_ARGUMENT,
+		    "--on-master, --on-standby and --elect-…: in which election? Say it with --elect NAME");
+	if (settings->elect_lease_ms != 0 && settings->elect_lease_ms < FTSI_ELECT_LEASE_MS_MIN)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--elect-lease-ms: \"%u\": expected %d to %d",
+				     settings->elect_lease_ms, FTSI_ELECT_LEASE_MS_MIN, FTSI_COUNT_MAX);
+	return FTS_OK;
+}
+
 static bool has_tls(const struct ftsi_settings *settings)
 {
 	return settings->tls_ca[0] != '\0';
@@ -185,6 +202,7 @@ enum fts_status ftsi_settings_complete(struct ftsi_settings *settings, struct ft
 	if (status == FTS_OK) status = fill_defaults(settings, out_error);
 	if (status == FTS_OK) status = apply_address(settings, out_error);
 	if (status == FTS_OK) status = check_election(settings, out_error);
+	if (status == FTS_OK) status = check_elect(settings, out_error);
 	if (status == FTS_OK) status = check_tls(settings, out_error);
 	if (status == FTS_OK) status = check_listen(settings, out_error);
 	if (status == FTS_OK) status = check_http(settings, out_error);
