@@ -4,11 +4,12 @@
 #   make install  under PREFIX (/usr/local)    make format · make lint · make fuzz SECONDS=600
 #   make chaos SECONDS=600 SEED=7              faults of all kinds on real nodes, every answer judged (root)
 #   make chaos-kv SECONDS=600 SEED=7           the same upon the key-value store
+#   make chaos-elect SECONDS=600 SEED=7        members of an election cut off, stopped, killed: no two masters (root)
 PREFIX ?= /usr/local
 SECONDS ?= 600
 JOBS ?= $(shell nproc)
 
-.PHONY: all run test asan tsan bench install format lint fuzz chaos chaos-kv clean dependencies
+.PHONY: all run test asan tsan bench install format lint fuzz chaos chaos-kv chaos-elect clean dependencies
 all: build/.configured
 	@cmake --build build -j $(JOBS)
 
@@ -54,6 +55,9 @@ chaos: all
 
 chaos-kv: all
 	@build/bin/fts-chaos-kv $(SECONDS) $(SEED)
+
+chaos-elect: all
+	@build/bin/elect_partition $(SECONDS) $(SEED)
 
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz build-clang build-bench

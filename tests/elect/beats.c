@@ -11,7 +11,7 @@
 
 static struct beats_run *run_of(struct beats *beats, const char *member, uint64_t fence, uint64_t at_ns)
 {
-	for (size_t i = 0; i < beats->count; i++)
+	for (size_t i = beats->count; i-- > 0;)
 		if (beats->runs[i].fence == fence && strcmp(beats->runs[i].member, member) == 0) return &beats->runs[i];
 	assert_true(beats->count < BEATS_RUNS_MAX);
 	struct beats_run *run = &beats->runs[beats->count++];
@@ -21,19 +21,20 @@ static struct beats_run *run_of(struct beats *beats, const char *member, uint64_
 	return run;
 }
 
-void beats_read(const char *path, struct beats *out_beats)
+void beats_read(const char *path, struct beats *beats)
 {
 	uint64_t at_ns, fence;
 	char member[65];
 	int pid;
-	out_beats->count = 0;
 	FILE *file = fopen(path, "re");
 	if (file == NULL) return;
-	while (fscanf(file, "%" SCNu64 " %64s %" SCNu64 " %d", &at_ns, member, &fence, &pid) == 4) {
-		struct beats_run *run = run_of(out_beats, member, fence, at_ns);
+	if (fseek(file, beats->offset, SEEK_SET) != 0) fail_msg("%s can't be read on", path);
+	while (fscanf(file, "%" SCNu64 " %64s %" SCNu64 " %d\n", &at_ns, member, &fence, &pid) == 4) {
+		struct beats_run *run = run_of(beats, member, fence, at_ns);
 		if (at_ns < run->first_ns) run->first_ns = at_ns;
 		if (at_ns > run->last_ns) run->last_ns = at_ns;
 	}
+	beats->offset = ftell(file);
 	(void)fclose(file);
 }
 
