@@ -11,7 +11,7 @@
 #include "dispatch/transition.h"
 #include "dispatch/watch.h"
 
-enum { LIST_MAX = 10000 };
+enum { LIST_MAX = 10000, OVERDUE_MAX = 256, HELD_LOOK_MAX = 64, OVERDUE_MARGIN_MS = 1000 };
 
 static struct ftsi_place place_of(const struct fts_read *read)
 {
@@ -26,13 +26,31 @@ static enum fts_status failed(struct fts_read *read, enum fts_status status)
 
 /* ---- Beat ---- */
 
+/* Tickets of worker whose time to begin is over, in *response. They are the oldest; numbers grow with age, all but
+ * those of places in line. */
+static enum fts_status find_overdue(struct fts_read *read, uint64_t worker, Fts__Dispatch__V1__BeatResponse *response)
+{
+	size_t count;
+	uint64_t *numbers = fts_arena_alloc(read->arena, OVERDUE_MAX * sizeof *numbers);
+	if (numbers == NULL) return FTS_RESOURCE_EXHAUSTED;
+	enum fts_status status = ftsi_held_list(place_of(read), worker, numbers, OVERDUE_MAX, &count);
+	response->overdue = numbers;
+	for (size_t i = 0; status == FTS_OK && i < count; i++) {
+		Fts__Dispatch__V1__TicketRecord *ticket;
+		status = ftsi_ticket_get(place_of(read), numbers[i], &ticket);
+		if (status == FTS_OK && ticket->usable_ms + OVERDUE_MARGIN_MS < response->now_ms)
+			numbers[response->n_overdue++] = numbers[i];
+	}
+	return status;
+}
+
 enum fts_status ftsi_dispatch_read_beat(struct fts_read *read, const ProtobufCMessage *request_base,
-					ProtobufCMessage *response, void *ctx)
+					ProtobufCMessage *response_base, void *ctx)
 {
 	const Fts__Dispatch__V1__BeatRequest *request = (const Fts__Dispatch__V1__BeatRequest *)request_base;
+	Fts__Dispatch__V1__BeatResponse *response = (Fts__Dispatch__V1__BeatResponse *)response_base;
 	Fts__Dispatch__V1__WorkerRecord *record;
 	char id[24];
-	(void)response;
 	enum fts_status status = ftsi_worker_get(place_of(read), request->worker, &record);
 	if (status == FTS_NOT_FOUND)
 		return fts_read_refuse(read, status, "worker %" PRIu64 " is not registered any more: register again",
@@ -42,8 +60,10 @@ enum fts_status ftsi_dispatch_read_beat(struct fts_read *read, const ProtobufCMe
 	if (!fts_leases_renew(ftsi_watch_leases(ctx), "worker", id, request->worker, fts_clock_monotonic_ns()))
 		return fts_read_refuse(read, FTS_UNAVAILABLE, "worker %s is being taken out", id);
 	bool hung = request->oldest_run_ms > record->max_run_ms;
-	if (hung != (record->hung != 0)) ftsi_watch_mark(ctx, request->worker, hung);
-	return FTS_OK;
+	if (hung != (record->hung != 0) || record->unreachable) ftsi_watch_mark(ctx, request->worker, hung);
+	response->now_ms = fts_clock_wall_ms();
+	status = find_overdue(read, request->worker, response);
+	return status == FTS_OK ? FTS_OK : failed(read, status);
 }
 
 /* ---- Tickets ---- */
@@ -84,7 +104,11 @@ enum fts_status ftsi_dispatch_read_fate(struct fts_read *read, const ProtobufCMe
 	if (status != FTS_OK) return status;
 	if (ticket->standing != FTS__DISPATCH__V1__STANDING__ENDED)
 		return fts_read_wait(read, fts_dispatch_v1_ticket_event_topic.name);
-	((Fts__Dispatch__V1__FateResponse *)response)->fate = ticket->fate;
+	uint32_t run = request->run == 0 ? 1 : request->run;
+	Fts__Dispatch__V1__Fate known =
+	    run <= ticket->ran ? FTS__DISPATCH__V1__FATE__RAN : FTS__DISPATCH__V1__FATE__NOT_RUN;
+	((Fts__Dispatch__V1__FateResponse *)response)->fate =
+	    ticket->known ? known : FTS__DISPATCH__V1__FATE__FATE_UNKNOWN;
 	return FTS_OK;
 }
 
@@ -98,12 +122,33 @@ struct listing {
 	bool exhausted;
 };
 
-static Fts__Dispatch__V1__WorkerState state_of(const Fts__Dispatch__V1__WorkerRecord *record)
+/* Since when the oldest ticket of worker is out; 0: none is. */
+static enum fts_status oldest_given(struct fts_read *read, uint64_t worker, int64_t *out_given_ms)
 {
-	if (record->leaving) return FTS__DISPATCH__V1__WORKER_STATE__LEAVING;
-	if (record->hung) return FTS__DISPATCH__V1__WORKER_STATE__HUNG;
-	return record->running < record->capacity ? FTS__DISPATCH__V1__WORKER_STATE__FREE
-						  : FTS__DISPATCH__V1__WORKER_STATE__BUSY;
+	uint64_t numbers[HELD_LOOK_MAX];
+	size_t count;
+	enum fts_status status = ftsi_held_list(place_of(read), worker, numbers, HELD_LOOK_MAX, &count);
+	*out_given_ms = 0;
+	for (size_t i = 0; status == FTS_OK && i < count; i++) {
+		Fts__Dispatch__V1__TicketRecord *ticket;
+		status = ftsi_ticket_get(place_of(read), numbers[i], &ticket);
+		if (status == FTS_OK && (*out_given_ms == 0 || ticket->given_ms < *out_given_ms))
+			*out_given_ms = ticket->given_ms;
+	}
+	return status;
+}
+
+/* What a record does not say by itself. */
+static enum fts_status complete(struct fts_read *read, Fts__Dispatch__V1__WorkerInfo *info, int64_t now_ms)
+{
+	struct ftsi_name counts;
+	int64_t given_ms;
+	enum fts_status status = ftsi_name_get(place_of(read), info->name, &counts);
+	if (status == FTS_OK) status = oldest_given(read, info->worker, &given_ms);
+	if (status != FTS_OK) return status;
+	info->in_line = counts.line_count;
+	if (given_ms > 0 && now_ms > given_ms) info->running_ms = (uint32_t)(now_ms - given_ms);
+	return FTS_OK;
 }
 
 static bool list_one(void *ctx, uint64_t worker, const Fts__Dispatch__V1__WorkerRecord *record)
@@ -117,7 +162,7 @@ static bool list_one(void *ctx, uint64_t worker, const Fts__Dispatch__V1__Worker
 	fts__dispatch__v1__worker_info__init(info);
 	info->name = record->name; /* in the arena, as all of record */
 	info->address = record->address;
-	info->state = state_of(record);
+	info->state = ftsi_worker_state(record);
 	info->capacity = record->capacity;
 	info->running = record->running;
 	info->worker = worker;
@@ -137,6 +182,8 @@ enum fts_status ftsi_dispatch_read_list(struct fts_read *read, const ProtobufCMe
 	if (listing.items == NULL) return failed(read, FTS_RESOURCE_EXHAUSTED);
 	enum fts_status status = ftsi_worker_visit(place_of(read), list_one, &listing);
 	if (status == FTS_OK && listing.exhausted) status = FTS_RESOURCE_EXHAUSTED;
+	for (size_t i = 0; i < listing.count && status == FTS_OK; i++)
+		status = complete(read, listing.items[i], fts_clock_wall_ms());
 	if (status != FTS_OK) return failed(read, status);
 	response->workers = listing.items;
 	response->n_workers = listing.count;

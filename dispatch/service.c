@@ -12,7 +12,7 @@
 #include "dispatch/transition.h"
 #include "dispatch/watch.h"
 
-enum { MACHINE_COUNT = 2, METHOD_COUNT = 8, CLOCK_METHOD_COUNT = 1 };
+enum { MACHINE_COUNT = 2, METHOD_COUNT = 9, CLOCK_METHOD_COUNT = 1 };
 
 struct fts_dispatch {
 	struct fts_machine machines[MACHINE_COUNT];
@@ -32,7 +32,8 @@ static void set_methods(struct fts_dispatch *dispatch)
 	    {.apply = ftsi_dispatch_apply_register}, {.read = ftsi_dispatch_read_beat},
 	    {.apply = ftsi_dispatch_apply_leave},    {.apply = ftsi_dispatch_apply_acquire},
 	    {.read = ftsi_dispatch_read_await},      {.apply = ftsi_dispatch_apply_release},
-	    {.read = ftsi_dispatch_read_fate},       {.read = ftsi_dispatch_read_list},
+	    {.apply = ftsi_dispatch_apply_finish},   {.read = ftsi_dispatch_read_fate},
+	    {.read = ftsi_dispatch_read_list},
 	};
 	_Static_assert(sizeof methods == sizeof dispatch->methods, "one a method, in the service's order");
 	FTS_ASSERT(fts_dispatch_service.method_count == METHOD_COUNT);

@@ -107,7 +107,15 @@ enum fts_status ftsi_worker_get(struct ftsi_place place, uint64_t worker, Fts__D
 
 static bool may_take(const Fts__Dispatch__V1__WorkerRecord *record)
 {
-	return record->running < record->capacity && !record->leaving && !record->hung;
+	return record->running < record->capacity && !record->leaving && !record->hung && !record->unreachable;
+}
+
+Fts__Dispatch__V1__WorkerState ftsi_worker_state(const Fts__Dispatch__V1__WorkerRecord *record)
+{
+	if (record->leaving) return FTS__DISPATCH__V1__WORKER_STATE__LEAVING;
+	if (record->hung) return FTS__DISPATCH__V1__WORKER_STATE__HUNG;
+	return record->running < record->capacity ? FTS__DISPATCH__V1__WORKER_STATE__FREE
+						  : FTS__DISPATCH__V1__WORKER_STATE__BUSY;
 }
 
 static enum fts_status put_instance(struct ftsi_place place, uint64_t worker,
@@ -277,6 +285,23 @@ enum fts_status ftsi_held_first(struct ftsi_place place, uint64_t worker, uint64
 {
 	struct fts_key prefix;
 	return first_number(place, number_key(&prefix, FTSI_TABLE_HELD, worker), out_number);
+}
+
+enum fts_status ftsi_held_list(struct ftsi_place place, uint64_t worker, uint64_t *out_numbers, size_t max,
+			       size_t *out_count)
+{
+	struct fts_key prefix;
+	struct fts_bytes key, value;
+	struct fts_cursor *cursor = NULL;
+	*out_count = 0;
+	enum fts_status status =
+	    fts_txn_scan(place.txn, number_key(&prefix, FTSI_TABLE_HELD, worker), nothing, &cursor);
+	if (status != FTS_OK) return status;
+	while (*out_count < max && fts_cursor_next(cursor, &key, &value))
+		out_numbers[(*out_count)++] = ftsi_get_u64(key.data + key.size_bytes - 8);
+	status = fts_cursor_status(cursor);
+	fts_cursor_close(cursor);
+	return status;
 }
 
 enum fts_status ftsi_line_place(struct ftsi_place place, const char *name, uint64_t number, uint32_t max,

@@ -44,6 +44,7 @@ struct ftsi_place {
 struct ftsi_name {
 	uint32_t worker_count, line_count;
 };
+#define FTSI_ALL_NAMES "" /* worker_count: how many names there are */
 
 /* All: NOT_FOUND (no such thing), RESOURCE_EXHAUSTED (arena), DATA_LOSS, and the store's errors. */
 FTS_MUST_USE enum fts_status ftsi_worker_get(struct ftsi_place place, uint64_t worker,
@@ -53,6 +54,7 @@ FTS_MUST_USE enum fts_status ftsi_worker_put(struct ftsi_place place, uint64_t w
 					     const Fts__Dispatch__V1__WorkerRecord *before,
 					     const Fts__Dispatch__V1__WorkerRecord *record);
 FTS_MUST_USE enum fts_status ftsi_instance_get(struct ftsi_place place, uint64_t instance, uint64_t *out_worker);
+Fts__Dispatch__V1__WorkerState ftsi_worker_state(const Fts__Dispatch__V1__WorkerRecord *record);
 /* The next worker of name that may take a run. */
 FTS_MUST_USE enum fts_status ftsi_free_first(struct ftsi_place place, const char *name, uint64_t *out_worker);
 
@@ -72,6 +74,9 @@ FTS_MUST_USE enum fts_status ftsi_line_first(struct ftsi_place place, const char
 FTS_MUST_USE enum fts_status ftsi_ticket_first(struct ftsi_place place, uint64_t *out_number);
 /* A ticket that worker holds. */
 FTS_MUST_USE enum fts_status ftsi_held_first(struct ftsi_place place, uint64_t worker, uint64_t *out_number);
+/* The tickets that worker holds, lowest numbers first, up to max. */
+FTS_MUST_USE enum fts_status ftsi_held_list(struct ftsi_place place, uint64_t worker, uint64_t *out_numbers, size_t max,
+					    size_t *out_count);
 /* How many stand in line for name before number, itself included; at most max. */
 FTS_MUST_USE enum fts_status ftsi_line_place(struct ftsi_place place, const char *name, uint64_t number, uint32_t max,
 					     uint32_t *out_place);

@@ -4,7 +4,8 @@
  * Invariants
  * - A worker never holds more tickets than its capacity; a ticket is one worker's and ends once.
  * - Who stands in line is served in the order of coming, as soon as a worker of its name may take a run.
- * - A ticket ends by itself when its worker is lost (fate unknown), or well after the longest run is over.
+ * - A ticket ends by itself when its worker is lost, or well after the longest run is over: how far it came is not
+ *   known then.
  * ctx: struct ftsi_watch, whose leases follow the workers. Thread: loop. */
 #ifndef FTS_DISPATCH_TRANSITION_H
 #define FTS_DISPATCH_TRANSITION_H
@@ -12,10 +13,13 @@
 #include "dispatch/state.h"
 
 enum {
+	FTSI_NAME_COUNT_MAX = 10000,
 	FTSI_WORKER_COUNT_MAX = 10000, /* of one name */
 	FTSI_LINE_COUNT_MAX = 10000,   /* of one name */
 	FTSI_WAIT_MS_MAX = 600000,
-	FTSI_TICKET_USABLE_MS = 10000, /* a call must begin within */
+	FTSI_RUN_COUNT_MAX = 1000,     /* of one ticket */
+	FTSI_FINISH_COUNT_MAX = 1024,  /* in one call */
+	FTSI_TICKET_USABLE_MS = 10000, /* runs must begin within */
 	FTSI_TICKET_KEPT_MS = 600000,  /* after its end, so that its fate can be asked for */
 };
 
@@ -27,8 +31,13 @@ enum fts_status ftsi_dispatch_apply_acquire(struct fts_apply *apply, const Proto
 					    ProtobufCMessage *response, void *ctx);
 enum fts_status ftsi_dispatch_apply_release(struct fts_apply *apply, const ProtobufCMessage *request,
 					    ProtobufCMessage *response, void *ctx);
+enum fts_status ftsi_dispatch_apply_finish(struct fts_apply *apply, const ProtobufCMessage *request,
+					   ProtobufCMessage *response, void *ctx);
 enum fts_status ftsi_dispatch_apply_expire(struct fts_apply *apply, const ProtobufCMessage *request,
 					   ProtobufCMessage *response, void *ctx);
+
+/* What is made by the command that is being applied: index << 16 | ordinal. */
+uint64_t ftsi_number_here(const struct fts_apply *apply);
 
 /* A ticket as its holder gets it, in arena. */
 FTS_MUST_USE enum fts_status ftsi_dispatch_answer(struct ftsi_place place, uint64_t number,

@@ -93,7 +93,6 @@ static void init_sync(struct fts_server *server)
 	pthread_mutex_init(&server->mutex, NULL);
 }
 
-enum fts_status fts_server_create(const struct fts_server_options *options, struct fts_server **out_server,
 /* ftsi_tls_set_fn. Before there is a listener it waits for one. */
 static int set_tls(void *ctx, nng_tls_config *config)
 {
@@ -107,6 +106,7 @@ static int set_tls(void *ctx, nng_tls_config *config)
 	return error;
 }
 
+enum fts_status fts_server_create(const struct fts_server_options *options, struct fts_server **out_server,
 				  struct fts_error *out_error)
 {
 	enum fts_status st = check_options(options, out_error);
@@ -380,9 +380,9 @@ void fts_server_destroy(struct fts_server *server)
 	close_conns(server);
 	ftsi_worker_pool_destroy(server->workers);
 	server->workers = NULL;
+	ftsi_tls_watch_stop(server->tls_watch);
 	if (server->listener != NULL) nng_stream_listener_free(server->listener);
 	if (server->tick_aio != NULL) nng_aio_free(server->tick_aio);
 	if (server->accept_aio != NULL) nng_aio_free(server->accept_aio);
 	ftsi_server_release(server);
 }
-	ftsi_tls_watch_stop(server->tls_watch);

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "dispatch/service.h"
 #include "elector/service.h"
 #include "game/service.h"
 #include "lottery/service.h"
@@ -37,6 +38,7 @@ struct ftsi_node {
 	struct fts_games *games;
 	struct ftsi_kv *kv;
 	struct fts_elector *elector;
+	struct fts_dispatch *dispatch;
 	struct fts_replica *replica;
 	struct fts_server *server;
 	struct fts_respondent *respondent;
@@ -168,6 +170,7 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 	if (status == FTS_OK) status = fts_games_create(&node->games, out_error);
 	if (status == FTS_OK) status = open_kv(node, out_error);
 	if (status == FTS_OK) status = fts_elector_create(&node->elector, out_error);
+	if (status == FTS_OK) status = fts_dispatch_create(&node->dispatch, out_error);
 	if (status != FTS_OK) return status;
 	char peer_listen[FTSI_ADDRESS_MAX];
 	struct ftsi_cluster_list list;
@@ -198,6 +201,8 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 	add_machines(node, machines, count);
 	machines = fts_elector_machines(node->elector, &count);
 	add_machines(node, machines, count);
+	machines = fts_dispatch_machines(node->dispatch, &count);
+	add_machines(node, machines, count);
 	add_machines(node, ftsi_extra()->machines, ftsi_extra()->machine_count);
 	options.machines = node->machines;
 	options.machine_count = node->machine_count;
@@ -206,7 +211,8 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 	fts_lottery_attach(node->lottery, node->replica);
 	fts_games_attach(node->games, node->replica);
 	ftsi_kv_attach(node->kv, node->replica);
-	return fts_elector_attach(node->elector, node->replica, out_error);
+	status = fts_elector_attach(node->elector, node->replica, out_error);
+	return status == FTS_OK ? fts_dispatch_attach(node->dispatch, node->replica, out_error) : status;
 }
 
 /* It answers once server and replica are there: a survey asks about them. */
@@ -367,6 +373,7 @@ void ftsi_node_stop(struct ftsi_node *node)
 		fts_games_detach(node->games);
 		ftsi_kv_stop(node->kv);
 		fts_elector_detach(node->elector);
+		fts_dispatch_detach(node->dispatch);
 		fts_replica_stop(node->replica); /* answers all that is open */
 	}
 	ftsi_http_close(node->http);
@@ -390,6 +397,7 @@ void ftsi_node_destroy(struct ftsi_node *node)
 	fts_games_destroy(node->games);
 	ftsi_kv_close(node->kv);
 	fts_elector_destroy(node->elector);
+	fts_dispatch_destroy(node->dispatch);
 	fts_publisher_destroy(node->publisher);
 	pthread_mutex_destroy(&node->fatal_lock);
 	free(node);

@@ -14,6 +14,7 @@
 #include "client/cli/interrupt.h"
 #include "client/cli/output.h"
 #include "client/cli/session.h"
+#include "client/cli/work_keeper.h"
 
 const struct ftsi_value *ftsi_value_of(const struct ftsi_cli *cli, const char *flag)
 {
@@ -86,6 +87,8 @@ int ftsi_run(int argc, char *const *argv)
 	if (argc >= 2 && strcmp(argv[1], FTSI_GUARDIAN_WORD) == 0)
 		return ftsi_guardian_run(GUARDIAN_LINK_FD,
 					 argc == 3 && strcmp(argv[2], FTSI_GUARDIAN_DIRECT_WORD) == 0);
+	if (argc > 2 && strcmp(argv[1], FTSI_WORK_KEEPER_WORD) == 0)
+		return ftsi_work_keeper_run(FTSI_WORK_KEEPER_FD, argv + 2);
 	signal(SIGPIPE, SIG_IGN); /* a closed reader is seen as EPIPE, see ftsi_output_finish */
 	fts_log_set_level(FTS_LOG_LEVEL_ERROR);
 	return (int)ftsi_output_finish(dispatch(argc, argv));
