@@ -57,10 +57,10 @@ enum fts_status ftsi_dispatch_read_beat(struct fts_read *read, const ProtobufCMe
 				       request->worker);
 	if (status != FTS_OK) return failed(read, status);
 	(void)snprintf(id, sizeof id, "%" PRIu64, request->worker);
-	if (!fts_leases_renew(ftsi_watch_leases(ctx), "worker", id, request->worker, fts_clock_monotonic_ns()))
+	if (!fts_leases_renew(ftsi_dispatch_watch_leases(ctx), "worker", id, request->worker, fts_clock_monotonic_ns()))
 		return fts_read_refuse(read, FTS_UNAVAILABLE, "worker %s is being taken out", id);
 	bool hung = request->oldest_run_ms > record->max_run_ms;
-	if (hung != (record->hung != 0) || record->unreachable) ftsi_watch_mark(ctx, request->worker, hung);
+	if (hung != (record->hung != 0) || record->unreachable) ftsi_dispatch_watch_mark(ctx, request->worker, hung);
 	response->now_ms = fts_clock_wall_ms();
 	status = find_overdue(read, request->worker, response);
 	return status == FTS_OK ? FTS_OK : failed(read, status);
@@ -84,8 +84,7 @@ enum fts_status ftsi_dispatch_read_await(struct fts_read *read, const ProtobufCM
 	(void)ctx;
 	enum fts_status status = find_ticket(read, request->number, &ticket);
 	if (status != FTS_OK) return status;
-	if (ticket->standing == FTS__DISPATCH__V1__STANDING__IN_LINE)
-		return fts_read_wait(read, fts_dispatch_v1_ticket_event_topic.name);
+	if (ticket->standing == FTS__DISPATCH__V1__STANDING__IN_LINE) return fts_read_wait_key(read, request->number);
 	if (ticket->standing == FTS__DISPATCH__V1__STANDING__ENDED)
 		return fts_read_refuse(read, FTS_DEADLINE_EXCEEDED,
 				       "no worker was free in the time that was to be waited");
@@ -102,8 +101,7 @@ enum fts_status ftsi_dispatch_read_fate(struct fts_read *read, const ProtobufCMe
 	(void)ctx;
 	enum fts_status status = find_ticket(read, request->number, &ticket);
 	if (status != FTS_OK) return status;
-	if (ticket->standing != FTS__DISPATCH__V1__STANDING__ENDED)
-		return fts_read_wait(read, fts_dispatch_v1_ticket_event_topic.name);
+	if (ticket->standing != FTS__DISPATCH__V1__STANDING__ENDED) return fts_read_wait_key(read, request->number);
 	uint32_t run = request->run == 0 ? 1 : request->run;
 	Fts__Dispatch__V1__Fate known =
 	    run <= ticket->ran ? FTS__DISPATCH__V1__FATE__RAN : FTS__DISPATCH__V1__FATE__NOT_RUN;

@@ -1,5 +1,5 @@
 /* Why this file exists: what callers, workers and operators ask of the dispatcher. Signatures as fts_read_fn, ctx:
- * struct ftsi_watch. Beat is a read: it changes only when a worker was heard of. */
+ * struct ftsi_dispatch_watch. Beat is a read: it changes only when a worker was heard of. */
 #ifndef FTS_DISPATCH_READ_H
 #define FTS_DISPATCH_READ_H
 

@@ -18,12 +18,12 @@ struct fts_dispatch {
 	struct fts_machine machines[MACHINE_COUNT];
 	const struct fts_machine *machine_list[MACHINE_COUNT];
 	struct fts_machine_method methods[METHOD_COUNT], clock_methods[CLOCK_METHOD_COUNT];
-	struct ftsi_watch *watch;
+	struct ftsi_dispatch_watch *watch;
 };
 
 static void on_replaced(void *ctx, struct fts_txn *view)
 {
-	ftsi_watch_load(ctx, view);
+	ftsi_dispatch_watch_load(ctx, view);
 }
 
 static void set_methods(struct fts_dispatch *dispatch)
@@ -47,7 +47,8 @@ static void set_methods(struct fts_dispatch *dispatch)
 	dispatch->machines[1] = (struct fts_machine){.service = &fts_dispatch_clock_service,
 						     .methods = dispatch->clock_methods,
 						     .internal = true,
-						     .ctx = dispatch->watch};
+						     .ctx = dispatch->watch,
+						     .on_turn = ftsi_dispatch_watch_turn};
 	dispatch->machine_list[0] = &dispatch->machines[0];
 	dispatch->machine_list[1] = &dispatch->machines[1];
 }
@@ -59,7 +60,7 @@ enum fts_status fts_dispatch_create(struct fts_dispatch **out_dispatch, struct f
 		free(dispatch);
 		return fts_error_set(out_error, FTS_INTERNAL, "libsodium can't be initialised");
 	}
-	if (dispatch == NULL || (dispatch->watch = ftsi_watch_create()) == NULL) {
+	if (dispatch == NULL || (dispatch->watch = ftsi_dispatch_watch_create()) == NULL) {
 		free(dispatch);
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the dispatcher");
 	}
@@ -77,18 +78,18 @@ const struct fts_machine *const *fts_dispatch_machines(const struct fts_dispatch
 enum fts_status fts_dispatch_attach(struct fts_dispatch *dispatch, struct fts_replica *replica,
 				    struct fts_error *out_error)
 {
-	enum fts_status status = ftsi_watch_start(dispatch->watch, replica);
+	enum fts_status status = ftsi_dispatch_watch_start(dispatch->watch, replica);
 	return status == FTS_OK ? FTS_OK : fts_error_set(out_error, status, "no memory for the dispatcher");
 }
 
 void fts_dispatch_detach(struct fts_dispatch *dispatch)
 {
-	ftsi_watch_stop(dispatch->watch);
+	if (dispatch != NULL) ftsi_dispatch_watch_stop(dispatch->watch);
 }
 
 void fts_dispatch_destroy(struct fts_dispatch *dispatch)
 {
 	if (dispatch == NULL) return;
-	ftsi_watch_destroy(dispatch->watch);
+	ftsi_dispatch_watch_destroy(dispatch->watch);
 	free(dispatch);
 }

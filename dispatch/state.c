@@ -114,6 +114,7 @@ Fts__Dispatch__V1__WorkerState ftsi_worker_state(const Fts__Dispatch__V1__Worker
 {
 	if (record->leaving) return FTS__DISPATCH__V1__WORKER_STATE__LEAVING;
 	if (record->hung) return FTS__DISPATCH__V1__WORKER_STATE__HUNG;
+	if (record->unreachable) return FTS__DISPATCH__V1__WORKER_STATE__UNREACHABLE;
 	return record->running < record->capacity ? FTS__DISPATCH__V1__WORKER_STATE__FREE
 						  : FTS__DISPATCH__V1__WORKER_STATE__BUSY;
 }

@@ -45,13 +45,6 @@ enum fts_status ftsi_move_check_name(struct fts_apply *apply, const char *name)
 				FTSI_DISPATCH_NAME_MAX);
 }
 
-static enum fts_status tell(struct fts_apply *apply, uint64_t number)
-{
-	Fts__Dispatch__V1__TicketEvent event = FTS__DISPATCH__V1__TICKET_EVENT__INIT;
-	event.number = number;
-	return fts_apply_publish(apply, fts_dispatch_v1_ticket_event_topic.name, &event.base);
-}
-
 /* ---- Giving ---- */
 
 /* A ticket, or a place that becomes one. */
@@ -109,8 +102,8 @@ enum fts_status ftsi_move_line(struct fts_apply *apply, const char *name)
 		gift.runs = waiting->runs;
 		status = give(apply, &gift, &ticket);
 		if (status == FTS_OK) status = change_line(apply, name, -1);
-		if (status == FTS_OK) status = tell(apply, gift.number);
 		if (status != FTS_OK) return status;
+		fts_apply_wake(apply, gift.number);
 	}
 }
 
@@ -142,7 +135,7 @@ enum fts_status ftsi_move_end(struct fts_apply *apply, uint64_t number, const Ft
 		status = change_line(apply, ticket->name, -1);
 	if (status == FTS_OK && ticket->standing == FTS__DISPATCH__V1__STANDING__HELD)
 		status = free_worker(apply, ticket->worker, end.known && end.ran > 0);
-	if (status == FTS_OK) status = tell(apply, number);
+	fts_apply_wake(apply, number);
 	return status == FTS_OK ? ftsi_move_line(apply, ticket->name) : status;
 }
 
@@ -336,7 +329,7 @@ enum fts_status ftsi_dispatch_apply_expire(struct fts_apply *apply, const Protob
 	enum fts_status status = FTS_OK;
 	(void)response_base;
 	for (size_t i = 0; i < request->n_workers && status == FTS_OK && request->term == apply->term; i++)
-		status = ftsi_move_lose(apply, request->workers[i]->worker, ftsi_watch_leases(ctx));
+		status = ftsi_move_lose(apply, request->workers[i]->worker, ftsi_dispatch_watch_leases(ctx));
 	for (size_t i = 0; i < request->n_numbers && status == FTS_OK; i++)
 		status = end_due(apply, request->numbers[i]);
 	for (size_t i = 0; i < request->n_hung && status == FTS_OK; i++)

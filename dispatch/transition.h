@@ -6,7 +6,7 @@
  * - Who stands in line is served in the order of coming, as soon as a worker of its name may take a run.
  * - A ticket ends by itself when its worker is lost, or well after the longest run is over: how far it came is not
  *   known then.
- * ctx: struct ftsi_watch, whose leases follow the workers. Thread: loop. */
+ * ctx: struct ftsi_dispatch_watch, whose leases follow the workers. Thread: loop. */
 #ifndef FTS_DISPATCH_TRANSITION_H
 #define FTS_DISPATCH_TRANSITION_H
 

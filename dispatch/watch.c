@@ -2,6 +2,7 @@
 #include "dispatch/watch.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,9 @@
 #include "base/log.h"
 #include "dispatch/state.h"
 
-enum { LATE_COUNT_MAX = 256, MARK_COUNT_MAX = 256, LOOK_MS = 50, ARENA_BYTES = 8 * 1024 * 1024 };
+enum { LATE_COUNT_MAX = 256, MARK_COUNT_MAX = 256, LOOK_MS = 50, FOLLOW_MS = 250, ARENA_BYTES = 8 * 1024 * 1024 };
 
-struct ftsi_watch {
+struct ftsi_dispatch_watch {
 	struct fts_leases *leases;
 	struct fts_arena_pool *pool;
 	pthread_mutex_t lock;
@@ -22,13 +23,14 @@ struct ftsi_watch {
 	struct fts_replica *replica;       /* guarded by lock; NULL: stopped */
 	uint64_t marks[2][MARK_COUNT_MAX]; /* guarded by lock; 0: recovered, 1: hung */
 	size_t mark_counts[2];             /* guarded by lock */
+	atomic_bool watching;              /* the thread runs; set under lock, once */
 	pthread_t thread;
 };
 
-struct ftsi_watch *ftsi_watch_create(void)
+struct ftsi_dispatch_watch *ftsi_dispatch_watch_create(void)
 {
 	pthread_condattr_t attributes;
-	struct ftsi_watch *watch = calloc(1, sizeof *watch);
+	struct ftsi_dispatch_watch *watch = calloc(1, sizeof *watch);
 	if (watch == NULL) return NULL;
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -38,11 +40,11 @@ struct ftsi_watch *ftsi_watch_create(void)
 	watch->leases = fts_leases_create();
 	watch->pool = fts_arena_pool_create(2 * ARENA_BYTES);
 	if (watch->leases != NULL && watch->pool != NULL) return watch;
-	ftsi_watch_destroy(watch);
+	ftsi_dispatch_watch_destroy(watch);
 	return NULL;
 }
 
-void ftsi_watch_destroy(struct ftsi_watch *watch)
+void ftsi_dispatch_watch_destroy(struct ftsi_dispatch_watch *watch)
 {
 	if (watch == NULL) return;
 	fts_leases_destroy(watch->leases);
@@ -52,12 +54,12 @@ void ftsi_watch_destroy(struct ftsi_watch *watch)
 	free(watch);
 }
 
-struct fts_leases *ftsi_watch_leases(struct ftsi_watch *watch)
+struct fts_leases *ftsi_dispatch_watch_leases(struct ftsi_dispatch_watch *watch)
 {
 	return watch->leases;
 }
 
-void ftsi_watch_mark(struct ftsi_watch *watch, uint64_t worker, bool hung)
+void ftsi_dispatch_watch_mark(struct ftsi_dispatch_watch *watch, uint64_t worker, bool hung)
 {
 	pthread_mutex_lock(&watch->lock);
 	if (watch->mark_counts[hung] < MARK_COUNT_MAX) watch->marks[hung][watch->mark_counts[hung]++] = worker;
@@ -72,7 +74,7 @@ static bool take_lease(void *ctx, uint64_t worker, const Fts__Dispatch__V1__Work
 	return true;
 }
 
-void ftsi_watch_load(struct ftsi_watch *watch, struct fts_txn *view)
+void ftsi_dispatch_watch_load(struct ftsi_dispatch_watch *watch, struct fts_txn *view)
 {
 	struct fts_arena *arena = fts_arena_acquire(watch->pool, ARENA_BYTES);
 	enum fts_status status = FTS_RESOURCE_EXHAUSTED;
@@ -86,7 +88,7 @@ void ftsi_watch_load(struct ftsi_watch *watch, struct fts_txn *view)
 
 /* What one look found, and what of it has to be taken back when the log does not take it. */
 struct look {
-	struct ftsi_watch *watch;
+	struct ftsi_dispatch_watch *watch;
 	struct fts_late_lease *late; /* owned */
 	size_t late_count;
 };
@@ -102,7 +104,7 @@ static void on_expired(void *ctx, enum fts_status status, struct fts_bytes respo
 }
 
 /* Tickets and places whose time is over by this node's clock; the log's own decides. */
-static size_t find_due(struct ftsi_watch *watch, struct fts_replica *replica, uint64_t *out_numbers)
+static size_t find_due(struct ftsi_dispatch_watch *watch, struct fts_replica *replica, uint64_t *out_numbers)
 {
 	size_t count = 0;
 	struct fts_txn *view = NULL;
@@ -132,7 +134,7 @@ static void propose(struct look *look, struct fts_replica *replica, Fts__Dispatc
 }
 
 /* Called with lock held. When to look again. */
-static uint64_t look_once(struct ftsi_watch *watch, struct fts_replica *replica)
+static uint64_t look_once(struct ftsi_dispatch_watch *watch, struct fts_replica *replica)
 {
 	Fts__Dispatch__V1__ExpireRequest request = FTS__DISPATCH__V1__EXPIRE_REQUEST__INIT;
 	uint64_t due[LATE_COUNT_MAX], next_ns, now_ns = fts_clock_monotonic_ns();
@@ -155,13 +157,14 @@ static uint64_t look_once(struct ftsi_watch *watch, struct fts_replica *replica)
 		propose(look, replica, &request);
 	else
 		free(look);
-	uint64_t at_latest_ns = now_ns + (uint64_t)LOOK_MS * 1000000;
+	uint64_t at_latest_ns = now_ns + (uint64_t)(status.leader ? LOOK_MS : FOLLOW_MS) * 1000000;
+	if (!status.leader) return at_latest_ns;
 	return next_ns < at_latest_ns ? next_ns : at_latest_ns;
 }
 
 static void *watch_all(void *data)
 {
-	struct ftsi_watch *watch = data;
+	struct ftsi_dispatch_watch *watch = data;
 	pthread_mutex_lock(&watch->lock);
 	while (watch->replica != NULL) {
 		uint64_t next_ns = look_once(watch, watch->replica);
@@ -172,28 +175,58 @@ static void *watch_all(void *data)
 	return NULL;
 }
 
-enum fts_status ftsi_watch_start(struct ftsi_watch *watch, struct fts_replica *replica)
+/* Called with lock held. No thread: the next turn tries again. */
+static void start_thread(struct ftsi_dispatch_watch *watch)
+{
+	if (pthread_create(&watch->thread, NULL, watch_all, watch) != 0) {
+		FTS_LOG_WARN("dispatch.no_thread", "leases=unwatched");
+		return;
+	}
+	pthread_setname_np(watch->thread, "fts-dispatch");
+	atomic_store(&watch->watching, true);
+}
+
+/* Does a ticket or place have a time that will be over? */
+static bool has_due(struct ftsi_dispatch_watch *watch, struct fts_txn *view)
+{
+	size_t count = 0;
+	uint64_t number;
+	struct fts_arena *arena = fts_arena_acquire(watch->pool, ARENA_BYTES);
+	if (arena == NULL) return true; /* the thread will see */
+	if (ftsi_due_by((struct ftsi_place){view, arena}, INT64_MAX, &number, 1, &count) != FTS_OK) count = 0;
+	fts_arena_release(arena);
+	return count > 0;
+}
+
+void ftsi_dispatch_watch_turn(void *ctx, struct fts_txn *view, bool leader, int64_t now_ms)
+{
+	struct ftsi_dispatch_watch *watch = ctx;
+	(void)now_ms;
+	if (!leader || atomic_load(&watch->watching)) return;
+	if (fts_leases_empty(watch->leases) && !has_due(watch, view)) return;
+	pthread_mutex_lock(&watch->lock);
+	if (watch->replica != NULL) start_thread(watch);
+	pthread_mutex_unlock(&watch->lock);
+}
+
+enum fts_status ftsi_dispatch_watch_start(struct ftsi_dispatch_watch *watch, struct fts_replica *replica)
 {
 	struct fts_txn *view = NULL;
 	enum fts_status status = fts_replica_view(replica, &view);
 	if (status != FTS_OK) return status;
-	ftsi_watch_load(watch, view);
+	ftsi_dispatch_watch_load(watch, view);
 	fts_txn_abort(view);
+	pthread_mutex_lock(&watch->lock);
 	watch->replica = replica;
-	if (pthread_create(&watch->thread, NULL, watch_all, watch) != 0) {
-		watch->replica = NULL;
-		return FTS_RESOURCE_EXHAUSTED;
-	}
-	pthread_setname_np(watch->thread, "fts-dispatch");
+	pthread_mutex_unlock(&watch->lock);
 	return FTS_OK;
 }
 
-void ftsi_watch_stop(struct ftsi_watch *watch)
+void ftsi_dispatch_watch_stop(struct ftsi_dispatch_watch *watch)
 {
-	if (watch->replica == NULL) return; /* only this thread sets it */
 	pthread_mutex_lock(&watch->lock);
-	watch->replica = NULL;
+	watch->replica = NULL; /* no thread is started from here on */
 	pthread_cond_signal(&watch->wake);
 	pthread_mutex_unlock(&watch->lock);
-	pthread_join(watch->thread, NULL);
+	if (atomic_exchange(&watch->watching, false)) pthread_join(watch->thread, NULL);
 }

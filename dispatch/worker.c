@@ -140,7 +140,7 @@ enum fts_status ftsi_dispatch_apply_register(struct fts_apply *apply, const Prot
 	response->worker = worker;
 	response->now_ms = apply->time_ms;
 	lease_id(worker, id);
-	fts_leases_joined(ftsi_watch_leases(ctx), lease_group, id, worker, record.lease_ms);
+	fts_leases_joined(ftsi_dispatch_watch_leases(ctx), lease_group, id, worker, record.lease_ms);
 	return FTS_OK;
 }
 
@@ -196,7 +196,7 @@ enum fts_status ftsi_dispatch_apply_leave(struct fts_apply *apply, const Protobu
 					request->worker);
 	if (request->gone)
 		return take_out(apply, request->worker, record, (struct ftsi_end){.known = true},
-				ftsi_watch_leases(ctx));
+				ftsi_dispatch_watch_leases(ctx));
 	if (record->leaving) return FTS_OK;
 	changed = *record;
 	changed.leaving = true;

@@ -79,6 +79,14 @@ enum fts_status fts_apply_publish(struct fts_apply *apply, const char *topic, co
 	return FTS_OK;
 }
 
+void fts_apply_wake(struct fts_apply *apply, uint64_t key)
+{
+	struct ftsi_wakes *wakes = &apply->events->wakes;
+	uint64_t bit = ftsi_wake_bit(key);
+	wakes->any = true; /* not taken back when the command is refused: who wakes for nothing waits again */
+	wakes->bits[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+
 /* ---- One command ---- */
 
 static enum fts_status run_transition(const struct ftsi_target *target, struct fts_apply *apply,
@@ -329,6 +337,14 @@ enum fts_status ftsi_apply_entry(struct fts_replica *replica, uint64_t index, st
 
 /* ---- Writing ---- */
 
+static void wake(struct fts_replica *replica)
+{
+	if (!replica->pending.wakes.any) return;
+	replica->last_event_index = replica->txn_index;
+	ftsi_read_wake_keys(replica, &replica->pending.wakes);
+	replica->pending.wakes = (struct ftsi_wakes){.any = false};
+}
+
 static void publish(struct fts_replica *replica)
 {
 	const struct ftsi_pending_event *first = replica->pending.first;
@@ -355,6 +371,7 @@ enum fts_status ftsi_apply_commit(struct fts_replica *replica)
 	atomic_store(&replica->applied_index, replica->txn_index);
 	replica->txn_log_bytes = 0;
 	publish(replica);
+	wake(replica);
 	ftsi_propose_answer(replica);
 	replica->pending.first = NULL;
 	replica->pending.last = replica->pending.entry = &replica->pending.first;

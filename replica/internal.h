@@ -98,6 +98,7 @@ struct ftsi_read_job {
 	uint64_t index;          /* what must be applied before it may run; 0: not known yet */
 	uint64_t applied_before; /* index that was applied when its view was taken, or more */
 	const char *wait_topic;
+	uint64_t wait_key; /* 0: by topic */
 	bool stale;
 	bool unasked; /* runs because this node is the only voter: nobody was asked how far to read */
 	void (*finish)(struct fts_replica *replica, struct ftsi_read_job *job, const struct ftsi_outcome *outcome);
@@ -171,8 +172,19 @@ struct ftsi_transfer {
 	struct ftsi_lead_call *calls; /* who wants to know how it ends */
 };
 
+/* Keys that reads wait for (fts_apply_wake), each as the bit of its hash: two may share one. */
+struct ftsi_wakes {
+	bool any;
+	uint64_t bits[16];
+};
+static inline uint64_t ftsi_wake_bit(uint64_t key)
+{
+	return (key * UINT64_C(0x9e3779b97f4a7c15)) >> 54; /* the top 10 bits; Knuth, TAOCP 3, section 6.4 */
+}
+
 struct fts_apply_events {
 	struct fts_replica *replica;
+	struct ftsi_wakes wakes;
 	struct ftsi_pending_event *first, **last;
 	struct ftsi_pending_event **entry; /* the link behind the last event of earlier entries */
 	uint64_t index;
@@ -425,6 +437,7 @@ uint32_t ftsi_read_age_ms(const struct fts_replica *replica);
 /* Park a read that has to wait for topic. Thread: any. */
 void ftsi_read_park(struct fts_replica *replica, struct ftsi_read_job *job);
 void ftsi_read_wake(struct fts_replica *replica, const struct ftsi_pending_event *first);
+void ftsi_read_wake_keys(struct fts_replica *replica, const struct ftsi_wakes *wakes);
 /* Take out of list what `leaves` picks; returns it, in order. */
 struct ftsi_read_job *ftsi_read_take_if(struct ftsi_read_list *list, const void *ctx,
 					bool (*leaves)(const struct ftsi_read_job *job, const void *ctx));

@@ -28,6 +28,13 @@ enum fts_status fts_read_wait(struct fts_read *read, const char *topic)
 	return FTS_UNAVAILABLE;
 }
 
+enum fts_status fts_read_wait_key(struct fts_read *read, uint64_t key)
+{
+	read->wait_topic = "";
+	read->wait_key = key;
+	return FTS_UNAVAILABLE;
+}
+
 enum fts_status fts_replica_view(struct fts_replica *replica, struct fts_txn **out_view)
 {
 	return ftsi_state_view(replica, out_view);
@@ -186,6 +193,7 @@ static void run_on_view(struct fts_replica *replica, struct ftsi_read_job *job, 
 	outcome.status = call_read(read, job, &response);
 	if (read->wait_topic != NULL) {
 		job->wait_topic = read->wait_topic;
+		job->wait_key = read->wait_key;
 		return;
 	}
 	if (outcome.status == FTS_OK) outcome.status = pack(read, response, &outcome.payload);
@@ -233,6 +241,7 @@ static void run_one(struct fts_replica *replica, struct ftsi_read_job *job, cons
 		return;
 	}
 	job->wait_topic = NULL;
+	job->wait_key = 0;
 	job->applied_before = applied_before;
 	fts_arena_reset(read.arena);
 	run_on_view(replica, job, &read);
@@ -288,6 +297,7 @@ void ftsi_read_park(struct fts_replica *replica, struct ftsi_read_job *job)
 static bool leaves_for_topic(const struct ftsi_read_job *job, const void *ctx)
 {
 	size_t wanted = strlen(job->wait_topic);
+	if (job->wait_key != 0) return false;
 	for (const struct ftsi_pending_event *at = ctx; at != NULL; at = at->next)
 		if (at->event.topic.size_bytes >= wanted && memcmp(at->event.topic.data, job->wait_topic, wanted) == 0)
 			return true;
@@ -298,6 +308,18 @@ void ftsi_read_wake(struct fts_replica *replica, const struct ftsi_pending_event
 {
 	struct ftsi_read_job *job = ftsi_read_take_if(&replica->parked, first, leaves_for_topic);
 	ftsi_readers_give_all(replica, job);
+}
+
+static bool leaves_for_key(const struct ftsi_read_job *job, const void *ctx)
+{
+	const struct ftsi_wakes *wakes = ctx;
+	uint64_t bit = ftsi_wake_bit(job->wait_key);
+	return job->wait_key != 0 && (wakes->bits[bit / 64] >> bit % 64 & 1) != 0;
+}
+
+void ftsi_read_wake_keys(struct fts_replica *replica, const struct ftsi_wakes *wakes)
+{
+	ftsi_readers_give_all(replica, ftsi_read_take_if(&replica->parked, wakes, leaves_for_key));
 }
 
 void ftsi_read_wake_all(struct fts_replica *replica)

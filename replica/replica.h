@@ -53,6 +53,10 @@ enum fts_status fts_apply_refuse(struct fts_apply *apply, enum fts_status status
 FTS_MUST_USE enum fts_status fts_apply_publish(struct fts_apply *apply, const char *topic,
 					       const ProtobufCMessage *event);
 
+/* Run reads again that wait for key (not 0) once the command has committed. Nothing is published or kept, and the events'
+ * limits do not count it. */
+void fts_apply_wake(struct fts_apply *apply, uint64_t key);
+
 /* request: decoded, borrowed. response: initialised message of the method's response type, to be filled with
  * memory from apply->arena or static. Returning INTERNAL or DATA_LOSS halts this replica: it means that this
  * node can't apply what others can. Any other status is the answer. Thread: loop. */
@@ -65,6 +69,7 @@ struct fts_read {
 	struct fts_arena *arena; /* for the response */
 	char detail[FTS_DETAIL_MAX];
 	const char *wait_topic; /* set by fts_read_wait */
+	uint64_t wait_key;      /* set by fts_read_wait_key; wait_topic is "" then */
 };
 
 enum fts_status fts_read_refuse(struct fts_read *read, enum fts_status status, const char *format, ...)
@@ -73,6 +78,8 @@ enum fts_status fts_read_refuse(struct fts_read *read, enum fts_status status, c
 /* Return this from a read that has to wait for a change: it is run again after the next event under topic
  * (static string), until the call's time limit has passed. */
 enum fts_status fts_read_wait(struct fts_read *read, const char *topic);
+/* The same for a change that is told with fts_apply_wake of the same key (not 0). It may also run again for nothing. */
+enum fts_status fts_read_wait_key(struct fts_read *read, uint64_t key);
 
 /* Thread: one of the replica's readers; may take as long as it needs to read. Otherwise as fts_apply_fn. */
 typedef enum fts_status (*fts_read_fn)(struct fts_read *read, const ProtobufCMessage *request,
