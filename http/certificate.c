@@ -21,6 +21,20 @@ static char *read_file(const char *path)
 	return text;
 }
 
+/* Callers may show a certificate of the clients' authority as well as of the nodes'. */
+static enum fts_status add_client_authority(struct fts_door *door, struct fts_error *out_error)
+{
+	const char *path = door->options.tls.client_ca_file;
+	char *more = read_file(path), *both = NULL;
+	if (more == NULL) return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--http: %s can't be read", path);
+	int size = asprintf(&both, "%s\n%s", door->pem[0], more);
+	free(more);
+	if (size < 0) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory");
+	free(door->pem[0]);
+	door->pem[0] = both;
+	return FTS_OK;
+}
+
 enum fts_status ftsi_certificates_read(struct fts_door *door, struct fts_error *out_error)
 {
 	const char *const paths[] = {door->options.tls.ca_file, door->options.tls.cert_file,
@@ -28,7 +42,7 @@ enum fts_status ftsi_certificates_read(struct fts_door *door, struct fts_error *
 	for (size_t i = 0; i < 3; i++)
 		if ((door->pem[i] = read_file(paths[i])) == NULL)
 			return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--http: %s can't be read", paths[i]);
-	return FTS_OK;
+	return door->options.tls.client_ca_file == NULL ? FTS_OK : add_client_authority(door, out_error);
 }
 
 bool ftsi_certificate_is_good(struct MHD_Connection *connection)

@@ -18,6 +18,8 @@
 #include "http/origin.h"
 #include "http/page_files.h"
 
+#define FTSI_HTTP_TOKEN_MAX_BYTES 128u
+
 /* One TCP connection. */
 struct ftsi_http_conn {
 	struct ftsi_http_conn *next, *previous; /* guarded by the door's lock */

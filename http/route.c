@@ -9,7 +9,6 @@
 #define BODY_MAX_PROTO_BYTES ((size_t)FTS_MESSAGE_MAX)
 #define BODY_MAX_JSON_BYTES ((size_t)FTS_MESSAGE_MAX * 2) /* base64 and names take their room */
 #define STREAM_PATH "/fts.http.v1.Events/Subscribe"
-#define TOKEN_MAX_BYTES 128u
 
 static void refuse(struct ftsi_exchange *exchange, unsigned http_status, enum fts_status status, const char *format,
 		   const char *what)
@@ -28,7 +27,7 @@ static bool read_token(struct ftsi_exchange *exchange)
 	if (text == NULL) return true;
 	size_t skip = sizeof(scheme) - 1;
 	size_t size = strlen(text) > skip ? strlen(text + skip) : 0;
-	if (strncasecmp(text, scheme, skip) != 0 || size == 0 || size > TOKEN_MAX_BYTES) {
+	if (strncasecmp(text, scheme, skip) != 0 || size == 0 || size > FTSI_HTTP_TOKEN_MAX_BYTES) {
 		refuse(exchange, 0, FTS_UNAUTHENTICATED, "Authorization: expected Bearer TOKEN of at most %s bytes",
 		       "128");
 		return false;

@@ -31,6 +31,8 @@ struct ftsi_http_stream {
 	uint64_t from_index;
 	bool json;
 	enum ftsi_codec codec;
+	uint8_t token[FTSI_HTTP_TOKEN_MAX_BYTES];
+	size_t token_bytes;
 	uint64_t deadline_ns;                  /* 0: none */
 	struct fts_subscription *subscription; /* the housekeeper's */
 	bool is_opened;                        /* the housekeeper's: or it was tried in vain */
@@ -185,6 +187,7 @@ static void open_stream(struct ftsi_http_stream *stream)
 	struct fts_door *door = stream->door;
 	struct fts_subscribe_options options = {.endpoints = door->options.endpoint,
 						.tls = door->options.tls,
+						.token = {stream->token, stream->token_bytes},
 						.topic = stream->topic,
 						.from_index = stream->from_index,
 						.on_notice = on_notice};
@@ -298,6 +301,8 @@ static struct ftsi_http_stream *make_stream(struct ftsi_exchange *exchange,
 	stream->codec = exchange->codec;
 	stream->from_index = request->from_index;
 	stream->json = request->json;
+	stream->token_bytes = exchange->token.size_bytes; /* bounded where it was read */
+	if (stream->token_bytes > 0) memcpy(stream->token, exchange->token.data, stream->token_bytes);
 	uint64_t now_ns = fts_clock_monotonic_ns();
 	stream->beat_ns = now_ns + BEAT_NS;
 	if (exchange->timeout_ms > 0) stream->deadline_ns = fts_clock_deadline_ns(now_ns, exchange->timeout_ms);
