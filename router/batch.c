@@ -22,7 +22,8 @@ struct result {
 struct batch {
 	struct fts_call *call;
 	struct fts_router *router;
-	size_t count;
+	size_t count, log_count;
+	uint16_t log_places[OPS_MAX]; /* of those that went to the log, in their order */
 	atomic_size_t open_count, bytes;
 	Fts__Kv__V1__BatchResult **list;
 	struct result results[];
@@ -106,23 +107,100 @@ static void answered(void *ctx, const struct ftsi_answer *answer)
 	one_done(batch);
 }
 
+/* ---- Writes to linearizable databases: one command for all of them ---- */
+
+static bool goes_to_log(struct fts_router *router, const Fts__Kv__V1__BatchOp *op)
+{
+	if (op->kind_case == FTS__KV__V1__BATCH_OP__KIND_SET) return ftsi_is_linearizable(router, op->set->db);
+	return op->kind_case == FTS__KV__V1__BATCH_OP__KIND_DELETE_KEY &&
+	       ftsi_is_linearizable(router, op->delete_key->db);
+}
+
+static void end_log(struct batch *batch, const struct ftsi_answer *failure, const Fts__Kv__V1__BatchResponse *response)
+{
+	for (size_t i = 0; i < batch->log_count; i++) {
+		struct result *result = &batch->results[batch->log_places[i]];
+		const Fts__Kv__V1__BatchResult *told = response == NULL ? NULL : response->results[i];
+		struct ftsi_answer answer = {.executed = FTS_EXECUTED_YES};
+		if (told == NULL) {
+			answer = *failure;
+		} else if (told->code != FTS_OK) {
+			answer.status = (enum fts_status)told->code;
+			answer.detail = told->detail;
+		} else if (told->kind_case == FTS__KV__V1__BATCH_RESULT__KIND_SET) {
+			answer.set = told->set;
+		} else {
+			answer.deleted = told->delete_key;
+		}
+		answered(result, &answer);
+	}
+}
+
+static void log_done(void *ctx, enum fts_status status, const Fts__Kv__V1__BatchResponse *response,
+		     const struct fts_error *error)
+{
+	struct batch *batch = ctx;
+	struct ftsi_answer failure = {.status = status};
+	if (status == FTS_OK && response->n_results == batch->log_count) {
+		end_log(batch, NULL, response);
+		return;
+	}
+	failure.detail = status == FTS_OK ? "the log answered something else" : error->detail;
+	if (status == FTS_OK) failure.status = FTS_INTERNAL;
+	end_log(batch, &failure, NULL);
+}
+
+static void send_to_log(struct batch *batch, Fts__Kv__V1__BatchOp **ops)
+{
+	struct ftsi_caller caller = ftsi_caller_of(batch->call);
+	Fts__Kv__V1__BatchRequest request = FTS__KV__V1__BATCH_REQUEST__INIT;
+	const struct fts_call_options options = {
+	    .timeout_ms = ftsi_left_ms(caller.deadline_ns), .fence = caller.fence, .identity = &caller.identity};
+	request.ops = ops;
+	request.n_ops = batch->log_count;
+	enum fts_status status =
+	    fts_kv_admin_log_batch_start(batch->router->log, &request, &options, log_done, batch, NULL);
+	if (status != FTS_OK)
+		end_log(batch, &(struct ftsi_answer){.status = status, .detail = "too much is under way at this node"},
+			NULL);
+}
+
+/* ---- Beginning ---- */
+
 static void begin(struct batch *batch, const Fts__Kv__V1__BatchOp *op, struct result *result)
 {
-	uint64_t deadline_ns = fts_call_deadline_ns(batch->call);
+	struct ftsi_caller caller = ftsi_caller_of(batch->call);
+	caller.ordinal = (uint32_t)(result - batch->results) + 1;
 	switch (op->kind_case) {
 	case FTS__KV__V1__BATCH_OP__KIND_SET:
-		ftsi_do_set(batch->router, op->set, deadline_ns, answered, result);
+		ftsi_do_set(batch->router, op->set, &caller, answered, result);
 		break;
 	case FTS__KV__V1__BATCH_OP__KIND_GET:
-		ftsi_do_get(batch->router, op->get, deadline_ns, answered, result);
+		ftsi_do_get(batch->router, op->get, &caller, answered, result);
 		break;
 	case FTS__KV__V1__BATCH_OP__KIND_DELETE_KEY:
-		ftsi_do_delete(batch->router, op->delete_key, deadline_ns, answered, result);
+		ftsi_do_delete(batch->router, op->delete_key, &caller, answered, result);
 		break;
 	default:
 		answered(result, &(struct ftsi_answer){.status = FTS_INVALID_ARGUMENT,
 						       .detail = "an operation is set, get or delete_key"});
 	}
+}
+
+/* What goes to the log is told apart before anything begins: answers may come at once. */
+static void begin_all(struct batch *batch, const Fts__Kv__V1__BatchRequest *request)
+{
+	Fts__Kv__V1__BatchOp *log_ops[OPS_MAX];
+	bool in_log[OPS_MAX];
+	for (size_t i = 0; i < batch->count; i++) {
+		in_log[i] = goes_to_log(batch->router, request->ops[i]);
+		if (!in_log[i]) continue;
+		log_ops[batch->log_count] = request->ops[i];
+		batch->log_places[batch->log_count++] = (uint16_t)i;
+	}
+	if (batch->log_count > 0) send_to_log(batch, log_ops);
+	for (size_t i = 0; i < batch->count; i++)
+		if (!in_log[i]) begin(batch, request->ops[i], &batch->results[i]);
 }
 
 void ftsi_serve_batch(struct fts_router *router, struct fts_call *call, const void *request_data)
@@ -149,7 +227,6 @@ void ftsi_serve_batch(struct fts_router *router, struct fts_call *call, const vo
 		fts__kv__v1__batch_result__init(&batch->results[i].base);
 		batch->list[i] = &batch->results[i].base;
 	}
-	for (size_t i = 0; i < count; i++)
-		begin(batch, request->ops[i], &batch->results[i]);
+	begin_all(batch, request);
 	one_done(batch);
 }

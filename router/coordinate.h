@@ -41,8 +41,10 @@ struct ftsi_write {
 	struct fts_router_record record; /* version 0: the next of this node's clock. Copied */
 	Fts__Kv__V1__Consistency level;
 	uint64_t deadline_ns;
-	uint64_t as_of;            /* when it was known; 0: its version says so */
-	bool background, as_it_is; /* as_it_is: an older version is no reason to make it newer (a repair) */
+	uint64_t as_of; /* when it was known; 0: its version says so */
+	bool background;
+	bool as_it_is; /* a repair: an older version is no reason to make it newer, or to keep hints of it */
+	bool repeats;  /* its version was given before, and stays: an older one is no reason to make it newer */
 	ftsi_write_fn done;
 	void *ctx;
 };

@@ -27,13 +27,23 @@ struct ftsi_answer {
 };
 typedef void (*ftsi_answer_fn)(void *ctx, const struct ftsi_answer *answer);
 
-/* One call on one key. request: borrowed until answer, which is called exactly once. Thread: any. */
-void ftsi_do_set(struct fts_router *router, const Fts__Kv__V1__SetRequest *request, uint64_t deadline_ns,
+/* Who calls, and until when. */
+struct ftsi_caller {
+	struct fts_call_identity identity; /* a write that is passed on stays this caller's; client 0: nobody's */
+	uint32_t ordinal;                  /* of an operation within its batch */
+	uint64_t fence;                    /* the call's own; 0: none */
+	uint64_t deadline_ns;
+};
+struct ftsi_caller ftsi_caller_of(const struct fts_call *call);
+
+/* One call on one key. request: borrowed until answer, which is called exactly once. caller: copied. Thread: any. */
+void ftsi_do_set(struct fts_router *router, const Fts__Kv__V1__SetRequest *request, const struct ftsi_caller *caller,
 		 ftsi_answer_fn answer, void *ctx);
-void ftsi_do_get(struct fts_router *router, const Fts__Kv__V1__GetRequest *request, uint64_t deadline_ns,
+void ftsi_do_get(struct fts_router *router, const Fts__Kv__V1__GetRequest *request, const struct ftsi_caller *caller,
 		 ftsi_answer_fn answer, void *ctx);
-void ftsi_do_delete(struct fts_router *router, const Fts__Kv__V1__DeleteRequest *request, uint64_t deadline_ns,
-		    ftsi_answer_fn answer, void *ctx);
+void ftsi_do_delete(struct fts_router *router, const Fts__Kv__V1__DeleteRequest *request,
+		    const struct ftsi_caller *caller, ftsi_answer_fn answer, void *ctx);
+bool ftsi_is_linearizable(struct fts_router *router, uint32_t db);
 /* Once there is a map (router/first_map.h): Kv.Batch, Kv.Keys. */
 void ftsi_serve_batch(struct fts_router *router, struct fts_call *call, const void *request);
 void ftsi_serve_keys(struct fts_router *router, struct fts_call *call, const void *request);

@@ -132,8 +132,7 @@ static void run_round(struct ftsi_keeper *keeper)
 /* False: it is to end. */
 static bool rest(struct ftsi_keeper *keeper)
 {
-	uint64_t until_ns =
-	    fts_clock_deadline_ns(fts_clock_monotonic_ns(), keeper->alone ? ROUND_ALONE_MS : ROUND_MS);
+	uint64_t until_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), keeper->alone ? ROUND_ALONE_MS : ROUND_MS);
 	struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
 	pthread_mutex_lock(&keeper->lock);
 	while (!atomic_load(&keeper->stopping) && fts_clock_monotonic_ns() < until_ns)

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "router/internal.h"
+#include "router/recall.h"
 
 enum kind { SET, GET, DELETE };
 
@@ -19,6 +21,8 @@ struct key_call {
 	struct fts_bytes key, value;
 	Fts__Kv__V1__Consistency level;
 	uint64_t fence, epoch, deadline_ns;
+	struct ftsi_caller caller;
+	struct ftsi_recalled recalled; /* of a write that was sent before */
 	ftsi_answer_fn answer;
 	void *ctx;
 };
@@ -27,6 +31,16 @@ uint32_t ftsi_left_ms(uint64_t deadline_ns)
 {
 	uint32_t left = fts_clock_left_ms(fts_clock_monotonic_ns(), deadline_ns);
 	return left > 100 ? left - 50 : left / 2 + 1; /* so that the answer is there in time */
+}
+
+struct ftsi_caller ftsi_caller_of(const struct fts_call *call)
+{
+	return (struct ftsi_caller){.identity = {.client_id = fts_call_client_id(call),
+						 .sequence = fts_call_sequence(call),
+						 .lowest_unanswered = fts_call_lowest_unanswered(call),
+						 .may_have_run = fts_call_may_have_run(call)},
+				    .fence = fts_call_fence(call),
+				    .deadline_ns = fts_call_deadline_ns(call)};
 }
 
 static struct fts_bytes bytes_of(ProtobufCBinaryData data)
@@ -79,7 +93,7 @@ static void written(void *ctx, const struct ftsi_write_result *result)
 	set.replicas = deleted.replicas = result->replicas;
 	set.hints = deleted.hints = result->hints;
 	set.kept_by_router = result->kept_by_router;
-	deleted.existed = result->existed;
+	deleted.existed = call->recalled.version_time != 0 ? call->recalled.existed : result->existed;
 	set.map = deleted.map = map == NULL ? NULL : map->message;
 	end(call, &(struct ftsi_answer){.executed = FTS_EXECUTED_YES,
 					.set = call->kind == SET ? &set : NULL,
@@ -109,14 +123,29 @@ static void was_read(void *ctx, const struct ftsi_read_result *result)
 	fts_router_map_release(map);
 }
 
-static void go_to_owners(struct key_call *call)
+/* The same whenever, and through whichever node, the caller sends it. 0: of a caller without a name. */
+static uint64_t write_id_of(const struct key_call *call)
 {
-	const struct ftsi_write write = {
-	    .record = {.db = call->db, .key = call->key, .value = call->value, .tombstone = call->kind == DELETE},
-	    .level = call->level,
-	    .deadline_ns = call->deadline_ns,
-	    .done = written,
-	    .ctx = call};
+	const struct fts_call_identity *identity = &call->caller.identity;
+	uint64_t words[] = {identity->client_id, identity->sequence, call->caller.ordinal};
+	if (identity->client_id == 0 || call->kind == GET) return 0;
+	return fts_hash64((struct fts_bytes){(const uint8_t *)words, sizeof words}, 0) | 1;
+}
+
+static void send_to_owners(struct key_call *call)
+{
+	const struct ftsi_write write = {.record = {.db = call->db,
+						    .key = call->key,
+						    .value = call->value,
+						    .tombstone = call->kind == DELETE,
+						    .write_id = write_id_of(call),
+						    .version_time = call->recalled.version_time,
+						    .version_node = call->recalled.version_node},
+					 .repeats = call->recalled.version_time != 0,
+					 .level = call->level,
+					 .deadline_ns = call->deadline_ns,
+					 .done = written,
+					 .ctx = call};
 	const struct ftsi_read read = {.db = call->db,
 				       .key = call->key,
 				       .level = call->level,
@@ -127,6 +156,27 @@ static void go_to_owners(struct key_call *call)
 		ftsi_read_start(&call->router->coordinator, &read);
 	else
 		ftsi_write_start(&call->router->coordinator, &write);
+}
+
+static void was_recalled(void *ctx, const struct ftsi_recalled *recalled)
+{
+	struct key_call *call = ctx;
+	call->recalled = *recalled;
+	send_to_owners(call);
+}
+
+static void go_to_owners(struct key_call *call)
+{
+	const struct ftsi_recall recall = {.db = call->db,
+					   .key = call->key,
+					   .write_id = write_id_of(call),
+					   .deadline_ns = call->deadline_ns,
+					   .done = was_recalled,
+					   .ctx = call};
+	if (call->caller.identity.may_have_run && recall.write_id != 0)
+		ftsi_recall_start(&call->router->coordinator, &recall);
+	else
+		send_to_owners(call);
 }
 
 /* ---- A fence ---- */
@@ -188,7 +238,9 @@ static void log_delete_done(void *ctx, enum fts_status status, const Fts__Kv__V1
 
 static void go_to_log(struct key_call *call)
 {
-	const struct fts_call_options options = {.timeout_ms = ftsi_left_ms(call->deadline_ns)};
+	const struct fts_call_options options = {.timeout_ms = ftsi_left_ms(call->deadline_ns),
+						 .fence = call->caller.fence,
+						 .identity = &call->caller.identity};
 	struct fts_channel *log = call->router->log;
 	enum fts_status status;
 	switch (call->kind) {
@@ -207,7 +259,7 @@ static void go_to_log(struct key_call *call)
 
 /* ---- Beginning ---- */
 
-static bool is_linearizable(struct fts_router *router, uint32_t db)
+bool ftsi_is_linearizable(struct fts_router *router, uint32_t db)
 {
 	const struct fts_router_owner *owner = router->options.owner;
 	const struct fts_router_map *map = owner->map(owner->ctx);
@@ -229,7 +281,7 @@ static const char *find_fault(const struct key_call *call, const char *if_versio
 		(void)snprintf(out, capacity_bytes, "consistency: one, quorum, all or any");
 	else if (call->kind == GET && call->level == FTS__KV__V1__CONSISTENCY__ANY)
 		(void)snprintf(out, capacity_bytes, "consistency: any is for writes only");
-	else if (if_version[0] != '\0' && !is_linearizable(call->router, call->db))
+	else if (if_version[0] != '\0' && !ftsi_is_linearizable(call->router, call->db))
 		(void)snprintf(out, capacity_bytes,
 			       "if_version: database %u is not linearizable, so nobody could compare", call->db);
 	else
@@ -250,7 +302,7 @@ static void begin(const struct key_call *wanted, const char *if_version)
 	*call = *wanted;
 	if (find_fault(call, if_version, fault, sizeof fault) != NULL)
 		fail(call, FTS_INVALID_ARGUMENT, FTS_EXECUTED_NO, fault);
-	else if (is_linearizable(call->router, call->db))
+	else if (ftsi_is_linearizable(call->router, call->db))
 		go_to_log(call);
 	else if (call->fence != 0)
 		check_fence(call);
@@ -258,7 +310,7 @@ static void begin(const struct key_call *wanted, const char *if_version)
 		go_to_owners(call);
 }
 
-void ftsi_do_set(struct fts_router *router, const Fts__Kv__V1__SetRequest *request, uint64_t deadline_ns,
+void ftsi_do_set(struct fts_router *router, const Fts__Kv__V1__SetRequest *request, const struct ftsi_caller *caller,
 		 ftsi_answer_fn answer, void *ctx)
 {
 	begin(
@@ -270,16 +322,17 @@ void ftsi_do_set(struct fts_router *router, const Fts__Kv__V1__SetRequest *reque
 		.key = bytes_of(request->key),
 		.value = bytes_of(request->value),
 		.level = request->consistency,
-		.fence = request->if_fence,
+		.fence = request->if_fence != 0 ? request->if_fence : caller->fence,
 		.epoch = request->epoch,
-		.deadline_ns = deadline_ns,
+		.deadline_ns = caller->deadline_ns,
+		.caller = *caller,
 		.answer = answer,
 		.ctx = ctx,
 	    },
 	    request->if_version);
 }
 
-void ftsi_do_get(struct fts_router *router, const Fts__Kv__V1__GetRequest *request, uint64_t deadline_ns,
+void ftsi_do_get(struct fts_router *router, const Fts__Kv__V1__GetRequest *request, const struct ftsi_caller *caller,
 		 ftsi_answer_fn answer, void *ctx)
 {
 	begin(
@@ -291,15 +344,16 @@ void ftsi_do_get(struct fts_router *router, const Fts__Kv__V1__GetRequest *reque
 		.key = bytes_of(request->key),
 		.level = request->consistency,
 		.epoch = request->epoch,
-		.deadline_ns = deadline_ns,
+		.deadline_ns = caller->deadline_ns,
+		.caller = *caller,
 		.answer = answer,
 		.ctx = ctx,
 	    },
 	    "");
 }
 
-void ftsi_do_delete(struct fts_router *router, const Fts__Kv__V1__DeleteRequest *request, uint64_t deadline_ns,
-		    ftsi_answer_fn answer, void *ctx)
+void ftsi_do_delete(struct fts_router *router, const Fts__Kv__V1__DeleteRequest *request,
+		    const struct ftsi_caller *caller, ftsi_answer_fn answer, void *ctx)
 {
 	begin(
 	    &(struct key_call){
@@ -309,9 +363,10 @@ void ftsi_do_delete(struct fts_router *router, const Fts__Kv__V1__DeleteRequest 
 		.db = request->db,
 		.key = bytes_of(request->key),
 		.level = request->consistency,
-		.fence = request->if_fence,
+		.fence = request->if_fence != 0 ? request->if_fence : caller->fence,
 		.epoch = request->epoch,
-		.deadline_ns = deadline_ns,
+		.deadline_ns = caller->deadline_ns,
+		.caller = *caller,
 		.answer = answer,
 		.ctx = ctx,
 	    },

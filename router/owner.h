@@ -16,6 +16,13 @@ struct fts_router_record {
 	struct fts_bytes key, value; /* borrowed */
 	uint64_t version_time, version_node;
 	bool tombstone;
+	uint64_t write_id; /* kv.proto, Record; 0: nobody's */
+};
+
+/* A write that was taken lately. */
+struct fts_router_recalled {
+	uint64_t version_time, version_node;
+	bool existed; /* a live value stood there before */
 };
 
 /* How an owner took a record. */
@@ -63,6 +70,8 @@ struct fts_router_owner {
 	/* read is called before it returns. */
 	void (*read)(void *ctx, uint64_t epoch, uint32_t db, struct fts_bytes key, fts_router_read_fn read,
 		     void *read_ctx);
+	/* As this node is an owner: does it remember a write? */
+	bool (*recall)(void *ctx, uint64_t write_id, struct fts_router_recalled *out_recalled);
 	/* Keep record (borrowed until done) for another node. */
 	void (*keep_hint)(void *ctx, uint64_t node_id, const struct fts_router_record *record, fts_router_taken_fn done,
 			  void *done_ctx);

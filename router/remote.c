@@ -284,6 +284,7 @@ static enum fts_status send_puts(struct batch *batch)
 		records[i].tombstone = record->tombstone;
 		records[i].version_time = record->version_time;
 		records[i].version_node = record->version_node;
+		records[i].write_id = record->write_id;
 		records[i].checksum = remote->remotes->options.checksum(record);
 		list[i] = &records[i];
 		if (batch->puts[i]->stamp.as_of < request.as_of) request.as_of = batch->puts[i]->stamp.as_of;
@@ -425,8 +426,11 @@ struct ftsi_remotes *ftsi_remotes_create(const struct ftsi_remotes_options *opti
 
 static struct ftsi_remote *make_remote(struct ftsi_remotes *remotes, const struct fts_router_node *node)
 {
-	const struct fts_channel_options options = {
-	    .endpoints = node->address, .tls = remotes->options.tls, .connect_timeout_ms = CONNECT_TIMEOUT_MS};
+	const struct fts_channel_options options = {.endpoints = node->address,
+						    .tls = remotes->options.tls,
+						    .token_source = remotes->options.token_source,
+						    .token_ctx = remotes->options.token_ctx,
+						    .connect_timeout_ms = CONNECT_TIMEOUT_MS};
 	struct ftsi_remote *remote = calloc(1, sizeof *remote);
 	if (remote == NULL) return NULL;
 	if (fts_channel_open(&options, &remote->channel, NULL) != FTS_OK) {

@@ -41,6 +41,8 @@ struct ftsi_read_item {
 
 struct ftsi_remotes_options {
 	struct fts_tls tls; /* borrowed until destroy */
+	size_t (*token_source)(void *ctx, uint8_t *out_token);
+	void *token_ctx;
 	uint64_t (*checksum)(const struct fts_router_record *record);
 	void (*observe)(void *ctx, uint64_t time); /* an owner's clock */
 	void *ctx;

@@ -29,7 +29,8 @@ static void reply(void *ctx, const struct ftsi_answer *answer)
 
 static void serve_set(struct fts_router *router, struct fts_call *call, const void *request)
 {
-	ftsi_do_set(router, request, fts_call_deadline_ns(call), reply, call);
+	struct ftsi_caller caller = ftsi_caller_of(call);
+	ftsi_do_set(router, request, &caller, reply, call);
 }
 
 static void set(struct fts_call *call, const Fts__Kv__V1__SetRequest *request, void *ctx)
@@ -39,7 +40,8 @@ static void set(struct fts_call *call, const Fts__Kv__V1__SetRequest *request, v
 
 static void serve_get(struct fts_router *router, struct fts_call *call, const void *request)
 {
-	ftsi_do_get(router, request, fts_call_deadline_ns(call), reply, call);
+	struct ftsi_caller caller = ftsi_caller_of(call);
+	ftsi_do_get(router, request, &caller, reply, call);
 }
 
 static void get(struct fts_call *call, const Fts__Kv__V1__GetRequest *request, void *ctx)
@@ -49,7 +51,8 @@ static void get(struct fts_call *call, const Fts__Kv__V1__GetRequest *request, v
 
 static void serve_delete(struct fts_router *router, struct fts_call *call, const void *request)
 {
-	ftsi_do_delete(router, request, fts_call_deadline_ns(call), reply, call);
+	struct ftsi_caller caller = ftsi_caller_of(call);
+	ftsi_do_delete(router, request, &caller, reply, call);
 }
 
 static void delete_key(struct fts_call *call, const Fts__Kv__V1__DeleteRequest *request, void *ctx)
@@ -145,16 +148,24 @@ static void observe(void *ctx, uint64_t time)
 enum fts_status fts_router_create(const struct fts_router_options *options, struct fts_router **out_router,
 				  struct fts_error *out_error)
 {
-	const struct fts_channel_options log = {
-	    .endpoints = options->endpoint, .tls = options->tls, .learn_members = true};
+	const struct fts_channel_options log = {.endpoints = options->endpoint,
+						.tls = options->tls,
+						.token_source = options->token_source,
+						.token_ctx = options->token_ctx,
+						.learn_members = true};
 	struct fts_router *router = calloc(1, sizeof *router);
 	if (router == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the router");
 	router->options = *options;
 	router->coordinator.owner = options->owner;
 	router->coordinator.stopping = &router->stopping;
 	router->coordinator.hurries = ftsi_hurries_create();
-	router->coordinator.remotes = ftsi_remotes_create(&(struct ftsi_remotes_options){
-	    .tls = options->tls, .checksum = options->owner->checksum, .observe = observe, .ctx = router});
+	router->coordinator.remotes =
+	    ftsi_remotes_create(&(struct ftsi_remotes_options){.tls = options->tls,
+							       .token_source = options->token_source,
+							       .token_ctx = options->token_ctx,
+							       .checksum = options->owner->checksum,
+							       .observe = observe,
+							       .ctx = router});
 	enum fts_status status = fts_channel_open(&log, &router->log, out_error);
 	if (status == FTS_OK && (router->coordinator.hurries == NULL || router->coordinator.remotes == NULL))
 		status = fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the router");

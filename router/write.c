@@ -164,7 +164,10 @@ static enum next choose(struct write_op *op)
 	if (op->answered) return all_in ? SETTLE : WAIT;
 	if (verdict == FTSI_ENOUGH) {
 		op->answered = true;
-		return op->newer_time != 0 && !op->write.as_it_is && op->newer_count < FTSI_NEWER_MAX ? NEWER : ANSWER;
+		return op->newer_time != 0 && !op->write.as_it_is && !op->write.repeats &&
+			       op->newer_count < FTSI_NEWER_MAX
+			   ? NEWER
+			   : ANSWER;
 	}
 	if (!all_in) return WAIT;
 	if (op->old_map && op->redirect_count < FTSI_REDIRECTS_MAX) {

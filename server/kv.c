@@ -90,7 +90,8 @@ static struct ftsi_record record_of(const struct fts_router_record *record)
 				    .key = record->key,
 				    .value = record->value,
 				    .version = {record->version_time, record->version_node},
-				    .tombstone = record->tombstone};
+				    .tombstone = record->tombstone,
+				    .write_id = record->write_id};
 }
 
 static struct fts_router_record router_record_of(const struct ftsi_record *record)
@@ -208,6 +209,15 @@ static void read_own(void *ctx, uint64_t epoch, uint32_t db, struct fts_bytes ke
 	give(fts_owner_read(kv->owner, epoch, db, key, &found), &found, read, read_ctx);
 }
 
+static bool recall(void *ctx, uint64_t write_id, struct fts_router_recalled *out_recalled)
+{
+	struct ftsi_kv *kv = ctx;
+	struct ftsi_recent_write write;
+	if (!ftsi_recent_write_find(fts_storage_recent(kv->storage), write_id, &write)) return false;
+	*out_recalled = (struct fts_router_recalled){write.version.time, write.version.node, write.existed};
+	return true;
+}
+
 static void read_hint(void *ctx, const uint64_t *node_ids, size_t count, uint32_t db, struct fts_bytes key,
 		      fts_router_read_fn read, void *read_ctx)
 {
@@ -309,7 +319,11 @@ static enum fts_status open_parts(struct ftsi_kv *kv, const struct ftsi_kv_optio
 {
 	const struct fts_storage_options storage = {
 	    .data = options->data, .on_fatal = options->on_fatal, .ctx = options->ctx};
-	const struct fts_router_options router = {.owner = &kv->door, .tls = options->tls, .endpoint = kv->endpoint};
+	const struct fts_router_options router = {.owner = &kv->door,
+						  .tls = options->tls,
+						  .endpoint = kv->endpoint,
+						  .token_source = options->token_source,
+						  .token_ctx = options->token_ctx};
 	kv->maps = ftsi_map_cache_create();
 	if (kv->maps == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the map");
 	ftsi_kv_log_init(&kv->log, kv->maps);
@@ -349,6 +363,7 @@ enum fts_status ftsi_kv_open(const struct ftsi_kv_options *options, struct ftsi_
 				      .observe = observe,
 				      .put = put,
 				      .read = read_own,
+				      .recall = recall,
 				      .keep_hint = keep_hint,
 				      .read_hint = read_hint,
 				      .hint_count = hint_count,

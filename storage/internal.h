@@ -5,6 +5,7 @@
 #define FTS_STORAGE_INTERNAL_H
 
 #include "storage/hints.h"
+#include "storage/recent.h"
 
 /* A tombstone to be removed with the next batch. */
 struct ftsi_forget {
@@ -20,6 +21,7 @@ struct fts_storage {
 	struct fts_store *store;
 	struct ftsi_tree tree;
 	struct ftsi_hints hints;
+	struct ftsi_recent recent;
 	struct fts_hlc clock;
 	atomic_uint_fast64_t damaged_count;
 	atomic_bool closing;

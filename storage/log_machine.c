@@ -10,7 +10,7 @@
 
 #include "replica/fence.h"
 
-enum { KEYS_DEFAULT = 1000, KEYS_MAX = 10000 };
+enum { KEYS_DEFAULT = 1000, KEYS_MAX = 10000, BATCH_MAX = 1024 };
 
 static struct ftsi_map_cache *maps_of(void *ctx)
 {
@@ -206,13 +206,20 @@ static enum fts_status new_version(struct fts_apply *apply, uint64_t *out_versio
 	return FTS_OK;
 }
 
-enum fts_status ftsi_kv_apply_set(struct fts_apply *apply, const ProtobufCMessage *request_base,
-				  ProtobufCMessage *response_base, void *ctx)
+/* It is committed: more than half of the members have it, at least. */
+static enum fts_status count_members(struct fts_apply *apply, uint32_t *out_acks, uint32_t *out_replicas)
 {
-	const Fts__Kv__V1__SetRequest *request = (const Fts__Kv__V1__SetRequest *)request_base;
-	Fts__Kv__V1__SetResponse *response = (Fts__Kv__V1__SetResponse *)response_base;
+	enum fts_status status = broken(apply, ftsi_log_member_count(apply->txn, out_replicas));
+	if (*out_replicas == 0) *out_replicas = 1;
+	*out_acks = *out_replicas / 2 + 1;
+	return status;
+}
+
+/* A refusal has changed nothing: whatever may be refused comes before what is written. */
+static enum fts_status set_one(struct fts_apply *apply, const Fts__Kv__V1__SetRequest *request,
+			       Fts__Kv__V1__SetResponse *response)
+{
 	uint64_t before, version;
-	(void)ctx;
 	enum fts_status status = check_key(apply, request->db, request->key);
 	if (status == FTS_OK && request->value.len > FTSI_RECORD_VALUE_MAX)
 		return fts_apply_refuse(apply, FTS_INVALID_ARGUMENT, "value: at most %d bytes, not %zu",
@@ -221,28 +228,101 @@ enum fts_status ftsi_kv_apply_set(struct fts_apply *apply, const ProtobufCMessag
 	if (status == FTS_OK) status = version_of(apply, request->db, request->key, &before);
 	if (status == FTS_OK) status = check_version(apply, request->if_version, before);
 	if (status == FTS_OK) status = new_version(apply, &version, &response->version);
+	if (status == FTS_OK) status = count_members(apply, &response->acks, &response->replicas);
 	if (status != FTS_OK) return status;
 	status = broken(apply, ftsi_log_put_key(apply->txn, request->db, bytes_of(request->key), version,
 						bytes_of(request->value)));
 	return status == FTS_OK ? tell_key(apply, request->db, request->key, response->version, false) : status;
 }
 
-enum fts_status ftsi_kv_apply_delete(struct fts_apply *apply, const ProtobufCMessage *request_base,
-				     ProtobufCMessage *response_base, void *ctx)
+static enum fts_status delete_one(struct fts_apply *apply, const Fts__Kv__V1__DeleteRequest *request,
+				  Fts__Kv__V1__DeleteResponse *response)
 {
-	const Fts__Kv__V1__DeleteRequest *request = (const Fts__Kv__V1__DeleteRequest *)request_base;
-	Fts__Kv__V1__DeleteResponse *response = (Fts__Kv__V1__DeleteResponse *)response_base;
 	uint64_t before, version;
-	(void)ctx;
 	enum fts_status status = check_key(apply, request->db, request->key);
 	if (status == FTS_OK) status = fts_apply_check_fence(apply, request->if_fence);
 	if (status == FTS_OK) status = version_of(apply, request->db, request->key, &before);
 	if (status == FTS_OK) status = check_version(apply, request->if_version, before);
 	if (status == FTS_OK) status = new_version(apply, &version, &response->version);
+	if (status == FTS_OK) status = count_members(apply, &response->acks, &response->replicas);
 	if (status != FTS_OK || before == 0) return status;
 	response->existed = true;
 	status = broken(apply, ftsi_log_delete_key(apply->txn, request->db, bytes_of(request->key)));
 	return status == FTS_OK ? tell_key(apply, request->db, request->key, response->version, true) : status;
+}
+
+enum fts_status ftsi_kv_apply_set(struct fts_apply *apply, const ProtobufCMessage *request, ProtobufCMessage *response,
+				  void *ctx)
+{
+	(void)ctx;
+	return set_one(apply, (const Fts__Kv__V1__SetRequest *)request, (Fts__Kv__V1__SetResponse *)response);
+}
+
+enum fts_status ftsi_kv_apply_delete(struct fts_apply *apply, const ProtobufCMessage *request,
+				     ProtobufCMessage *response, void *ctx)
+{
+	(void)ctx;
+	return delete_one(apply, (const Fts__Kv__V1__DeleteRequest *)request, (Fts__Kv__V1__DeleteResponse *)response);
+}
+
+/* ---- Many in one ---- */
+
+static enum fts_status apply_op(struct fts_apply *apply, const Fts__Kv__V1__BatchOp *op,
+				Fts__Kv__V1__BatchResult *result)
+{
+	enum fts_status status;
+	switch (op->kind_case) {
+	case FTS__KV__V1__BATCH_OP__KIND_SET:
+		result->set = fts_arena_alloc(apply->arena, sizeof *result->set);
+		if (result->set == NULL) return FTS_RESOURCE_EXHAUSTED;
+		fts__kv__v1__set_response__init(result->set);
+		status = set_one(apply, op->set, result->set);
+		if (status == FTS_OK) result->kind_case = FTS__KV__V1__BATCH_RESULT__KIND_SET;
+		return status;
+	case FTS__KV__V1__BATCH_OP__KIND_DELETE_KEY:
+		result->delete_key = fts_arena_alloc(apply->arena, sizeof *result->delete_key);
+		if (result->delete_key == NULL) return FTS_RESOURCE_EXHAUSTED;
+		fts__kv__v1__delete_response__init(result->delete_key);
+		status = delete_one(apply, op->delete_key, result->delete_key);
+		if (status == FTS_OK) result->kind_case = FTS__KV__V1__BATCH_RESULT__KIND_DELETE_KEY;
+		return status;
+	default:
+		return fts_apply_refuse(apply, FTS_INVALID_ARGUMENT, "an operation is set or delete_key");
+	}
+}
+
+/* What ends the whole command, and not one operation. */
+static bool is_fatal(enum fts_status status)
+{
+	return status == FTS_INTERNAL || status == FTS_DATA_LOSS || status == FTS_RESOURCE_EXHAUSTED;
+}
+
+enum fts_status ftsi_kv_apply_batch(struct fts_apply *apply, const ProtobufCMessage *request_base,
+				    ProtobufCMessage *response_base, void *ctx)
+{
+	const Fts__Kv__V1__BatchRequest *request = (const Fts__Kv__V1__BatchRequest *)request_base;
+	Fts__Kv__V1__BatchResponse *response = (Fts__Kv__V1__BatchResponse *)response_base;
+	(void)ctx;
+	if (request->n_ops == 0 || request->n_ops > BATCH_MAX)
+		return fts_apply_refuse(apply, FTS_INVALID_ARGUMENT, "ops: 1 to %d, not %zu", BATCH_MAX,
+					request->n_ops);
+	Fts__Kv__V1__BatchResult *results = fts_arena_alloc(apply->arena, request->n_ops * sizeof *results);
+	response->results = fts_arena_alloc(apply->arena, request->n_ops * sizeof *response->results);
+	if (results == NULL || response->results == NULL) return FTS_RESOURCE_EXHAUSTED;
+	for (size_t i = 0; i < request->n_ops; i++) {
+		fts__kv__v1__batch_result__init(&results[i]);
+		response->results[i] = &results[i];
+		enum fts_status status = apply_op(apply, request->ops[i], &results[i]);
+		if (is_fatal(status)) return status;
+		results[i].code = (uint32_t)status;
+		if (status == FTS_OK) continue;
+		results[i].detail =
+		    (char *)(uintptr_t)fts_arena_copy(apply->arena, apply->detail, strlen(apply->detail) + 1);
+		if (results[i].detail == NULL) return FTS_RESOURCE_EXHAUSTED;
+	}
+	apply->detail[0] = '\0';
+	response->n_results = request->n_ops;
+	return FTS_OK;
 }
 
 /* ---- Reads ---- */

@@ -6,7 +6,7 @@
 #include "storage/log_state.h"
 #include "storage/map_cache.h"
 
-enum { FTSI_KV_ADMIN_METHOD_COUNT = 7, FTSI_KV_PLACEMENT_METHOD_COUNT = 2, FTSI_KV_MACHINE_COUNT = 2 };
+enum { FTSI_KV_ADMIN_METHOD_COUNT = 8, FTSI_KV_PLACEMENT_METHOD_COUNT = 2, FTSI_KV_MACHINE_COUNT = 2 };
 
 struct ftsi_kv_log {
 	struct ftsi_map_cache *maps;         /* borrowed; follows what is applied */
@@ -30,6 +30,8 @@ enum fts_status ftsi_kv_apply_set(struct fts_apply *apply, const ProtobufCMessag
 				  void *ctx);
 enum fts_status ftsi_kv_apply_delete(struct fts_apply *apply, const ProtobufCMessage *request,
 				     ProtobufCMessage *response, void *ctx);
+enum fts_status ftsi_kv_apply_batch(struct fts_apply *apply, const ProtobufCMessage *request,
+				    ProtobufCMessage *response, void *ctx);
 enum fts_status ftsi_kv_apply_assign(struct fts_apply *apply, const ProtobufCMessage *request,
 				     ProtobufCMessage *response, void *ctx);
 enum fts_status ftsi_kv_apply_moved(struct fts_apply *apply, const ProtobufCMessage *request,

@@ -46,6 +46,17 @@ enum fts_status ftsi_log_get_map(struct fts_txn *txn, struct ftsi_map *out_map)
 	return status;
 }
 
+static enum fts_status put_member_count(struct fts_txn *txn, const struct ftsi_map *map)
+{
+	struct fts_key key;
+	uint8_t packed[8];
+	uint64_t count = 0;
+	for (size_t i = 0; i < map->node_count; i++)
+		count += map->nodes[i].leaving ? 0 : 1;
+	ftsi_put_u64(packed, count);
+	return fts_txn_put(txn, table_key(&key, FTSI_TABLE_MEMBER_COUNT), (struct fts_bytes){packed, sizeof packed});
+}
+
 enum fts_status ftsi_log_put_map(struct fts_txn *txn, const struct ftsi_map *map)
 {
 	struct fts_key key;
@@ -54,6 +65,22 @@ enum fts_status ftsi_log_put_map(struct fts_txn *txn, const struct ftsi_map *map
 	size_t size = ftsi_map_pack(map, packed);
 	enum fts_status status = fts_txn_put(txn, table_key(&key, FTSI_TABLE_MAP), (struct fts_bytes){packed, size});
 	free(packed);
+	return status == FTS_OK ? put_member_count(txn, map) : status;
+}
+
+enum fts_status ftsi_log_member_count(struct fts_txn *txn, uint32_t *out_count)
+{
+	struct fts_key key;
+	struct fts_value value;
+	*out_count = 0;
+	enum fts_status status = fts_txn_get(txn, table_key(&key, FTSI_TABLE_MEMBER_COUNT), &value);
+	if (status == FTS_NOT_FOUND) return FTS_OK;
+	if (status != FTS_OK) return status;
+	if (value.size_bytes == 8)
+		*out_count = (uint32_t)ftsi_get_u64(value.data);
+	else
+		status = FTS_DATA_LOSS;
+	fts_value_release(&value);
 	return status;
 }
 

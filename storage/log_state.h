@@ -5,6 +5,7 @@
  * | TABLE_MAP                             | fts.kv.v1.MapResponse                        |
  * | TABLE_LINEARIZABLE, u32 db            | none                                         |
  * | TABLE_LOG_KEY, u32 db, text key       | version 8 (log index << 16 | ordinal), value |
+ * | TABLE_MEMBER_COUNT                    | members in the map 8: told with each write   |
  */
 #ifndef FTS_STORAGE_LOG_STATE_H
 #define FTS_STORAGE_LOG_STATE_H
@@ -16,6 +17,7 @@ enum {
 	FTSI_TABLE_MAP = FTS_TABLE_KV,
 	FTSI_TABLE_LINEARIZABLE,
 	FTSI_TABLE_LOG_KEY,
+	FTSI_TABLE_MEMBER_COUNT,
 	FTSI_LINEARIZABLE_MAX = 1024, /* databases */
 	FTSI_VERSION_TEXT_MAX = 24,
 };
@@ -23,6 +25,9 @@ enum {
 /* OK also when there is none yet: its epoch is 0 then. */
 FTS_MUST_USE enum fts_status ftsi_log_get_map(struct fts_txn *txn, struct ftsi_map *out_map);
 FTS_MUST_USE enum fts_status ftsi_log_put_map(struct fts_txn *txn, const struct ftsi_map *map);
+
+/* Members of the map that stay; 0: there is no map yet. */
+FTS_MUST_USE enum fts_status ftsi_log_member_count(struct fts_txn *txn, uint32_t *out_count);
 
 /* NOT_FOUND: db is sharded. */
 FTS_MUST_USE enum fts_status ftsi_log_is_linearizable(struct fts_txn *txn, uint32_t db);

@@ -80,6 +80,7 @@ void ftsi_kv_log_init(struct ftsi_kv_log *log, struct ftsi_map_cache *maps)
 	    {.apply = ftsi_kv_apply_move},
 	    {.apply = ftsi_kv_apply_set},
 	    {.apply = ftsi_kv_apply_delete},
+	    {.apply = ftsi_kv_apply_batch},
 	    {.read = ftsi_kv_read_get},
 	    {.read = ftsi_kv_read_keys},
 	    {.read = ftsi_kv_read_fence},

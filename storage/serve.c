@@ -31,7 +31,8 @@ static struct ftsi_record record_of(const Fts__Kv__V1__Record *message)
 				    .key = bytes_of(message->key),
 				    .value = bytes_of(message->value),
 				    .version = {message->version_time, message->version_node},
-				    .tombstone = message->tombstone};
+				    .tombstone = message->tombstone,
+				    .write_id = message->write_id};
 }
 
 /* Borrows key and value from record. */
@@ -375,6 +376,19 @@ static void forget(struct fts_call *call, const Fts__Kv__V1__ForgetRequest *requ
 	fts_kv_storage_forget_reply(call, &response);
 }
 
+static void recall(struct fts_call *call, const Fts__Kv__V1__RecallRequest *request, void *ctx)
+{
+	struct fts_owner *owner = ctx;
+	struct ftsi_recent_write write;
+	Fts__Kv__V1__RecallResponse response = FTS__KV__V1__RECALL_RESPONSE__INIT;
+	if (ftsi_recent_write_find(fts_storage_recent(owner->options.storage), request->write_id, &write)) {
+		response.version_time = write.version.time;
+		response.version_node = write.version.node;
+		response.existed = write.existed;
+	}
+	fts_kv_storage_recall_reply(call, &response);
+}
+
 /* ---- OwnedKeys ---- */
 
 struct key_page {
@@ -447,6 +461,7 @@ static const struct fts_kv_storage_handlers handlers = {.put = put,
 							.tree = tree,
 							.hint = hint,
 							.forget = forget,
+							.recall = recall,
 							.owned_keys = owned_keys};
 
 enum fts_status fts_owner_serve(struct fts_owner *owner, struct fts_server *server, struct fts_error *out_error)

@@ -292,12 +292,22 @@ static enum fts_status write_batch(struct batch *batch)
 	return status;
 }
 
+static void note_writes(struct fts_storage *storage, const struct fts_storage_put *put)
+{
+	for (size_t i = 0; i < put->count; i++)
+		ftsi_recent_note(&storage->recent,
+				 &(struct ftsi_recent_write){.write_id = put->records[i].write_id,
+							     .version = put->records[i].version,
+							     .existed = put->existed != NULL && put->existed[i]});
+}
+
 static void finish(struct batch *batch, enum fts_status status)
 {
 	for (struct fts_storage_put *put = batch->first; put != NULL;) {
-		struct fts_storage_put *next = put->next; /* put is its owner's again once done */
+		struct fts_storage_put *next = put->next;
+		if (status == FTS_OK && put->hint_owner == 0) note_writes(batch->storage, put);
 		put->status = status;
-		put->done(put);
+		put->done(put); /* it is its owner's again */
 		put = next;
 	}
 	for (struct ftsi_forget *forget = batch->forgets; forget != NULL;) {
