@@ -17,6 +17,7 @@ static int fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void *
 	if (ftsi_state_skips(replica)) return 0; /* taken from the log once the state is here: state_install.c */
 	if (index <= atomic_load(&replica->applied_index))
 		return 0; /* replayed after a restart: its effect is in DIR/state already */
+	ftsi_loop_moves(replica);
 	if (ftsi_apply_entry(replica, index, (struct fts_bytes){buf->base, buf->len}) != FTS_OK) return RAFT_SHUTDOWN;
 	return 0;
 }

@@ -208,6 +208,7 @@ struct ftsi_readers {
 	uint32_t idle_count;           /* guarded by lock */
 	uint32_t started_count;        /* guarded by lock until stopping */
 	pthread_t threads[FTSI_READER_COUNT];
+	struct fts_strand *strand; /* set before the first read */
 };
 
 struct fts_replica {
@@ -307,6 +308,7 @@ struct fts_replica {
 	uint64_t progress;
 	uint64_t reserve_checked_ns;
 	bool events_published;
+	struct fts_strand *strand; /* of the loop (base/progress.h); NULL: stepped, or over */
 };
 
 /* ---- loop.c ---- */
@@ -319,6 +321,8 @@ int ftsi_replica_open_network(struct fts_replica *replica);
 int ftsi_loop_start_raft(struct fts_replica *replica);
 /* Until stopped. Thread: the loop itself. */
 void ftsi_loop_run(struct fts_replica *replica);
+/* The loop gets on: for a watchdog, within a turn that takes long. */
+void ftsi_loop_moves(struct fts_replica *replica);
 /* The end of everything one wake-up of the loop did: propose, write, answer, publish. worked: it was not only a tick.
  */
 void ftsi_loop_turn(struct fts_replica *replica, bool worked);

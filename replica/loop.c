@@ -10,12 +10,19 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "replica/forming.h"
 #include "replica/guards.h"
 #include "replica/membership.h"
 #include "replica/state.h"
 
-enum { STOP_STEPS_MAX = 1000 };
+enum {
+	STOP_STEPS_MAX = 1000,
+	/* A job on a healthy machine takes no longer: what a watchdog takes for stuck. An append is one synced write; a
+	 * flush, a copy or a scan goes through all of the state. */
+	APPEND_MS_MAX = 10000,
+	STATE_MS_MAX = 300000,
+};
 
 void ftsi_loop_fail(struct fts_replica *replica, enum fts_status status, const char *format, ...)
 {
@@ -208,6 +215,11 @@ static void run_timers(struct fts_replica *replica)
 	}
 }
 
+void ftsi_loop_moves(struct fts_replica *replica)
+{
+	if (replica->strand != NULL) fts_strand_move(replica->strand);
+}
+
 static void run_posts(struct fts_replica *replica)
 {
 	struct ftsi_post *post = ftsi_mailbox_take(&replica->mailbox);
@@ -221,6 +233,7 @@ static void run_posts(struct fts_replica *replica)
 static void wake(struct fts_replica *replica, bool worked)
 {
 	replica->now_ns = ftsi_now_ns(replica);
+	ftsi_loop_moves(replica);
 	run_posts(replica);
 	run_timers(replica);
 	ftsi_loop_turn(replica, worked);
@@ -331,13 +344,20 @@ int ftsi_loop_start_raft(struct fts_replica *replica)
 
 int ftsi_loop_start(struct fts_replica *replica)
 {
+	if (!replica->environment->stepped) {
+		replica->strand = fts_strand_of("fts-loop", 0);
+		fts_strand_add(replica->strand, 1); /* a turn is always due: raft ticks */
+	}
 	if (make_handles(replica) != 0) {
 		ftsi_loop_fail(replica, FTS_RESOURCE_EXHAUSTED, "no memory for the replica");
 		return -1;
 	}
-	ftsi_worker_start(&replica->append_worker, &replica->mailbox, replica->environment, "fts-append");
-	ftsi_worker_start(&replica->snapshot_worker, &replica->mailbox, replica->environment, "fts-snapshot");
-	ftsi_worker_start(&replica->state_worker, &replica->mailbox, replica->environment, "fts-state");
+	ftsi_worker_start(&replica->append_worker, &replica->mailbox, replica->environment, "fts-append",
+			  APPEND_MS_MAX);
+	ftsi_worker_start(&replica->snapshot_worker, &replica->mailbox, replica->environment, "fts-snapshot",
+			  STATE_MS_MAX);
+	ftsi_worker_start(&replica->state_worker, &replica->mailbox, replica->environment, "fts-state",
+			  STATE_MS_MAX);
 	if (ftsi_replica_open_network(replica) != 0) return -1;
 	if (ftsi_forming_is_over(replica) && ftsi_loop_start_raft(replica) != 0) return -1;
 	replica->started = true;
@@ -347,9 +367,8 @@ int ftsi_loop_start(struct fts_replica *replica)
 	return 0;
 }
 
-void ftsi_loop_run(struct fts_replica *replica)
+static void run_loop(struct fts_replica *replica)
 {
-	if (!replica->loop_open) return;
 	if (replica->environment->stepped) {
 		for (uint32_t i = 0; i < STOP_STEPS_MAX && !replica->ended; i++)
 			ftsi_replica_step(replica);
@@ -361,4 +380,11 @@ void ftsi_loop_run(struct fts_replica *replica)
 	(void)uv_run(&replica->uv, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&replica->uv);
 	replica->loop_open = false;
+}
+
+void ftsi_loop_run(struct fts_replica *replica)
+{
+	if (replica->loop_open) run_loop(replica);
+	if (replica->strand != NULL) fts_strand_drop(replica->strand, 1);
+	replica->strand = NULL;
 }

@@ -1,5 +1,6 @@
 /* Why this file exists: a few threads that run reads, so that a long one delays neither the loop nor other callers.
  * Each is made when a read finds none idle: an idle node has few threads. */
+#include "base/progress.h"
 #include "replica/internal.h"
 
 static struct ftsi_read_job *next_job(struct ftsi_readers *readers)
@@ -20,11 +21,17 @@ static struct ftsi_read_job *next_job(struct ftsi_readers *readers)
 	return job;
 }
 
+static void run_counted(struct fts_replica *replica, struct ftsi_read_job *job)
+{
+	ftsi_read_run(replica, job);
+	fts_strand_done(replica->readers.strand, 1);
+}
+
 static void *run(void *data)
 {
 	struct fts_replica *replica = data;
 	for (struct ftsi_read_job *job = next_job(&replica->readers); job != NULL; job = next_job(&replica->readers))
-		ftsi_read_run(replica, job);
+		run_counted(replica, job);
 	return NULL;
 }
 
@@ -58,6 +65,7 @@ void ftsi_readers_give_all(struct fts_replica *replica, struct ftsi_read_job *fi
 		*readers->waiting.last = first;
 		readers->waiting.last = &last->next;
 		readers->waiting.count += count;
+		fts_strand_add(readers->strand, count);
 		if (count == 1)
 			pthread_cond_signal(&readers->wake);
 		else

@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "replica/forming.h"
 #include "replica/identity.h"
 #include "replica/internal.h"
@@ -20,7 +21,7 @@
 #include "replica/state.h"
 #include "rpc/endpoint.h"
 
-enum { ELECTION_MS_MIN = 50, ELECTION_MS_MAX = 60000, HAND_OVER_MS = 2000 };
+enum { ELECTION_MS_MIN = 50, ELECTION_MS_MAX = 60000, HAND_OVER_MS = 2000, READ_MS_MAX = 60000 };
 enum { LOG_BUFFER_BYTES = 16 * 1024 * 1024, CACHE_BYTES = 8 * 1024 * 1024 };
 /* with a message being read, 48 MiB at most */
 #define APPLY_POOL_BYTES (FTSI_APPLY_ARENA_BYTES + 3 * FTSI_ANSWER_ARENA_BYTES)
@@ -104,6 +105,7 @@ static void init_shared(struct fts_replica *replica)
 	pthread_mutex_init(&replica->readers.lock, NULL);
 	pthread_cond_init(&replica->readers.wake, NULL);
 	replica->readers.waiting.last = &replica->readers.waiting.first;
+	replica->readers.strand = fts_strand_of("fts-reader", READ_MS_MAX);
 	replica->unconfirmed.last = &replica->unconfirmed.first;
 	replica->parked.last = &replica->parked.first;
 	replica->rounds.confirming.last = &replica->rounds.confirming.first;

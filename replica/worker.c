@@ -2,6 +2,7 @@
 #include "replica/worker.h"
 
 #include "base/assert.h"
+#include "base/progress.h"
 #include "replica/environment.h"
 
 static void end_job(struct fts_replica *replica, struct ftsi_post *post)
@@ -42,7 +43,9 @@ void ftsi_worker_end(struct fts_replica *replica, struct ftsi_job *job)
 
 static void run_job(struct ftsi_job *job)
 {
+	struct fts_strand *strand = job->worker->strand;
 	job->status = job->work(job);
+	fts_strand_done(strand, 1); /* before the job is gone */
 	post_end(job);
 }
 
@@ -64,7 +67,7 @@ static bool have_thread(struct ftsi_worker *worker)
 }
 
 void ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox,
-		       const struct ftsi_environment *environment, const char *name)
+		       const struct ftsi_environment *environment, const char *name, uint32_t longest_ms)
 {
 	pthread_mutex_init(&worker->lock, NULL);
 	pthread_cond_init(&worker->wake, NULL);
@@ -75,6 +78,7 @@ void ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox,
 	worker->mailbox = mailbox;
 	worker->environment = environment;
 	worker->name = name;
+	worker->strand = environment->submit == NULL ? fts_strand_of(name, longest_ms) : NULL;
 	worker->running = false;
 	worker->started = true;
 }
@@ -88,6 +92,7 @@ void ftsi_worker_submit(struct ftsi_worker *worker, struct ftsi_job *job)
 		worker->environment->submit(worker->environment->ctx, worker, job);
 		return;
 	}
+	fts_strand_add(worker->strand, 1);
 	if (!have_thread(worker)) {
 		run_job(job); /* slow for the loop, and still right */
 		return;

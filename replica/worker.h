@@ -9,6 +9,7 @@
 
 #include "replica/mailbox.h"
 
+struct fts_strand;
 struct ftsi_environment;
 struct ftsi_worker;
 
@@ -30,15 +31,16 @@ struct ftsi_worker {
 	bool started;
 	bool running; /* has its thread, from the first job on; loop only */
 	const char *name;
+	struct fts_strand *strand; /* NULL: an environment takes the jobs */
 	uint32_t open_count; /* jobs given whose done has not run yet; loop only */
 	struct ftsi_mailbox *mailbox;
 	const struct ftsi_environment *environment;
 };
 
 /* mailbox, environment: borrowed until stop. name: static, at most 15 bytes, of the thread, which is made for the first
- * job; there is none when environment takes the jobs. */
+ * job; there is none when environment takes the jobs. longest_ms: a healthy job never takes longer. */
 void ftsi_worker_start(struct ftsi_worker *worker, struct ftsi_mailbox *mailbox,
-		       const struct ftsi_environment *environment, const char *name);
+		       const struct ftsi_environment *environment, const char *name, uint32_t longest_ms);
 /* job: owned until its done runs. Thread: loop. */
 void ftsi_worker_submit(struct ftsi_worker *worker, struct ftsi_job *job);
 /* job->status says how job's work ended: its done runs at replica's next turn. For an environment that takes jobs. */

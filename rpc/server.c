@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "rpc/reflection.h"
 #include "rpc/server_internal.h"
 
@@ -281,6 +282,8 @@ enum fts_status fts_server_start(struct fts_server *server, struct fts_error *ou
 			return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "can't start worker threads");
 	}
 	nng_stream_listener_accept(server->listener, server->accept_aio);
+	server->ticks = fts_strand_of("rpc-tasks", 0);
+	fts_strand_add(server->ticks, 1);
 	nng_sleep_aio((nng_duration)tick_ms(server), server->tick_aio);
 	return FTS_OK;
 }
@@ -310,6 +313,7 @@ static void on_tick(void *arg)
 	struct fts_server *server = arg;
 	if (nng_aio_result(server->tick_aio) != 0 || atomic_load(&server->stopping)) return;
 	uint64_t now_ns = fts_clock_monotonic_ns();
+	fts_strand_move(server->ticks);
 	pthread_mutex_lock(&server->mutex);
 	for (struct ftsi_server_conn *peer = server->conns; peer != NULL; peer = peer->next)
 		ftsi_conn_check(peer->conn, now_ns);
@@ -376,6 +380,7 @@ void fts_server_destroy(struct fts_server *server)
 	stop_accepting(server);
 	/* Both callbacks are over before the listener goes (nng 1.5.2 frees it under them otherwise). */
 	if (server->tick_aio != NULL) nng_aio_stop(server->tick_aio);
+	if (server->ticks != NULL) fts_strand_drop(server->ticks, 1);
 	if (server->accept_aio != NULL) nng_aio_stop(server->accept_aio);
 	close_conns(server);
 	ftsi_worker_pool_destroy(server->workers);

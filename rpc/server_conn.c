@@ -98,7 +98,6 @@ static enum fts_status call_take_request(struct fts_call *call, struct fts_bytes
 
 static void call_start(struct fts_call *call)
 {
-	atomic_store_explicit(&call->started_ns, call->received_ns, memory_order_relaxed);
 	ftsi_call_set_inline(call);
 	ftsi_call_run(call);
 	ftsi_call_set_inline(NULL);

@@ -43,6 +43,13 @@ struct ftsi_method_counts {
 	atomic_uint_fast64_t refused[FTSI_CODE_COUNT]; /* errors by status */
 	atomic_uint_fast64_t response_bytes;
 	atomic_uint_fast64_t latency[FTSI_LATENCY_BUCKET_COUNT];
+	atomic_uint_fast64_t latency[FTSI_LATENCY_BUCKET_COUNT];
+};
+
+/* Calls of one method that are open, while they are counted. */
+struct ftsi_open_method {
+	uint32_t count;
+	uint64_t oldest_ns; /* when it was received; unset while there is none */
 	atomic_uint_fast64_t latency_ns; /* sum */
 };
 
@@ -62,7 +69,6 @@ struct fts_call {
 	atomic_int state;
 	atomic_bool answered;
 	uint64_t received_ns;
-	atomic_uint_fast64_t started_ns; /* 0: waits for a worker */
 	uint64_t deadline_ns;
 	uint64_t client_id;
 	uint64_t sequence;
@@ -119,6 +125,7 @@ struct fts_server {
 	nng_stream_listener *listener;
 	nng_aio *accept_aio;
 	nng_aio *tick_aio;
+	struct fts_strand *ticks; /* while it ticks: nng's threads do what they are given */
 	uint16_t port;
 	atomic_uint ref_count; /* the owner, each connection, each detached call through its connection */
 	atomic_bool started, draining, stopping;
@@ -146,6 +153,7 @@ struct fts_server {
 	struct ftsi_server_statistics base; /* to be taken off since the last reset */
 	uint64_t since_ns;
 	struct ftsi_method_statistics *method_base;
+	struct ftsi_open_method *open_methods; /* one a method: room to count in */
 
 	atomic_uint_fast64_t malformed;
 	struct ftsi_method_counts *shards[FTSI_SHARD_COUNT]; /* each of method_count */
@@ -173,6 +181,13 @@ bool ftsi_call_settle(struct fts_call *call);
 void ftsi_call_set_inline(struct fts_call *call);
 
 /* ---- worker.c ---- */
+/* A handler that runs in the pool. entry NULL: none. */
+struct ftsi_running {
+	const struct ftsi_entry *entry;
+	uint64_t since_ns;
+};
+/* What its thread of that place runs; false: there is no such place. Thread: any. */
+bool ftsi_worker_pool_running(const struct ftsi_worker_pool *pool, uint32_t place, struct ftsi_running *out_running);
 /* Returned (ftsi_worker_pool_destroy); NULL: no memory or no threads. */
 struct ftsi_worker_pool *ftsi_worker_pool_create(uint32_t thread_count, uint32_t queue_max);
 /* Let the running handlers end, refuse what waits, join. NULL: no-op. */

@@ -63,7 +63,8 @@ bool ftsi_statistics_create(struct fts_server *server)
 	size_t count = server->method_count == 0 ? 1 : server->method_count;
 	server->since_ns = fts_clock_monotonic_ns();
 	server->method_base = calloc(count, sizeof *server->method_base);
-	if (server->method_base == NULL) return false;
+	server->open_methods = calloc(count, sizeof *server->open_methods);
+	if (server->method_base == NULL || server->open_methods == NULL) return false;
 	for (unsigned i = 0; i < FTSI_SHARD_COUNT; i++) {
 		server->shards[i] = calloc(count, sizeof **server->shards);
 		if (server->shards[i] == NULL) return false;
@@ -74,6 +75,7 @@ bool ftsi_statistics_create(struct fts_server *server)
 void ftsi_statistics_destroy(struct fts_server *server)
 {
 	free(server->method_base);
+	free(server->open_methods);
 	for (unsigned i = 0; i < FTSI_SHARD_COUNT; i++)
 		free(server->shards[i]);
 }
@@ -102,13 +104,18 @@ struct open_calls {
 	uint64_t overrun_ns;
 };
 
-static void open_note(struct open_calls *open, const struct fts_method *method, uint64_t received_ns,
-		      uint64_t started_ns, uint64_t now_ns)
+static void open_note(struct open_calls *open, uint64_t received_ns)
 {
 	open->count++;
 	if (received_ns < open->oldest_ns) open->oldest_ns = received_ns;
-	if (started_ns == 0 || started_ns > now_ns) return;
-	uint64_t run_ns = now_ns - started_ns;
+}
+
+/* A handler that began at since_ns still runs, or should have answered by since_ns. A call whose handler has returned
+ * may wait for as long as its caller does: for a draw, for the log. */
+static void run_note(struct open_calls *open, const struct fts_method *method, uint64_t since_ns, uint64_t now_ns)
+{
+	if (since_ns > now_ns) return;
+	uint64_t run_ns = now_ns - since_ns;
 	if (run_ns <= (uint64_t)method->longest_run_ms * NS_PER_MS || run_ns <= open->overrun_ns) return;
 	open->overrun = method;
 	open->overrun_ns = run_ns;
@@ -121,12 +128,12 @@ static void open_scan_conn(struct ftsi_server_conn *peer, const struct ftsi_entr
 	const struct ftsi_entry *inline_entry = atomic_load_explicit(&peer->inline_entry, memory_order_acquire);
 	uint64_t since_ns = atomic_load_explicit(&peer->inline_since_ns, memory_order_relaxed);
 	if (inline_entry != NULL && (entry == NULL || entry == inline_entry))
-		open_note(open, inline_entry->method, since_ns, since_ns, now_ns);
+		open_note(open, since_ns), run_note(open, inline_entry->method, since_ns, now_ns);
 	pthread_mutex_lock(&peer->open_mutex);
 	for (const struct fts_call *call = peer->oldest_open; call != NULL; call = call->newer) {
 		if (entry != NULL && call->entry != entry) continue;
-		uint64_t started_ns = atomic_load_explicit(&call->started_ns, memory_order_relaxed);
-		open_note(open, call->entry->method, call->received_ns, started_ns, now_ns);
+		open_note(open, call->received_ns);
+		run_note(open, call->entry->method, call->deadline_ns, now_ns);
 	}
 	pthread_mutex_unlock(&peer->open_mutex);
 }
@@ -138,6 +145,13 @@ static struct open_calls open_scan(struct fts_server *server, const struct ftsi_
 	for (struct ftsi_server_conn *peer = server->conns; peer != NULL; peer = peer->next)
 		open_scan_conn(peer, entry, now_ns, &open);
 	return open;
+}
+
+static void run_scan_workers(struct fts_server *server, uint64_t now_ns, struct open_calls *open)
+{
+	struct ftsi_running running;
+	for (uint32_t place = 0; ftsi_worker_pool_running(server->workers, place, &running); place++)
+		if (running.entry != NULL) run_note(open, running.entry->method, running.since_ns, now_ns);
 }
 
 static uint32_t age_ms(uint64_t since_ns, uint64_t now_ns)
@@ -240,6 +254,7 @@ void fts_server_work(struct fts_server *server, struct fts_server_work *out)
 	pthread_mutex_lock(&server->mutex);
 	struct open_calls open = open_scan(server, NULL, now_ns);
 	pthread_mutex_unlock(&server->mutex);
+	run_scan_workers(server, now_ns, &open);
 	out->open_count = open.count;
 	out->oldest_ms = age_ms(open.oldest_ns, now_ns);
 	out->overrun = open.overrun;
@@ -248,4 +263,50 @@ void fts_server_work(struct fts_server *server, struct fts_server_work *out)
 		for (unsigned k = 0; k < FTSI_SHARD_COUNT; k++)
 			out->answered_count += get(&server->shards[k][i].calls);
 	}
+}
+
+static void methods_note(struct ftsi_open_method *open, uint64_t received_ns)
+{
+	if (open->count++ == 0 || received_ns < open->oldest_ns) open->oldest_ns = received_ns;
+}
+
+static void methods_scan_conn(struct ftsi_server_conn *peer, struct ftsi_open_method *methods)
+{
+	const struct ftsi_entry *inline_entry = atomic_load_explicit(&peer->inline_entry, memory_order_acquire);
+	uint64_t since_ns = atomic_load_explicit(&peer->inline_since_ns, memory_order_relaxed);
+	if (inline_entry != NULL) methods_note(&methods[inline_entry->index], since_ns);
+	pthread_mutex_lock(&peer->open_mutex);
+	for (const struct fts_call *call = peer->oldest_open; call != NULL; call = call->newer)
+		methods_note(&methods[call->entry->index], call->received_ns);
+	pthread_mutex_unlock(&peer->open_mutex);
+}
+
+/* Of two methods with open calls the one whose oldest is older comes first. */
+static size_t place_for(const struct fts_open_method *methods, size_t count, uint32_t oldest_ms)
+{
+	size_t place = count;
+	while (place > 0 && methods[place - 1].oldest_ms < oldest_ms)
+		place--;
+	return place;
+}
+
+size_t fts_server_open_methods(struct fts_server *server, struct fts_open_method *out_methods, size_t max)
+{
+	uint64_t now_ns = fts_clock_monotonic_ns();
+	size_t count = 0;
+	pthread_mutex_lock(&server->mutex);
+	memset(server->open_methods, 0, server->method_count * sizeof(*server->open_methods));
+	for (struct ftsi_server_conn *peer = server->conns; peer != NULL; peer = peer->next)
+		methods_scan_conn(peer, server->open_methods);
+	for (size_t i = 0; i < server->method_count && max > 0; i++) {
+		const struct ftsi_open_method *open = &server->open_methods[i];
+		uint32_t oldest_ms = open->count > 0 ? age_ms(open->oldest_ns, now_ns) : 0;
+		size_t place = place_for(out_methods, count, oldest_ms);
+		if (open->count == 0 || place == max) continue;
+		if (count < max) count++;
+		memmove(&out_methods[place + 1], &out_methods[place], (count - place - 1) * sizeof(*out_methods));
+		out_methods[place] = (struct fts_open_method){server->methods[i]->method, open->count, oldest_ms};
+	}
+	pthread_mutex_unlock(&server->mutex);
+	return count;
 }

@@ -47,9 +47,20 @@ struct fts_server_work {
 	uint32_t oldest_ms;      /* since the oldest of them was received; 0: none is open */
 	uint64_t answered_count; /* since start; never reset: it moves as long as work gets done */
 	const struct fts_method
-	    *overrun;        /* static; of a call that runs longer than its method's longest run; NULL: none */
+	    *overrun;        /* static; of a call whose handler runs longer than its method's longest run, or that is unanswered that long after its time
+			limit; NULL: none */
 	uint32_t overrun_ms; /* how long that call has been running */
 };
 void fts_server_work(struct fts_server *server, struct fts_server_work *out);
+
+/* A method of which calls are open. */
+struct fts_open_method {
+	const struct fts_method *method; /* static */
+	uint32_t open_count;
+	uint32_t oldest_ms; /* since the oldest was received */
+};
+/* The max methods with the oldest open calls, oldest first. Returns how many there are. out_methods: the caller's.
+ * Thread: any. */
+size_t fts_server_open_methods(struct fts_server *server, struct fts_open_method *out_methods, size_t max);
 
 #endif

@@ -4,7 +4,16 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/progress.h"
 #include "rpc/server_internal.h"
+
+/* One thread, and what it runs: written by it, read by anybody. */
+struct worker {
+	struct ftsi_worker_pool *pool;
+	pthread_t thread;
+	_Atomic(const struct ftsi_entry *) entry; /* NULL: nothing */
+	atomic_uint_fast64_t since_ns;
+};
 
 struct ftsi_worker_pool {
 	pthread_mutex_t mutex;
@@ -19,7 +28,8 @@ struct ftsi_worker_pool {
 	uint32_t thread_count; /* running */
 
 	uint32_t thread_max;
-	pthread_t threads[];
+	struct fts_strand *strand;
+	struct worker threads[];
 };
 
 static struct fts_call *pop(struct ftsi_worker_pool *pool)
@@ -34,12 +44,13 @@ static struct fts_call *pop(struct ftsi_worker_pool *pool)
 		call = pool->ring[pool->first];
 		pool->first = (pool->first + 1) % pool->queue_max;
 		pool->call_count--;
+		fts_strand_done(pool->strand, 1); /* it is taken: how long it runs is told of the call itself */
 	}
 	pthread_mutex_unlock(&pool->mutex);
 	return call;
 }
 
-static void serve(struct fts_call *call)
+static void serve(struct worker *worker, struct fts_call *call)
 {
 	if (atomic_load(&call->server->stopping)) {
 		fts_call_fail(call, FTS_UNAVAILABLE, "the server is shutting down");
@@ -50,17 +61,30 @@ static void serve(struct fts_call *call)
 		fts_call_fail(call, FTS_DEADLINE_EXCEEDED, "the time limit passed before a worker was free");
 		return;
 	}
-	atomic_store_explicit(&call->started_ns, now_ns, memory_order_relaxed);
-	ftsi_call_run(call);
+	atomic_store_explicit(&worker->since_ns, now_ns, memory_order_relaxed);
+	atomic_store_explicit(&worker->entry, call->entry, memory_order_release);
+	ftsi_call_run(call); /* the call may be gone when it returns */
+	atomic_store_explicit(&worker->entry, NULL, memory_order_release);
 }
 
 static void *work(void *arg)
 {
-	struct ftsi_worker_pool *pool = arg;
+	struct worker *worker = arg;
 	struct fts_call *call;
-	while ((call = pop(pool)) != NULL)
-		serve(call);
+	while ((call = pop(worker->pool)) != NULL) {
+		serve(worker, call);
+		fts_strand_move(worker->pool->strand);
+	}
 	return NULL;
+}
+
+bool ftsi_worker_pool_running(const struct ftsi_worker_pool *pool, uint32_t place, struct ftsi_running *out_running)
+{
+	if (pool == NULL || place >= pool->thread_max) return false;
+	const struct worker *worker = &pool->threads[place];
+	out_running->entry = atomic_load_explicit(&worker->entry, memory_order_acquire);
+	out_running->since_ns = atomic_load_explicit(&worker->since_ns, memory_order_relaxed);
+	return true;
 }
 
 struct ftsi_worker_pool *ftsi_worker_pool_create(uint32_t thread_count, uint32_t queue_max)
@@ -70,6 +94,7 @@ struct ftsi_worker_pool *ftsi_worker_pool_create(uint32_t thread_count, uint32_t
 	pool->ring = calloc(queue_max, sizeof(struct fts_call *));
 	pool->queue_max = queue_max;
 	pool->thread_max = thread_count;
+	pool->strand = fts_strand_of("rpc-workers", 0);
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_cond_init(&pool->filled, NULL);
 	if (pool->ring != NULL) return pool;
@@ -85,7 +110,7 @@ void ftsi_worker_pool_destroy(struct ftsi_worker_pool *pool)
 	pthread_cond_broadcast(&pool->filled);
 	pthread_mutex_unlock(&pool->mutex);
 	for (uint32_t i = 0; i < pool->thread_count; i++)
-		pthread_join(pool->threads[i], NULL);
+		pthread_join(pool->threads[i].thread, NULL);
 	pthread_cond_destroy(&pool->filled);
 	pthread_mutex_destroy(&pool->mutex);
 	free(pool->ring);
@@ -96,9 +121,10 @@ void ftsi_worker_pool_destroy(struct ftsi_worker_pool *pool)
 static bool have_thread(struct ftsi_worker_pool *pool)
 {
 	if (pool->idle_count > pool->call_count || pool->thread_count == pool->thread_max) return true;
-	pthread_t *thread = &pool->threads[pool->thread_count];
-	if (pthread_create(thread, NULL, work, pool) != 0) return pool->thread_count > 0;
-	pthread_setname_np(*thread, "fts:worker");
+	struct worker *worker = &pool->threads[pool->thread_count];
+	worker->pool = pool;
+	if (pthread_create(&worker->thread, NULL, work, worker) != 0) return pool->thread_count > 0;
+	pthread_setname_np(worker->thread, "fts:worker");
 	pool->thread_count++;
 	return true;
 }
@@ -110,6 +136,7 @@ bool ftsi_worker_pool_push(struct ftsi_worker_pool *pool, struct fts_call *call)
 	if (room) {
 		pool->ring[(pool->first + pool->call_count) % pool->queue_max] = call;
 		pool->call_count++;
+		fts_strand_add(pool->strand, 1);
 		pthread_cond_signal(&pool->filled);
 	}
 	pthread_mutex_unlock(&pool->mutex);

@@ -4,59 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <fts/health/v1/health.fts.h>
 
 #include "base/clock.h"
-#include "rpc/statistics.h"
 
 #define SURVEY_WAIT_MS 500
 #define SURVEY_WAIT_MS_MAX 4000 /* below the call's time limit */
 #define SURVEY_NODES_MAX 64
-#define QUESTION_MEMORY_BYTES 1024
-#define ENDPOINTS_BYTES (FTS_REPLICA_MEMBER_MAX * (FTSI_ADDRESS_MAX + 1))
-
-static char *add_reason(struct ftsi_health_report *report)
-{
-	size_t place = report->message.n_reasons++;
-	report->reasons[place] = report->texts[place];
-	return report->texts[place];
-}
-
-void ftsi_health_look(struct ftsi_health *health, struct ftsi_health_report *out_report)
-{
-	Fts__Health__V1__Report *message = &out_report->message;
-	struct fts_replica_status replica;
-	struct fts_server_work work;
-	fts_replica_status(health->replica, &replica);
-	fts_server_work(health->server, &work);
-	fts__health__v1__report__init(message);
-	message->name = (char *)(uintptr_t)health->name;
-	message->progress = replica.progress + work.answered_count;
-	uint32_t watching_count = atomic_load(&health->watching_count);
-	message->queue = work.open_count > watching_count ? work.open_count - watching_count : 0;
-	message->oldest_call_ms = message->queue > 0 ? work.oldest_ms : 0;
-	message->pid = (uint64_t)getpid();
-	message->reasons = out_report->reasons;
-	if (replica.disk_full)
-		snprintf(add_reason(out_report), sizeof(out_report->texts[0]),
-			 "the disk is nearly full: writes are refused, reads go on");
-	if (replica.disk_slow)
-		snprintf(add_reason(out_report), sizeof(out_report->texts[0]), "the disk is slow: it should not lead");
-	if (!replica.digest_ok)
-		snprintf(add_reason(out_report), sizeof(out_report->texts[0]),
-			 "its state differs from the others': it does not serve");
-	if (replica.syncing)
-		snprintf(add_reason(out_report), sizeof(out_report->texts[0]),
-			 "it fetches the state from another node");
-	if (work.overrun != NULL)
-		snprintf(add_reason(out_report), sizeof(out_report->texts[0]), "%s has been running for %u ms",
-			 work.overrun->full_name, work.overrun_ms);
-	message->state = !replica.ready           ? FTS__HEALTH__V1__STATE__LIVE
-			 : message->n_reasons > 0 ? FTS__HEALTH__V1__STATE__DEGRADED
-						  : FTS__HEALTH__V1__STATE__READY;
-}
+#define ENDPOINTS_BYTES (SURVEY_NODES_MAX * (FTSI_ADDRESS_MAX + 1))
+#define HEALTH_PORT_OFFSET 2
 
 static void ping(struct fts_call *call, const Fts__Health__V1__PingRequest *request, void *ctx)
 {
@@ -79,47 +36,11 @@ static void check(struct fts_call *call, const Fts__Health__V1__CheckRequest *re
 	fts_health_check_reply(call, &response);
 }
 
-/* ---- Answering a survey ---- */
-
-struct memory {
-	size_t used_bytes;
-	_Alignas(16) uint8_t bytes[QUESTION_MEMORY_BYTES];
-};
-
-static void *take(void *ctx, size_t size_bytes)
-{
-	struct memory *memory = ctx;
-	size_t padded_bytes = (size_bytes + 15) / 16 * 16;
-	if (size_bytes > sizeof(memory->bytes) || padded_bytes > sizeof(memory->bytes) - memory->used_bytes)
-		return NULL;
-	memory->used_bytes += padded_bytes;
-	return memory->bytes + memory->used_bytes - padded_bytes;
-}
-
-static void give(void *ctx, void *pointer)
-{
-	(void)ctx, (void)pointer; /* it goes with the memory it lies in */
-}
-
-size_t ftsi_health_respond(void *ctx, struct fts_bytes question, uint8_t *out)
-{
-	struct ftsi_health_report report;
-	struct memory memory = {.used_bytes = 0};
-	ProtobufCAllocator allocator = {take, give, &memory};
-	Fts__Health__V1__Question *asked =
-	    fts__health__v1__question__unpack(&allocator, question.size_bytes, question.data);
-	if (asked == NULL) return 0;
-	ftsi_health_look(ctx, &report);
-	report.message.question_id = asked->id;
-	if (fts__health__v1__report__get_packed_size(&report.message) > FTS_SURVEY_ANSWER_MAX_BYTES) return 0;
-	return fts__health__v1__report__pack(&report.message, out);
-}
-
 /* ---- Whom to ask: all members but those that are only announced ---- */
 
 struct nodes {
 	size_t count;
-	char names[FTS_REPLICA_MEMBER_MAX][64];
+	char names[SURVEY_NODES_MAX][FTSI_OTHERS_NAME_MAX];
 	char endpoints[ENDPOINTS_BYTES];
 };
 
@@ -130,16 +51,29 @@ static void add_node(struct nodes *nodes, const char *name, const char *address)
 	snprintf(nodes->endpoints + used, sizeof(nodes->endpoints) - used, "%s%s", used > 0 ? "," : "", address);
 }
 
-static void list_nodes(const struct ftsi_health *health, struct nodes *out_nodes)
+static void list_nodes(struct ftsi_health *health, struct nodes *out_nodes)
 {
 	struct fts_replica_member_status members[FTS_REPLICA_MEMBER_MAX];
-	size_t count = fts_replica_members(health->replica, members);
+	size_t count = fts_replica_members(atomic_load(&health->replica), members);
 	out_nodes->count = 0;
 	out_nodes->endpoints[0] = '\0';
 	for (size_t i = 0; i < count; i++)
 		if (members[i].voter || members[i].learner)
 			add_node(out_nodes, members[i].name, members[i].self ? health->self : members[i].address);
 	if (out_nodes->count == 0) add_node(out_nodes, health->name, health->self); /* it is no member yet */
+}
+
+/* Workers, agents and watchdogs, as far as this node knows. A surveyor counts from the port of calls. */
+static void list_others(struct ftsi_health *health, struct nodes *nodes)
+{
+	struct ftsi_other others[FTSI_OTHERS_MAX];
+	struct ftsi_endpoint address;
+	char text[FTSI_ADDRESS_MAX];
+	size_t count = ftsi_others_list(&health->others, others);
+	for (size_t i = 0; i < count && nodes->count < SURVEY_NODES_MAX; i++)
+		if (!others[i].left && ftsi_address_parse(others[i].address, &address))
+			add_node(nodes, others[i].name,
+				 ftsi_address_print(&address, (uint16_t)(address.port - HEALTH_PORT_OFFSET), text));
 }
 
 /* A surveyor for the members as they are: nng's dialers are not taken away one by one (dangers.md), so each set of
@@ -202,18 +136,34 @@ void ftsi_health_init(struct ftsi_health *health, const char *name, const char *
 	health->tls = *tls;
 	snprintf(health->self, sizeof(health->self), "%s", self);
 	pthread_mutex_init(&health->asker_lock, NULL);
+	ftsi_others_init(&health->others);
 }
 
 void ftsi_health_fini(struct ftsi_health *health)
 {
 	if (health->name == NULL) return;
 	asker_release(health, health->asker);
+	ftsi_others_fini(&health->others);
 	pthread_mutex_destroy(&health->asker_lock);
+}
+
+static void announce(struct fts_call *call, const Fts__Health__V1__AnnounceRequest *request, void *ctx)
+{
+	static const Fts__Health__V1__AnnounceResponse response = FTS__HEALTH__V1__ANNOUNCE_RESPONSE__INIT;
+	struct ftsi_health *health = ctx;
+	struct fts_error error;
+	if (request->who == NULL)
+		fts_call_fail(call, FTS_INVALID_ARGUMENT, "who is missing");
+	else if (ftsi_others_note(&health->others, request->who, &error) != FTS_OK)
+		fts_call_fail_error(call, &error);
+	else
+		fts_health_announce_reply(call, &response);
 }
 
 /* ---- Asking everybody: a worker's thread ---- */
 
 struct round {
+	struct ftsi_health *health;
 	struct fts_call *call; /* whose memory the answers lie in */
 	uint64_t question_id;
 	size_t answered_count;
@@ -225,13 +175,9 @@ static void *take_of_call(void *ctx, size_t size_bytes)
 	return fts_call_alloc(ctx, size_bytes);
 }
 
-static void on_answer(void *ctx, struct fts_bytes answer)
+static void give(void *ctx, void *pointer)
 {
-	struct round *round = ctx;
-	ProtobufCAllocator allocator = {take_of_call, give, round->call};
-	Fts__Health__V1__Report *report = fts__health__v1__report__unpack(&allocator, answer.size_bytes, answer.data);
-	if (report != NULL && report->question_id == round->question_id && round->answered_count < SURVEY_NODES_MAX)
-		round->answered[round->answered_count++] = report;
+	(void)ctx, (void)pointer; /* it goes with the memory it lies in */
 }
 
 static bool has_answered(const struct round *round, const char *name)
@@ -241,10 +187,28 @@ static bool has_answered(const struct round *round, const char *name)
 	return false;
 }
 
+/* Whom another node knows. */
+static void learn(struct round *round, const Fts__Health__V1__Report *report)
+{
+	for (size_t i = 0; i < report->n_others; i++)
+		if (ftsi_others_note(&round->health->others, report->others[i], NULL) == FTS_RESOURCE_EXHAUSTED) return;
+}
+
+static void on_answer(void *ctx, struct fts_bytes answer)
+{
+	struct round *round = ctx;
+	ProtobufCAllocator allocator = {take_of_call, give, round->call};
+	Fts__Health__V1__Report *report = fts__health__v1__report__unpack(&allocator, answer.size_bytes, answer.data);
+	if (report == NULL || report->question_id != round->question_id || round->answered_count == SURVEY_NODES_MAX)
+		return;
+	learn(round, report);
+	if (!has_answered(round, report->name)) round->answered[round->answered_count++] = report;
+}
+
 static void reply_to_survey(const struct nodes *nodes, struct round *round, uint64_t took_ns)
 {
 	Fts__Health__V1__SurveyResponse response = FTS__HEALTH__V1__SURVEY_RESPONSE__INIT;
-	char *missing[FTS_REPLICA_MEMBER_MAX];
+	char *missing[SURVEY_NODES_MAX];
 	response.answered = round->answered;
 	response.n_answered = round->answered_count;
 	response.missing = missing;
@@ -259,16 +223,18 @@ static void survey(struct fts_call *call, const Fts__Health__V1__SurveyRequest *
 {
 	struct ftsi_health *health = ctx;
 	uint64_t start_ns = fts_clock_monotonic_ns();
-	struct round round = {.call = call, .question_id = start_ns};
+	struct round round = {.health = health, .call = call, .question_id = start_ns};
 	Fts__Health__V1__Question question = FTS__HEALTH__V1__QUESTION__INIT;
 	uint8_t packed[32];
 	uint32_t wait_ms = request->wait_ms == 0 ? SURVEY_WAIT_MS : request->wait_ms, count;
 	struct nodes nodes;
 	struct fts_error error;
 	question.id = round.question_id;
+	question.with_others = true;
 	struct fts_bytes bytes = {packed, fts__health__v1__question__pack(&question, packed)};
 	if (wait_ms > SURVEY_WAIT_MS_MAX) wait_ms = SURVEY_WAIT_MS_MAX;
 	list_nodes(health, &nodes);
+	list_others(health, &nodes);
 	struct ftsi_asker *asker = asker_take(health, nodes.endpoints, &error);
 	if (asker == NULL) {
 		fts_call_fail_error(call, &error);
@@ -284,8 +250,9 @@ static void survey(struct fts_call *call, const Fts__Health__V1__SurveyRequest *
 		fts_call_fail_error(call, &error);
 }
 
-enum fts_status ftsi_health_serve(struct ftsi_health *health, struct fts_error *out_error)
+enum fts_status ftsi_health_serve(struct ftsi_health *health, struct fts_server *server, struct fts_error *out_error)
 {
-	static const struct fts_health_handlers handlers = {.ping = ping, .check = check, .survey = survey};
-	return fts_health_register(health->server, &handlers, health, out_error);
+	static const struct fts_health_handlers handlers = {
+	    .ping = ping, .check = check, .announce = announce, .survey = survey};
+	return fts_health_register(server, &handlers, health, out_error);
 }

@@ -21,10 +21,11 @@
 #include "server/directory.h"
 #include "server/election.h"
 #include "server/node.h"
-#include "server/processors.h"
+#include "base/processors.h"
 
 #define READY_POLL_MS 100
-#define NNG_PROCESSORS 1 /* two task threads, one for timers: see server/processors.h */
+#define FEEDS_A_WATCHDOG 4 /* within the time after which it would bite */
+#define NNG_PROCESSORS 1 /* two task threads, one for timers: see base/processors.h */
 
 enum exit_code { EXIT_STOPPED = 0, EXIT_FATAL = 1, EXIT_NOT_STARTED = 2 };
 
@@ -131,6 +132,7 @@ static void tell_ready(const struct ftsi_settings *settings)
 		     fts_log_quote(listen, sizeof(listen), settings->listen), serves_text ? " lottery_text=" : "",
 		     serves_text ? fts_log_quote(text, sizeof(text), settings->lottery_text) : "", (int)getpid());
 	if (fts_log_level_parse(settings->log_level, &level)) fts_log_set_level(level);
+	(void)fts_notify("READY=1\nSTATUS=serving");
 }
 
 /* The addresses proved to be usable: keep them. A full disk must not keep a node from serving what it has. */
@@ -148,6 +150,7 @@ static enum exit_code serve(struct ftsi_node *node, const struct ftsi_settings *
 {
 	struct ftsi_election *election = NULL;
 	enum wake wake = WAKE_NOTHING;
+	struct feeder feeder = {.interval_ms = fts_notify_watchdog_ms() / FEEDS_A_WATCHDOG};
 	while (wake == WAKE_NOTHING && ftsi_node_wait_ready(node, READY_POLL_MS) != FTS_OK)
 		wake = wait_for(signal_fd, fatal_fd, 0);
 	/* It may not become what it was told to be: another list, no member any more. Nothing is open yet. */
@@ -162,7 +165,7 @@ static enum exit_code serve(struct ftsi_node *node, const struct ftsi_settings *
 		tell_ready(settings);
 	}
 	while (wake == WAKE_NOTHING)
-		wake = wait_for(signal_fd, fatal_fd, -1);
+		wake = wait_fed(&feeder, signal_fd, fatal_fd);
 	if (wake == WAKE_FATAL) { /* a fault has been logged; the next start reads what is on disk */
 		if (ftsi_node_failed(node, out_error) && out_error->status == FTS_FAILED_PRECONDITION)
 			(void)not_started(out_error); /* it is no member any more */
@@ -191,6 +194,7 @@ static enum exit_code run(struct ftsi_settings *settings, struct fts_error *out_
 	code = serve(node, settings, signal_fd, fatal_fd, out_error);
 	if (code == EXIT_STOPPED) {
 		FTS_LOG_INFO("node.stopping", "name=%s", settings->name);
+		(void)fts_notify("STOPPING=1\nSTATUS=handing over");
 		let_signals_end_it(&signals);
 	}
 	ftsi_node_stop(node);

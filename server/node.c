@@ -15,8 +15,11 @@
 #include "game/service.h"
 #include "lottery/service.h"
 #include "rpc/publisher.h"
+#include "rpc/pulse.h"
 #include "rpc/survey.h"
 #include "server/cluster.h"
+#include "server/credentials.h"
+#include "server/debug.h"
 #include "server/extra.h"
 #include "server/health.h"
 #include "server/join.h"
@@ -43,6 +46,7 @@ struct ftsi_node {
 	struct fts_server *server;
 	struct fts_respondent *respondent;
 	struct fts_channel *channel;
+	struct fts_pulse *pulse; /* NULL: no watchdog asked for it */
 	struct ftsi_text_gateway *text;
 	int text_fd;            /* its listener until it runs; -1: none */
 	struct ftsi_join *join; /* NULL: it does not ask to be let in */
@@ -51,6 +55,7 @@ struct ftsi_node {
 	struct ftsi_http *http; /* NULL: no door */
 	int http_fd;            /* its listener until it runs; -1: none */
 	struct ftsi_snapshots *snapshots;
+	struct ftsi_debug debug;
 	int fatal_fd;
 	pthread_mutex_t fatal_lock;
 	struct fts_error fatal; /* why it can't go on; guarded by fatal_lock; status OK: it can */
@@ -223,6 +228,16 @@ static enum fts_status start_health(struct ftsi_node *node, struct fts_error *ou
 	    .listen = listen_address(node, 2, address),
 	    .tls = node->tls,
 	    .respond = ftsi_health_respond,
+/* The watchdog that started this process asks from the first moment on: also while a long log is read. */
+static enum fts_status start_pulse(struct ftsi_node *node, struct fts_error *out_error)
+{
+	char self[FTSI_ADDRESS_MAX];
+	const char *path = getenv(FTS_PULSE_VARIABLE);
+	ftsi_health_init(&node->health, node->settings->name, own_endpoint(node, self), &node->tls);
+	if (path == NULL || path[0] == '\0') return FTS_OK;
+	return fts_pulse_create(path, ftsi_health_respond, &node->health, &node->pulse, out_error);
+}
+
 	    .ctx = &node->health,
 	};
 	return fts_respondent_create(&respondent, &node->respondent, out_error);
@@ -232,7 +247,6 @@ static enum fts_status start_server(struct ftsi_node *node, struct fts_error *ou
 {
 	struct fts_server_options options = {
 	    .listen = node->settings->listen, .node = node->settings->name, .tls = node->tls};
-	char self[FTSI_ADDRESS_MAX];
 	enum fts_status status = fts_server_create(&options, &node->server, out_error);
 	if (status != FTS_OK) return status;
 	node->snapshots = ftsi_snapshots_create(&(struct ftsi_snapshots_options){
@@ -243,15 +257,15 @@ static enum fts_status start_server(struct ftsi_node *node, struct fts_error *ou
 					      .server = node->server,
 					      .replica = node->replica,
 					      .snapshots = node->snapshots};
-	ftsi_health_init(&node->health, node->settings->name, own_endpoint(node, self), &node->tls);
-	node->health.server = node->server;
-	node->health.replica = node->replica;
+	atomic_store(&node->health.replica, node->replica);
+	node->debug = (struct ftsi_debug){node->settings->debug_hooks, node->replica};
 	if ((status = start_health(node, out_error)) != FTS_OK ||
 	    (status = fts_replica_serve(node->replica, node->server, out_error)) != FTS_OK ||
 	    (status = ftsi_cluster_serve(&node->cluster, out_error)) != FTS_OK ||
 	    (status = fts_games_serve(node->games, node->server, out_error)) != FTS_OK ||
 	    (status = ftsi_kv_serve(node->kv, node->server, out_error)) != FTS_OK ||
-	    (status = ftsi_health_serve(&node->health, out_error)) != FTS_OK)
+	    (status = ftsi_debug_serve(&node->debug, node->server, out_error)) != FTS_OK ||
+	    (status = ftsi_health_serve(&node->health, node->server, out_error)) != FTS_OK)
 		return status;
 	status = fts_server_start(node->server, out_error);
 	return status == FTS_OK ? ftsi_kv_start(node->kv, out_error) : status;
@@ -265,6 +279,7 @@ static enum fts_status start_join(struct ftsi_node *node, struct fts_error *out_
 	if (node->settings->join[0] == '\0' || replica.formed) return FTS_OK;
 	struct ftsi_join_options options = {.endpoint = node->settings->join,
 					    .tls = node->tls,
+	if (status == FTS_OK) atomic_store(&node->health.server, node->server); /* its counters are there now */
 					    .name = node->settings->name,
 					    .address = node->settings->address,
 					    .replica = node->replica};
@@ -317,6 +332,21 @@ enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_
 	if (!ftsi_address_parse(settings->listen, &node->listen)) {
 		status =
 		    fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--listen: %s is not HOST:PORT", settings->listen);
+		goto out;
+	}
+	pthread_mutex_init(&node->fatal_lock, NULL);
+	if ((status = take_ports(node, out_error)) != FTS_OK || (status = start_pulse(node, out_error)) != FTS_OK ||
+	    (status = start_publisher(node, out_error)) != FTS_OK ||
+	    (status = start_replica(node, out_error)) != FTS_OK || (status = start_server(node, out_error)) != FTS_OK ||
+	    (status = start_join(node, out_error)) != FTS_OK || (status = open_http(node, out_error)) != FTS_OK)
+		goto out;
+	*out_node = node;
+	node = NULL;
+out:
+	if (node != NULL) {
+		ftsi_node_stop(node);
+		ftsi_node_destroy(node);
+	}
 	return status;
 }
 

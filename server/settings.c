@@ -72,6 +72,8 @@ const struct ftsi_setting ftsi_setting_table[] = {
 };
 const size_t ftsi_setting_count = sizeof(ftsi_setting_table) / sizeof(ftsi_setting_table[0]);
 
+    {"debug-hooks", "debug_hooks", FTSI_SETTING_SWITCH, MEMBER(debug_hooks), false, "", "",
+     "for tests: `fts-cli debug` may make this node hang; never remembered"},
 bool ftsi_setting_is_set(const struct ftsi_settings *settings, const struct ftsi_setting *setting)
 {
 	const char *at = (const char *)settings + setting->offset;

@@ -56,6 +56,7 @@ struct ftsi_settings {
 	char tls_client_ca[FTSI_PATH_MAX];
 	char tls_key[FTSI_PATH_MAX];
 	bool insecure;
+	bool debug_hooks;
 	char log_level[8];
 	char address[FTSI_ADDRESS_MAX]; /* what others call it by; follows from the rest */
 };

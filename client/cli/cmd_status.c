@@ -58,13 +58,21 @@ static const char *state_name(Fts__Health__V1__State state)
 	}
 }
 
+static const char *kind_name(Fts__Health__V1__Kind kind)
+{
+	static const char *const names[] = {"unknown", "node", "worker", "agent", "watchdog"};
+
+	return (unsigned)kind < sizeof(names) / sizeof(names[0]) ? names[kind] : names[0];
+}
+
 static json_t *report_json(const Fts__Health__V1__Report *report)
 {
 	json_t *reasons = ftsi_json("[]");
 
 	for (size_t i = 0; i < report->n_reasons; i++)
 		json_array_append_new(reasons, ftsi_json("s", report->reasons[i]));
-	return ftsi_json("{s:s,s:s,s:I,s:I,s:I,s:o}", "name", report->name, "state", state_name(report->state),
+	return ftsi_json("{s:s,s:s,s:s,s:I,s:I,s:I,s:o}", "name", report->name, "kind", kind_name(report->kind), "state",
+			 state_name(report->state),
 			 "progress", (json_int_t)report->progress, "oldest_call_ms", (json_int_t)report->oldest_call_ms,
 			 "queue", (json_int_t)report->queue, "reasons", reasons);
 }
@@ -83,11 +91,11 @@ static void print_health_json(const Fts__Health__V1__SurveyResponse *survey)
 
 static void print_health_table(const Fts__Health__V1__SurveyResponse *survey)
 {
-	printf("%-16s %-9s %14s %14s %8s\n", "NAME", "STATE", "PROGRESS", "OLDEST CALL", "QUEUE");
+	printf("%-20s %-8s %-9s %14s %14s %8s\n", "NAME", "KIND", "STATE", "PROGRESS", "OLDEST CALL", "QUEUE");
 	for (size_t i = 0; i < survey->n_answered; i++) {
 		const Fts__Health__V1__Report *report = survey->answered[i];
 		bool ready = report->state == FTS__HEALTH__V1__STATE__READY;
-		printf("%-16s ", report->name);
+		printf("%-20s %-8s ", report->name, kind_name(report->kind));
 		ftsi_print_state(ready ? 'g' : 'w', 9, state_name(report->state));
 		printf(" %14" PRIu64 " %11" PRIu32 " ms %8" PRIu32, report->progress, report->oldest_call_ms,
 		       report->queue);
@@ -96,7 +104,7 @@ static void print_health_table(const Fts__Health__V1__SurveyResponse *survey)
 		putchar('\n');
 	}
 	for (size_t i = 0; i < survey->n_missing; i++) {
-		printf("%-16s ", survey->missing[i]);
+		printf("%-20s %-8s ", survey->missing[i], "");
 		ftsi_print_state('b', 9, "MISSING");
 		putchar('\n');
 	}

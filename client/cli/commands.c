@@ -49,6 +49,9 @@ const struct ftsi_command ftsi_commands[] = {
 	{"status", "Shows the nodes: who leads, how far each is.", "status --json",
 	 .run = ftsi_run_status},
 	{"health", "Asks everybody for their health in one survey, and names who did not answer.", "health --watch",
+#define WATCHDOG \
+	{.name = "watchdog", .value_name = "HOST:PORT", .kind = FTSI_TEXT, .default_text = "127.0.0.1:7390", .purpose = "which one; FTS_WATCHDOG in the environment says the same"}
+
 	 .flags = {{.name = "watch", .kind = FTSI_BOOL, .purpose = "ask again and again until stopped"},
 	           {.name = "interval", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "1s", .purpose = "between two surveys of --watch"},
 	           {.name = "wait", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "500ms", .purpose = "how long a survey waits for answers"}},
@@ -357,3 +360,30 @@ const struct ftsi_command ftsi_commands[] = {
 };
 const size_t ftsi_command_count = sizeof(ftsi_commands) / sizeof(ftsi_commands[0]);
 /* clang-format on */
+	{"watchdog status", "Shows what fts-watchdog supervises: exit 1 when a process is quarantined, or stuck and held.", "watchdog status --watch",
+	 .flags = {WATCHDOG,
+	           {.name = "watch", .kind = FTSI_BOOL, .purpose = "ask again and again until stopped"},
+	           {.name = "interval", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "1s", .purpose = "between two questions of --watch"}},
+	 .local = true,
+	 .run = ftsi_run_watchdog_status},
+	{"watchdog start", "Starts a process that was stopped or is quarantined.", "watchdog start n1",
+	 .flags = {WATCHDOG},
+	 .positionals = {"NAME"},
+	 .local = true,
+	 .run = ftsi_run_watchdog_start},
+	{"watchdog stop", "Stops a process: SIGTERM, then SIGKILL; it stays down.", "watchdog stop n1",
+	 .flags = {WATCHDOG},
+	 .positionals = {"NAME"},
+	 .local = true,
+	 .run = ftsi_run_watchdog_stop},
+	{"watchdog restart", "Stops a process and starts it again.", "watchdog restart n1",
+	 .flags = {WATCHDOG},
+	 .positionals = {"NAME"},
+	 .local = true,
+	 .run = ftsi_run_watchdog_restart},
+	{"debug hang", "For tests: makes a part of one node hang while it goes on answering pings: loop, disk, handler, or slow-loop, which is slow and moves. "
+	 "Refused unless the node was started with --debug-hooks.", "debug hang loop --for 30s --endpoints 127.0.0.1:7400",
+	 .flags = {{.name = "for", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "30s", .purpose = "how long"}},
+	 .positionals = {"WHAT"},
+	 .local = true,
+	 .run = ftsi_run_debug_hang},

@@ -3,8 +3,8 @@
  * and should look alike on every machine.
  *
  * Invariant: sysconf() tells the truth to everybody outside ftsi_processors_limit_begin .. _end. */
-#ifndef FTS_SERVER_PROCESSORS_H
-#define FTS_SERVER_PROCESSORS_H
+#ifndef FTS_BASE_PROCESSORS_H
+#define FTS_BASE_PROCESSORS_H
 
 /* Between the two, sysconf(_SC_NPROCESSORS_ONLN) answers processor_max at most. Thread: main, before others start. */
 void ftsi_processors_limit_begin(long processor_max);

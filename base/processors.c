@@ -1,6 +1,6 @@
-/* Why this file exists: see server/processors.h. ftsd brings a sysconf() of its own, which the dynamic linker prefers
+/* Why this file exists: see base/processors.h. ftsd brings a sysconf() of its own, which the dynamic linker prefers
  * to libc's; libc's is asked for everything. */
-#include "server/processors.h"
+#include "base/processors.h"
 
 #include <dlfcn.h>
 #include <errno.h>
