@@ -16,6 +16,7 @@
 #define EVENT_MAX_BYTES 48u
 #define EVENT_COUNT 64u
 #define LINES_A_SECOND 20u
+#define AUDIT_PREFIX "audit." /* of events that no level hides */
 
 /* How often one event came in the second it was last seen. */
 struct event_rate {
@@ -176,7 +177,8 @@ static bool rate_admits(enum fts_log_level level, const char *event, int64_t sec
 
 void fts_log_write(enum fts_log_level level, const char *event, const char *format, ...)
 {
-	if ((int)level > atomic_load(&level_max)) return;
+	bool audited = strncmp(event, AUDIT_PREFIX, sizeof AUDIT_PREFIX - 1) == 0;
+	if ((int)level > atomic_load(&level_max) && !audited) return;
 	struct event_rate told[EVENT_COUNT];
 	int64_t second = (int64_t)(fts_clock_monotonic_ns() / 1000000000ull) + 1;
 	pthread_mutex_lock(&rates_mutex);

@@ -5,6 +5,7 @@
  *
  * Invariants: no payloads and no personal data in a line; a line is at most 1,024 bytes; repeats of one event
  * beyond 20 a second are counted, not written, and the count is told afterwards (`suppressed=N`).
+ * Events of the name audit.* are written at every level: they are the audit log.
  * Low layers return; whoever handles a failure logs it, once. Thread: any. */
 #ifndef FTS_BASE_LOG_H
 #define FTS_BASE_LOG_H

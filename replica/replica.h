@@ -23,6 +23,7 @@
 #define FTS_TABLE_ELECTOR 0x1200
 #define FTS_TABLE_KV 0x1300
 #define FTS_TABLE_DISPATCH 0x1400
+#define FTS_TABLE_ACCESS 0x1500
 
 struct fts_replica;
 

@@ -43,7 +43,7 @@ static void queue_call(struct fts_channel *channel, struct ftsi_open_call *call,
 
 /* ---- Sending ---- */
 
-static void header_of(const struct fts_channel *channel, const struct ftsi_open_call *call, uint64_t now_ns,
+static void header_of(const struct fts_channel *channel, struct ftsi_open_call *call, uint64_t now_ns,
 		      struct ftsi_call_fields *out)
 {
 	uint32_t left_ms = fts_clock_left_ms(now_ns, call->deadline_ns);
@@ -57,6 +57,9 @@ static void header_of(const struct fts_channel *channel, const struct ftsi_open_
 	};
 	if (call->token_size_bytes > 0) {
 		out->token = (struct fts_bytes){call->token, call->token_size_bytes};
+		out->token_of_call = true;
+	} else if (channel->token_source != NULL) {
+		out->token = (struct fts_bytes){call->token, channel->token_source(channel->token_ctx, call->token)};
 		out->token_of_call = true;
 	}
 	if (!call->has_identity) return;

@@ -202,6 +202,8 @@ struct fts_channel {
 	struct fts_arena_pool *pool;         /* constant */
 	uint32_t connect_timeout_ms;         /* constant */
 	char *tls_paths[3];                  /* constant; copies of ca, cert, key; NULL: none */
+	size_t (*token_source)(void *ctx, uint8_t *out_token); /* constant; NULL: token */
+	void *token_ctx;                     /* constant */
 	size_t token_size_bytes;             /* constant */
 	uint8_t token[FTSI_TOKEN_MAX_BYTES]; /* constant */
 };

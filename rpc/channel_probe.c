@@ -55,7 +55,11 @@ static void ask_for(struct fts_channel *channel, struct ftsi_link *link, const s
 	    .timeout_ms = QUESTION_TIMEOUT_MS,
 	    .token = {channel->token, channel->token_size_bytes},
 	};
-	uint8_t route[4];
+	uint8_t route[4], token[FTSI_TOKEN_MAX_BYTES];
+	if (channel->token_source != NULL) {
+		header.token = (struct fts_bytes){token, channel->token_source(channel->token_ctx, token)};
+		header.token_of_call = true;
+	}
 	if (link->state != FTSI_LINK_UP || link->probe.question_id != 0) return;
 	/* The slot behind the last: no call has it. */
 	uint32_t id = ++channel->question_generation << channel->slot_bits | channel->call_count_max;

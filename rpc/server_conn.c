@@ -7,6 +7,7 @@
 #include "rpc/server_internal.h"
 
 #define CALL_ARENA_MAX_BYTES (32u * 1024 * 1024) /* what one call may unpack to */
+#define BAD_IN_A_ROW_MAX 100u                    /* frames and tokens: after that the connection is closed */
 #define CHARGED_FROM_BYTES 4096u                 /* smaller requests are bounded by the arenas alone */
 
 void ftsi_server_conn_release(struct ftsi_server_conn *peer)
@@ -148,9 +149,34 @@ static void call_serve(struct ftsi_server_conn *peer, const struct ftsi_entry *e
 	atomic_store_explicit(&peer->inline_entry, NULL, memory_order_release);
 }
 
-static void count_malformed(struct fts_server *server)
+/* Who does nothing right is not heard for ever. */
+static void count_bad(struct ftsi_server_conn *peer)
 {
-	atomic_fetch_add_explicit(&server->malformed, 1, memory_order_relaxed);
+	if (++peer->bad_count < BAD_IN_A_ROW_MAX || ftsi_conn_is_closed(peer->conn)) return;
+	FTS_LOG_WARN("rpc.cut_off", "node=%s bad_in_a_row=%u", peer->server->node, peer->bad_count);
+	ftsi_conn_close(peer->conn, "nothing but unreadable frames and refused tokens");
+}
+
+static void count_malformed(struct ftsi_server_conn *peer)
+{
+	atomic_fetch_add_explicit(&peer->server->malformed, 1, memory_order_relaxed);
+	count_bad(peer);
+}
+
+/* May the caller have this method? False: it has been refused. */
+static bool authorized(struct ftsi_server_conn *peer, const struct ftsi_entry *entry, const struct ftsi_frame *frame,
+		       const fts_rpc_v1_CallHeader *header)
+{
+	const struct fts_server_options *options = &peer->server->options;
+	const struct fts_bytes token = {header->token.bytes, header->token.size};
+	struct fts_error error;
+	if (options->authorize == NULL) return true;
+	enum fts_status status =
+	    options->authorize(options->authorize_ctx, entry->method, token, frame->payload, &error);
+	if (status == FTS_OK) return true;
+	ftsi_call_refuse(peer, frame->route, status, "%s", error.detail);
+	if (status == FTS_UNAUTHENTICATED) count_bad(peer);
+	return false;
 }
 
 static void on_message(void *ctx, struct ftsi_conn *conn, struct fts_bytes message)
@@ -161,7 +187,7 @@ static void on_message(void *ctx, struct ftsi_conn *conn, struct fts_bytes messa
 	const fts_rpc_v1_CallHeader *header = NULL;
 	if (ftsi_frame_split(message, &frame) == FTS_OK) header = ftsi_call_header_read(&peer->reader, frame.header);
 	if (header == NULL) {
-		count_malformed(server);
+		count_malformed(peer);
 		if (frame.route.size_bytes == 0)
 			ftsi_conn_close(conn, "message without a request id");
 		else
@@ -178,15 +204,17 @@ static void on_message(void *ctx, struct ftsi_conn *conn, struct fts_bytes messa
 		ftsi_call_refuse(peer, frame.route, FTS_RESOURCE_EXHAUSTED,
 				 "%u calls are open on this connection: wait for answers",
 				 (unsigned)server->options.open_calls_max);
-	else
+	else if (authorized(peer, entry, &frame, header)) {
+		peer->bad_count = 0;
 		call_serve(peer, entry, &frame, header);
+	}
 }
 
 static void on_refused(void *ctx, struct ftsi_conn *conn, struct fts_bytes start, uint64_t size_bytes)
 {
 	struct ftsi_server_conn *peer = ctx;
 	struct ftsi_frame frame;
-	count_malformed(peer->server);
+	count_malformed(peer);
 	(void)ftsi_frame_split(start, &frame); /* only the route is there */
 	if (frame.route.size_bytes == 0)
 		ftsi_conn_close(conn, "message too large");

@@ -39,10 +39,10 @@ struct ftsi_entry {
 struct ftsi_method_counts {
 	atomic_uint_fast64_t calls;
 	atomic_uint_fast64_t errors;
-	atomic_uint_fast64_t request_bytes;
 	atomic_uint_fast64_t refused[FTSI_CODE_COUNT]; /* errors by status */
+	atomic_uint_fast64_t request_bytes;
 	atomic_uint_fast64_t response_bytes;
-	atomic_uint_fast64_t latency[FTSI_LATENCY_BUCKET_COUNT];
+	atomic_uint_fast64_t latency_ns; /* sum */
 	atomic_uint_fast64_t latency[FTSI_LATENCY_BUCKET_COUNT];
 };
 
@@ -50,7 +50,6 @@ struct ftsi_method_counts {
 struct ftsi_open_method {
 	uint32_t count;
 	uint64_t oldest_ns; /* when it was received; unset while there is none */
-	atomic_uint_fast64_t latency_ns; /* sum */
 };
 
 enum ftsi_call_state {
@@ -101,6 +100,7 @@ struct ftsi_server_conn {
 	struct fts_arena *arena; /* ready for the next call; NULL: to be acquired */
 	uint64_t batch;          /* the receive that now_ns was read in */
 	uint64_t now_ns;
+	uint32_t bad_count;      /* frames that could not be read and tokens that were refused, in a row */
 
 	/* The call that runs where it was read, for the watchdog. */
 	_Atomic(const struct ftsi_entry *) inline_entry;

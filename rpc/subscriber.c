@@ -29,6 +29,7 @@
 #include "rpc/endpoint.h"
 #include "rpc/inbox.h"
 
+#define TOKEN_MAX_BYTES 128
 #define SILENCE_MS 500
 #define CONNECT_MS 2000
 #define REPLAY_MS 2000
@@ -54,6 +55,8 @@ struct fts_subscription {
 	uint32_t current; /* of endpoints */
 	char *topic;
 	char *ca_file, *cert_file, *key_file;
+	uint8_t token[TOKEN_MAX_BYTES];
+	size_t token_size_bytes;
 	fts_event_fn on_event;
 	fts_notice_fn on_notice;
 	void *ctx;
@@ -300,7 +303,8 @@ static enum fts_status connect_to(struct fts_subscription *subscription, const c
 				  struct fts_error *out_error)
 {
 	struct fts_tls tls = tls_of(subscription);
-	struct fts_channel_options options = {.endpoints = endpoint, .tls = tls};
+	struct fts_channel_options options = {
+	    .endpoints = endpoint, .tls = tls, .token = {subscription->token, subscription->token_size_bytes}};
 	enum fts_status status = fts_channel_open(&options, &subscription->channel, out_error);
 
 	uint32_t connect_ms = patience_ms(subscription, CONNECT_MS);
@@ -428,6 +432,11 @@ static enum fts_status fill(struct fts_subscription *subscription, const struct 
 {
 	bool ok = true;
 
+	if (options->token.size_bytes > TOKEN_MAX_BYTES)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "token: at most %d bytes", TOKEN_MAX_BYTES);
+	subscription->token_size_bytes = options->token.size_bytes;
+	if (options->token.size_bytes > 0)
+		memcpy(subscription->token, options->token.data, options->token.size_bytes);
 	subscription->topic = copy_or_null(options->topic ? options->topic : "", &ok);
 	subscription->ca_file = copy_or_null(options->tls.ca_file, &ok);
 	subscription->cert_file = copy_or_null(options->tls.cert_file, &ok);

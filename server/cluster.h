@@ -7,6 +7,7 @@
 
 #include <fts/cluster/v1/cluster.fts.h>
 
+#include "access/access.h"
 #include "replica/replica.h"
 #include "server/snapshot.h"
 
@@ -16,6 +17,7 @@ struct ftsi_cluster {
 	struct fts_server *server;   /* borrowed */
 	struct fts_replica *replica; /* borrowed */
 	struct ftsi_snapshots *snapshots; /* borrowed */
+	struct fts_access *access;   /* borrowed */
 	atomic_uint change_count;    /* calls about members that are open */
 };
 

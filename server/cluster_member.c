@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "server/address.h"
 #include "server/cluster.h"
 
@@ -109,6 +110,16 @@ static bool enter(struct ftsi_cluster *cluster, struct fts_call *call)
 	return false;
 }
 
+/* Who comes and goes, for the audit log; UNAVAILABLE says only that somebody else was to be asked. */
+static void audit(const char *action, const char *name, const char *address, enum fts_status status)
+{
+	char quoted_name[80], quoted_address[FTSI_ADDRESS_MAX + 16];
+	if (status == FTS_UNAVAILABLE) return;
+	FTS_LOG_INFO("audit.member", "action=%s name=%s address=%s status=%s", action,
+		     fts_log_quote(quoted_name, sizeof quoted_name, name),
+		     fts_log_quote(quoted_address, sizeof quoted_address, address), fts_status_name(status));
+}
+
 /* ---- Handlers ---- */
 
 /* Members of a cluster of one that listens everywhere could not find it. */
@@ -133,7 +144,10 @@ void ftsi_cluster_join(struct fts_call *call, const Fts__Cluster__V1__JoinReques
 		return;
 	}
 	if (!enter(cluster, call)) return;
-	enum fts_status status = add(cluster, call, request->name, request->address, request->node_id, &error);
+	enum fts_status status = fts_access_admit(cluster->access, fts_call_token(call), request->name,
+						  request->node_id, left_ms(call), &error);
+	if (status == FTS_OK) status = add(cluster, call, request->name, request->address, request->node_id, &error);
+	audit("join", request->name, request->address, status);
 	answer(cluster, call, status, &error);
 }
 
@@ -143,6 +157,7 @@ void ftsi_cluster_member_add(struct fts_call *call, const Fts__Cluster__V1__Memb
 	struct fts_error error;
 	if (!enter(cluster, call)) return;
 	enum fts_status status = add(cluster, call, request->name, request->address, 0, &error);
+	audit("add", request->name, request->address, status);
 	answer(cluster, call, status, &error);
 }
 
@@ -152,6 +167,7 @@ void ftsi_cluster_member_remove(struct fts_call *call, const Fts__Cluster__V1__M
 	struct fts_error error;
 	if (!enter(cluster, call)) return;
 	enum fts_status status = drop(cluster, call, request->name, &error);
+	audit("remove", request->name, "", status);
 	answer(cluster, call, status, &error);
 }
 
@@ -214,6 +230,7 @@ void ftsi_cluster_member_replace(struct fts_call *call, const Fts__Cluster__V1__
 	struct fts_error error;
 	if (!enter(cluster, call)) return;
 	enum fts_status status = replace(cluster, call, request, &error);
+	audit("replace", request->new_name, request->new_address, status);
 	answer(cluster, call, status, &error);
 }
 
@@ -225,5 +242,6 @@ void ftsi_cluster_member_lead(struct fts_call *call, const Fts__Cluster__V1__Mem
 	if (!enter(cluster, call)) return;
 	enum fts_status status =
 	    finish(&wait, fts_replica_member_lead(cluster->replica, name, left_ms(call), on_done, &wait, &wait.error));
+	audit("lead", request->name, "", status);
 	answer(cluster, call, status, &wait.error);
 }

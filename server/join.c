@@ -103,7 +103,7 @@ enum fts_status ftsi_join_start(const struct ftsi_join_options *options, struct 
 	init_sync(join);
 	join->options = *options;
 	struct fts_channel_options channel = {
-	    .endpoints = options->endpoint, .tls = options->tls, .learn_members = true};
+	    .endpoints = options->endpoint, .tls = options->tls, .token = options->token, .learn_members = true};
 	enum fts_status status = fts_channel_open(&channel, &join->channel, out_error);
 	if (status == FTS_OK && pthread_create(&join->thread, NULL, run, join) != 0) {
 		status = fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no thread to ask to be let in");

@@ -12,6 +12,7 @@ struct ftsi_join;
 struct ftsi_join_options {
 	const char *endpoint; /* HOST:PORT of any member */
 	struct fts_tls tls;
+	struct fts_bytes token; /* to join with; empty: none */
 	const char *name, *address; /* of this node */
 	struct fts_replica *replica;
 };

@@ -14,6 +14,8 @@ struct ftsi_kv_options {
 	const char *data;     /* DIR; borrowed until close */
 	const char *endpoint; /* HOST:PORT by which this node reaches itself; copied */
 	struct fts_tls tls;   /* borrowed until close */
+	size_t (*token_source)(void *ctx, uint8_t *out_token); /* as fts_channel_options has it */
+	void *token_ctx;      /* borrowed until close */
 	/* 0: an hour, three hours, ten seconds (router/keeper.h), 256 MiB (storage/hints.h). */
 	uint32_t tombstone_age_ms, hint_age_ms, sweep_ms;
 	uint64_t hint_bytes_max;

@@ -22,9 +22,9 @@
 #include "server/debug.h"
 #include "server/extra.h"
 #include "server/health.h"
+#include "server/http.h"
 #include "server/join.h"
 #include "server/kv.h"
-#include "server/http.h"
 #include "server/lottery_text.h"
 
 #define GATEWAY_DRAIN_MS 10000
@@ -37,6 +37,7 @@ struct ftsi_node {
 	struct fts_tls tls; /* borrows from settings */
 	struct ftsi_endpoint listen;
 	struct fts_publisher *publisher;
+	struct fts_access *access;
 	struct fts_lottery *lottery;
 	struct fts_games *games;
 	struct ftsi_kv *kv;
@@ -45,17 +46,18 @@ struct ftsi_node {
 	struct fts_replica *replica;
 	struct fts_server *server;
 	struct fts_respondent *respondent;
-	struct fts_channel *channel;
 	struct fts_pulse *pulse; /* NULL: no watchdog asked for it */
+	struct fts_channel *channel;
 	struct ftsi_text_gateway *text;
-	int text_fd;            /* its listener until it runs; -1: none */
-	struct ftsi_join *join; /* NULL: it does not ask to be let in */
+	int text_fd;                           /* its listener until it runs; -1: none */
+	struct ftsi_http *http;                /* NULL: no door */
+	int http_fd;                           /* its listener until it runs; -1: none */
+	char join_token[FTS_TOKEN_TEXT_BYTES]; /* "": none */
+	struct ftsi_join *join;                /* NULL: it does not ask to be let in */
 	struct ftsi_health health;
-	struct ftsi_cluster cluster;
-	struct ftsi_http *http; /* NULL: no door */
-	int http_fd;            /* its listener until it runs; -1: none */
-	struct ftsi_snapshots *snapshots;
 	struct ftsi_debug debug;
+	struct ftsi_cluster cluster;
+	struct ftsi_snapshots *snapshots;
 	int fatal_fd;
 	pthread_mutex_t fatal_lock;
 	struct fts_error fatal; /* why it can't go on; guarded by fatal_lock; status OK: it can */
@@ -111,11 +113,11 @@ static enum fts_status take_ports(struct ftsi_node *node, struct fts_error *out_
 	static const char *const uses[] = {"--listen", "--listen (events)", "--listen (health)", "--listen (peers)"};
 	char address[FTSI_ADDRESS_MAX];
 	const char *text = node->settings->lottery_text;
+	enum fts_status status = FTS_OK;
 	for (unsigned i = 0; i < sizeof(uses) / sizeof(uses[0]); i++) {
 		status = probe(listen_address(node, i, address), uses[i], out_error);
 		if (status != FTS_OK) return status;
 	}
-	enum fts_status status = FTS_OK;
 	status = ftsi_http_listen(node->settings, &node->http_fd, out_error);
 	if (status != FTS_OK || text[0] == '\0' || strcmp(text, FTSI_LOTTERY_TEXT_OFF) == 0) return status;
 	return ftsi_listener_open(text, "--lottery-text", &node->text_fd, out_error);
@@ -159,6 +161,8 @@ static enum fts_status open_kv(struct ftsi_node *node, struct fts_error *out_err
 	const struct ftsi_kv_options options = {.data = node->settings->data,
 						.endpoint = own_endpoint(node, self),
 						.tls = node->tls,
+						.token_source = fts_access_node_token,
+						.token_ctx = node->access,
 						.tombstone_age_ms = node->settings->kv_tombstone_s * 1000,
 						.hint_age_ms = node->settings->kv_hint_s * 1000,
 						.sweep_ms = node->settings->kv_sweep_s * 1000,
@@ -173,6 +177,7 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 	struct fts_lottery_options lottery = {.data = node->settings->data, .node = node->settings->name};
 	enum fts_status status = fts_lottery_create(&lottery, &node->lottery, out_error);
 	if (status == FTS_OK) status = fts_games_create(&node->games, out_error);
+	if (status == FTS_OK) status = ftsi_access_open(node->settings, &node->access, out_error);
 	if (status == FTS_OK) status = open_kv(node, out_error);
 	if (status == FTS_OK) status = fts_elector_create(&node->elector, out_error);
 	if (status == FTS_OK) status = fts_dispatch_create(&node->dispatch, out_error);
@@ -208,11 +213,14 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 	add_machines(node, machines, count);
 	machines = fts_dispatch_machines(node->dispatch, &count);
 	add_machines(node, machines, count);
+	machines = fts_access_machines(node->access, &count);
+	add_machines(node, machines, count);
 	add_machines(node, ftsi_extra()->machines, ftsi_extra()->machine_count);
 	options.machines = node->machines;
 	options.machine_count = node->machine_count;
 	status = fts_replica_start(&options, &node->replica, out_error);
 	if (status != FTS_OK) return status;
+	if ((status = fts_access_attach(node->access, node->replica, out_error)) != FTS_OK) return status;
 	fts_lottery_attach(node->lottery, node->replica);
 	fts_games_attach(node->games, node->replica);
 	ftsi_kv_attach(node->kv, node->replica);
@@ -220,14 +228,6 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 	return status == FTS_OK ? fts_dispatch_attach(node->dispatch, node->replica, out_error) : status;
 }
 
-/* It answers once server and replica are there: a survey asks about them. */
-static enum fts_status start_health(struct ftsi_node *node, struct fts_error *out_error)
-{
-	char address[FTSI_ADDRESS_MAX];
-	struct fts_respondent_options respondent = {
-	    .listen = listen_address(node, 2, address),
-	    .tls = node->tls,
-	    .respond = ftsi_health_respond,
 /* The watchdog that started this process asks from the first moment on: also while a long log is read. */
 static enum fts_status start_pulse(struct ftsi_node *node, struct fts_error *out_error)
 {
@@ -238,6 +238,14 @@ static enum fts_status start_pulse(struct ftsi_node *node, struct fts_error *out
 	return fts_pulse_create(path, ftsi_health_respond, &node->health, &node->pulse, out_error);
 }
 
+/* It answers once server and replica are there: a survey asks about them. */
+static enum fts_status start_health(struct ftsi_node *node, struct fts_error *out_error)
+{
+	char address[FTSI_ADDRESS_MAX];
+	struct fts_respondent_options respondent = {
+	    .listen = listen_address(node, 2, address),
+	    .tls = node->tls,
+	    .respond = ftsi_health_respond,
 	    .ctx = &node->health,
 	};
 	return fts_respondent_create(&respondent, &node->respondent, out_error);
@@ -245,8 +253,11 @@ static enum fts_status start_pulse(struct ftsi_node *node, struct fts_error *out
 
 static enum fts_status start_server(struct ftsi_node *node, struct fts_error *out_error)
 {
-	struct fts_server_options options = {
-	    .listen = node->settings->listen, .node = node->settings->name, .tls = node->tls};
+	struct fts_server_options options = {.listen = node->settings->listen,
+					     .node = node->settings->name,
+					     .tls = node->tls,
+					     .authorize = fts_access_check,
+					     .authorize_ctx = node->access};
 	enum fts_status status = fts_server_create(&options, &node->server, out_error);
 	if (status != FTS_OK) return status;
 	node->snapshots = ftsi_snapshots_create(&(struct ftsi_snapshots_options){
@@ -256,6 +267,7 @@ static enum fts_status start_server(struct ftsi_node *node, struct fts_error *ou
 					      .address = node->settings->address,
 					      .server = node->server,
 					      .replica = node->replica,
+					      .access = node->access,
 					      .snapshots = node->snapshots};
 	atomic_store(&node->health.replica, node->replica);
 	node->debug = (struct ftsi_debug){node->settings->debug_hooks, node->replica};
@@ -268,6 +280,7 @@ static enum fts_status start_server(struct ftsi_node *node, struct fts_error *ou
 	    (status = ftsi_health_serve(&node->health, node->server, out_error)) != FTS_OK)
 		return status;
 	status = fts_server_start(node->server, out_error);
+	if (status == FTS_OK) atomic_store(&node->health.server, node->server); /* its counters are there now */
 	return status == FTS_OK ? ftsi_kv_start(node->kv, out_error) : status;
 }
 
@@ -277,9 +290,11 @@ static enum fts_status start_join(struct ftsi_node *node, struct fts_error *out_
 	struct fts_replica_status replica;
 	fts_replica_status(node->replica, &replica);
 	if (node->settings->join[0] == '\0' || replica.formed) return FTS_OK;
+	enum fts_status status = ftsi_join_token(node->settings, node->join_token, out_error);
+	if (status != FTS_OK) return status;
 	struct ftsi_join_options options = {.endpoint = node->settings->join,
 					    .tls = node->tls,
-	if (status == FTS_OK) atomic_store(&node->health.server, node->server); /* its counters are there now */
+					    .token = {(const uint8_t *)node->join_token, strlen(node->join_token)},
 					    .name = node->settings->name,
 					    .address = node->settings->address,
 					    .replica = node->replica};
@@ -302,20 +317,6 @@ static enum fts_status open_http(struct ftsi_node *node, struct fts_error *out_e
 	return ftsi_http_open(&options, listen_fd, &node->http, out_error);
 }
 
-		goto out;
-	}
-	pthread_mutex_init(&node->fatal_lock, NULL);
-	if ((status = take_ports(node, out_error)) != FTS_OK || (status = start_publisher(node, out_error)) != FTS_OK ||
-	    (status = start_replica(node, out_error)) != FTS_OK || (status = start_server(node, out_error)) != FTS_OK ||
-	    (status = start_join(node, out_error)) != FTS_OK || (status = open_http(node, out_error)) != FTS_OK)
-		goto out;
-	*out_node = node;
-	node = NULL;
-out:
-	if (node != NULL) {
-		ftsi_node_stop(node);
-		ftsi_node_destroy(node);
-	}
 enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_fd, struct ftsi_node **out_node,
 				struct fts_error *out_error)
 {
@@ -366,7 +367,10 @@ enum fts_status ftsi_node_open_gateways(struct ftsi_node *node, struct fts_error
 {
 	char self[FTSI_ADDRESS_MAX];
 	if (node->text_fd < 0) return FTS_OK;
-	struct fts_channel_options channel = {.endpoints = own_endpoint(node, self), .tls = node->tls};
+	struct fts_channel_options channel = {.endpoints = own_endpoint(node, self),
+					      .tls = node->tls,
+					      .token_source = fts_access_node_token,
+					      .token_ctx = node->access};
 	enum fts_status status = fts_channel_open(&channel, &node->channel, out_error);
 	if (status != FTS_OK) return status;
 	struct ftsi_text_options options = {
@@ -390,6 +394,8 @@ void ftsi_node_stop(struct ftsi_node *node)
 {
 	ftsi_join_stop(node->join);
 	node->join = NULL;
+	ftsi_http_close(node->http);
+	node->http = NULL;
 	if (node->text != NULL) ftsi_text_gateway_drain(node->text, GATEWAY_DRAIN_MS);
 	fts_channel_close(node->channel); /* before the gateway, in which its callbacks end */
 	node->channel = NULL;
@@ -403,11 +409,10 @@ void ftsi_node_stop(struct ftsi_node *node)
 		fts_games_detach(node->games);
 		ftsi_kv_stop(node->kv);
 		fts_elector_detach(node->elector);
+		fts_access_detach(node->access);
 		fts_dispatch_detach(node->dispatch);
 		fts_replica_stop(node->replica); /* answers all that is open */
 	}
-	ftsi_http_close(node->http);
-	node->http = NULL;
 	if (node->server != NULL && fts_server_drain(node->server, REPLY_DRAIN_MS) != FTS_OK)
 		FTS_LOG_WARN("node.drain", "name=%s waited_ms=%d", node->settings->name, REPLY_DRAIN_MS);
 }
@@ -427,6 +432,7 @@ void ftsi_node_destroy(struct ftsi_node *node)
 	fts_games_destroy(node->games);
 	ftsi_kv_close(node->kv);
 	fts_elector_destroy(node->elector);
+	fts_access_destroy(node->access); /* last: others ask it for their token */
 	fts_dispatch_destroy(node->dispatch);
 	fts_publisher_destroy(node->publisher);
 	pthread_mutex_destroy(&node->fatal_lock);

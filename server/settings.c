@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "server/settings_table.h"
 
+#define HASH_DIGITS 64
 #define MEMBER(member) offsetof(struct ftsi_settings, member), sizeof(((struct ftsi_settings *)NULL)->member)
 
 const struct ftsi_setting ftsi_setting_table[] = {
@@ -65,15 +66,19 @@ const struct ftsi_setting ftsi_setting_table[] = {
     {"tls-cert", "tls_cert", FTSI_SETTING_PATH, MEMBER(tls_cert), true, "", "FILE", "PEM: this node's certificate"},
     {"tls-key", "tls_key", FTSI_SETTING_PATH, MEMBER(tls_key), true, "", "FILE",
      "PEM: its key, of mode 0600; files that are renewed are taken without a restart, at once on SIGHUP"},
+    {"admin-token-hash", "admin_token_hash", FTSI_SETTING_HASH, MEMBER(admin_token_hash), true, "", "HASH",
+     "calls need tokens from the start, and this is an admin's: `fts-cli token new FILE` makes one and its hash"},
+    {"join-token-file", "join_token_file", FTSI_SETTING_PATH, MEMBER(join_token_file), false, "", "FILE",
+     "with --join: the token to be let in with, of mode 0600: `fts-cli token join NAME` makes one"},
     {"insecure", "insecure", FTSI_SETTING_SWITCH, MEMBER(insecure), false, "", "",
      "allow addresses other than loopback without TLS; never remembered"},
+    {"debug-hooks", "debug_hooks", FTSI_SETTING_SWITCH, MEMBER(debug_hooks), false, "", "",
+     "for tests: `fts-cli debug` may make this node hang; never remembered"},
     {"log-level", "log_level", FTSI_SETTING_LEVEL, MEMBER(log_level), false, "info", "LEVEL",
      "error, warn, info or debug"},
 };
 const size_t ftsi_setting_count = sizeof(ftsi_setting_table) / sizeof(ftsi_setting_table[0]);
 
-    {"debug-hooks", "debug_hooks", FTSI_SETTING_SWITCH, MEMBER(debug_hooks), false, "", "",
-     "for tests: `fts-cli debug` may make this node hang; never remembered"},
 bool ftsi_setting_is_set(const struct ftsi_settings *settings, const struct ftsi_setting *setting)
 {
 	const char *at = (const char *)settings + setting->offset;
@@ -153,6 +158,10 @@ static const char *what_is_wrong(const struct ftsi_setting *setting, const char 
 	case FTSI_SETTING_CLUSTER:
 		return value[0] == '\0' ? "expected NAME=HOST:PORT,NAME=HOST:PORT,…"
 					: ftsi_cluster_list_parse(value, &list);
+	case FTSI_SETTING_HASH:
+		return strlen(value) == HASH_DIGITS && strspn(value, "0123456789abcdef") == HASH_DIGITS
+			   ? NULL
+			   : "expected the 64 hexadecimal digits that `fts-cli token new FILE` prints";
 	case FTSI_SETTING_LEVEL:
 		return fts_log_level_parse(value, &level) ? NULL : "expected error, warn, info or debug";
 	case FTSI_SETTING_COUNT:

@@ -23,6 +23,7 @@
 #define FTSI_COUNT_MAX 10000
 #define FTSI_DATA_DEFAULT "fts-data"
 #define FTSI_LOTTERY_TEXT_OFF "off"
+#define FTSI_ADDRESS_OFF FTSI_LOTTERY_TEXT_OFF
 
 /* Texts are "" and numbers 0 while nobody has set them. */
 struct ftsi_settings {
@@ -47,15 +48,17 @@ struct ftsi_settings {
 	uint32_t kv_hint_s;
 	uint32_t kv_hint_mb;
 	uint32_t kv_sweep_s;
-	char lottery_text[FTSI_ADDRESS_MAX];
 	char http[FTSI_ADDRESS_MAX];
 	char http_origins[FTSI_PATH_MAX];
+	char lottery_text[FTSI_ADDRESS_MAX];
 	uint32_t lottery_text_agencies;
 	char tls_ca[FTSI_PATH_MAX];
-	char tls_cert[FTSI_PATH_MAX];
 	char tls_client_ca[FTSI_PATH_MAX];
+	char tls_cert[FTSI_PATH_MAX];
 	char tls_key[FTSI_PATH_MAX];
 	bool insecure;
+	char admin_token_hash[65]; /* hexadecimal SHA-256 */
+	char join_token_file[FTSI_PATH_MAX];
 	bool debug_hooks;
 	char log_level[8];
 	char address[FTSI_ADDRESS_MAX]; /* what others call it by; follows from the rest */

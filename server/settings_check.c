@@ -177,6 +177,12 @@ static enum fts_status check_others(const struct ftsi_settings *settings, struct
 	return FTS_OK;
 }
 
+static enum fts_status check_join_token(const struct ftsi_settings *settings, struct fts_error *out_error)
+{
+	if (settings->join_token_file[0] == '\0' || settings->join[0] != '\0') return FTS_OK;
+	return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--join-token-file goes with --join");
+}
+
 static enum fts_status check_lottery_text(struct ftsi_settings *settings, struct fts_error *out_error)
 {
 	struct ftsi_endpoint text, listen;
@@ -207,6 +213,7 @@ enum fts_status ftsi_settings_complete(struct ftsi_settings *settings, struct ft
 	if (status == FTS_OK) status = check_listen(settings, out_error);
 	if (status == FTS_OK) status = check_http(settings, out_error);
 	if (status == FTS_OK) status = check_others(settings, out_error);
+	if (status == FTS_OK) status = check_join_token(settings, out_error);
 	if (status == FTS_OK) status = check_lottery_text(settings, out_error);
 	return status;
 }

@@ -11,6 +11,7 @@ enum ftsi_setting_kind {
 	FTSI_SETTING_ADDRESS_OR_OFF,
 	FTSI_SETTING_CLUSTER,
 	FTSI_SETTING_LEVEL,
+	FTSI_SETTING_HASH,   /* 64 hexadecimal digits */
 	FTSI_SETTING_COUNT,  /* uint32_t */
 	FTSI_SETTING_SWITCH, /* bool; takes no value */
 	FTSI_SETTING_LATER,  /* known, not offered by this release, not in --help */

@@ -172,6 +172,9 @@ enum ftsi_exit ftsi_run_elect_watch(struct ftsi_cli *cli)
 	struct fts_error error = {0};
 	struct fts_subscribe_options options = {
 	    .endpoints = ftsi_endpoints(cli), .tls = ftsi_tls(cli), .topic = "elector."};
+	uint8_t token[FTSI_TOKEN_MAX_BYTES + 2];
+	if (ftsi_session_token(cli, token, &options.token, &error) != FTS_OK)
+		return ftsi_fail_usage(cli, "%s", error.detail);
 	ftsi_interrupt_claim(NULL, NULL);
 	if (fts_subscribe(&options, cli->timeout_ms, on_event, &watch, &subscription, &error) != FTS_OK)
 		return ftsi_fail(cli, &error);

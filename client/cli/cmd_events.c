@@ -137,7 +137,10 @@ enum ftsi_exit ftsi_run_events(struct ftsi_cli *cli)
 	    .from_index = from->given && from->number == 0 ? 1 : from->number,
 	    .on_notice = on_notice,
 	};
+	uint8_t token[FTSI_TOKEN_MAX_BYTES + 2];
 
+	if (ftsi_session_token(cli, token, &options.token, &error) != FTS_OK)
+		return ftsi_fail_usage(cli, "%s", error.detail);
 	ftsi_interrupt_claim(NULL, NULL);
 	enum fts_status st = fts_subscribe(&options, cli->timeout_ms, on_event, &stream, &subscription, &error);
 	if (st != FTS_OK) return ftsi_fail(cli, &error);

@@ -9,10 +9,10 @@ const struct ftsi_flag ftsi_global_flags[] = {
 	                         .purpose = "time limit of a call, retries included: 500ms, 5s, 2m"},
 	[FTSI_GLOBAL_JSON] = {.name = "json", .kind = FTSI_BOOL, .purpose = "print one JSON object (streams: one a line) and nothing else"},
 	[FTSI_GLOBAL_EXPLAIN] = {.name = "explain", .kind = FTSI_BOOL, .purpose = "tell on standard error how each call went: attempts, node, term, index, microseconds by stage"},
-	[FTSI_GLOBAL_TLS_CA] = {.name = "tls-ca", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "PEM of the authority that signed the servers' certificates"},
-	[FTSI_GLOBAL_TLS_CERT] = {.name = "tls-cert", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "PEM of this client's certificate"},
-	[FTSI_GLOBAL_TLS_KEY] = {.name = "tls-key", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "PEM of this client's key; must not be readable by others"},
-	[FTSI_GLOBAL_TOKEN_FILE] = {.name = "token-file", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "file with the token to send; must not be readable by others"},
+	[FTSI_GLOBAL_TLS_CA] = {.name = "tls-ca", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "PEM of the authority that signed the servers' certificates (FTS_TLS_CA)"},
+	[FTSI_GLOBAL_TLS_CERT] = {.name = "tls-cert", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "PEM of this client's certificate (FTS_TLS_CERT)"},
+	[FTSI_GLOBAL_TLS_KEY] = {.name = "tls-key", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "PEM of this client's key, of mode 0600 (FTS_TLS_KEY)"},
+	[FTSI_GLOBAL_TOKEN_FILE] = {.name = "token-file", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "file with the token to send, of mode 0600 (FTS_TOKEN_FILE)"},
 	[FTSI_GLOBAL_HELP] = {.name = "help", .letter = 'h', .kind = FTSI_BOOL, .purpose = "show this"},
 	[FTSI_GLOBAL_VERSION] = {.name = "version", .kind = FTSI_BOOL, .purpose = "print the version"},
 	[FTSI_GLOBAL_COUNT] = {.name = NULL},
@@ -42,6 +42,10 @@ const struct ftsi_flag ftsi_global_flags[] = {
 #define LIMIT \
 	{.name = "limit", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .purpose = "at most so many (default: all)"}
 
+#define LABEL \
+	{.name = "label", .value_name = "TEXT", .kind = FTSI_TEXT, .purpose = "for people: whose it is, what it is for"}
+#define TOKEN_OUT \
+	{.name = "out", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "put the token into this new file of mode 0600, rather than print it"}
 #define DAYS \
 	{.name = "days", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .max = 36500, .default_text = "365", .purpose = "how long a certificate is good; the authorities are for ten years"}
 
@@ -338,6 +342,27 @@ const struct ftsi_command ftsi_commands[] = {
 	 .flags = {{.name = "id", .value_name = "ID", .kind = FTSI_TEXT, .required = true, .purpose = "of the member"}},
 	 .positionals = {"NAME"},
 	 .run = ftsi_run_elect_resign},
+	{"token make", "Makes a token: from the first one on every call needs one that allows it. The first is an admin's. The token is drawn here; the cluster gets its hash alone.",
+	 "token make --role agency:3 --out agency-3.token",
+	 .flags = {{.name = "role", .value_name = "ROLE", .kind = FTSI_TEXT, .required = true, .purpose = "admin, operator, writer, reader, agency:N, player:MATCH or member:ELECTION"},
+	           {.name = "expires", .value_name = "DURATION", .kind = FTSI_DURATION, .purpose = "how long it is good (default: until it is revoked)"},
+	           LABEL, TOKEN_OUT},
+	 .run = ftsi_run_token_make},
+	{"token join", "Makes a token with which one node of this name may join the cluster, once: give it to `ftsd --join … --join-token-file`.", "token join n4 --out n4.token",
+	 .flags = {{.name = "expires", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "1h", .purpose = "how long it is good, a week at most"},
+	           LABEL, TOKEN_OUT},
+	 .positionals = {"NAME"},
+	 .run = ftsi_run_token_join},
+	{"token list", "Lists the tokens by their ids, with roles and times; nothing of it is secret.", "token list --json",
+	 .run = ftsi_run_token_list},
+	{"token revoke", "Takes a token back, by its id.", "token revoke 0123456789abcdef",
+	 .positionals = {"ID"},
+	 .run = ftsi_run_token_revoke},
+	{"token new", "Draws a token into a new file and prints its hash, for `ftsd --admin-token-hash`: so calls need tokens from a cluster's first start on, and an admin "
+	 "gets back in when all tokens are lost.", "token new admin.token",
+	 .positionals = {"FILE"},
+	 .local = true,
+	 .run = ftsi_run_token_new},
 	{"tls init", "Makes all certificates of a new cluster: an authority of nodes, one of clients, a pair of certificate and key for each node and one "
 	 "for a client, ECDSA, keys of mode 0600.", "tls init certs --nodes n1=10.0.0.1,n2=10.0.0.2,n3=10.0.0.3",
 	 .flags = {{.name = "nodes", .value_name = "NAME=HOST,…", .kind = FTSI_TEXT, .required = true, .purpose = "the nodes; ports are left out of it, so the list of ftsd --cluster will do"},

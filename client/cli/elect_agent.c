@@ -541,6 +541,8 @@ static void subscribe(struct ftsi_agent *agent)
 	    .endpoints = agent->endpoint, .tls = ftsi_tls(agent->cli), .topic = "elector."};
 	if (agent->subscription != NULL || agent->joined == 0 || now_ns < agent->subscribe_ns) return;
 	agent->subscribe_ns = now_ns + SUBSCRIBE_AGAIN_MS * MS_NS;
+	uint8_t token[FTSI_TOKEN_MAX_BYTES + 2];
+	if (ftsi_session_token(agent->cli, token, &options.token, &error) != FTS_OK) return; /* calls tell of it */
 	if (fts_subscribe(&options, agent->options.lease_ms / 4, on_event, agent, &agent->subscription, &error) !=
 	    FTS_OK)
 		agent->subscription = NULL;

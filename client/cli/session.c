@@ -1,14 +1,12 @@
 /* Why this file exists: the channel of one run of fts-cli; see session.h. */
 #include "client/cli/session.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/secret_file.h"
 
 const char *ftsi_endpoints(const struct ftsi_cli *cli)
 {
@@ -18,53 +16,43 @@ const char *ftsi_endpoints(const struct ftsi_cli *cli)
 	return !flag->given && environment && *environment ? environment : flag->text;
 }
 
+/* A global flag, or what the environment says in its place: names of files, never what is in them. */
+static const char *named(const struct ftsi_cli *cli, enum ftsi_global global, const char *variable)
+{
+	const char *text = ftsi_global_of(cli, global)->text, *environment = getenv(variable);
+
+	return text == NULL && environment && *environment ? environment : text;
+}
+
 struct fts_tls ftsi_tls(const struct ftsi_cli *cli)
 {
-	return (struct fts_tls){.ca_file = ftsi_global_of(cli, FTSI_GLOBAL_TLS_CA)->text,
-				.cert_file = ftsi_global_of(cli, FTSI_GLOBAL_TLS_CERT)->text,
-				.key_file = ftsi_global_of(cli, FTSI_GLOBAL_TLS_KEY)->text};
+	return (struct fts_tls){.ca_file = named(cli, FTSI_GLOBAL_TLS_CA, "FTS_TLS_CA"),
+				.cert_file = named(cli, FTSI_GLOBAL_TLS_CERT, "FTS_TLS_CERT"),
+				.key_file = named(cli, FTSI_GLOBAL_TLS_KEY, "FTS_TLS_KEY")};
 }
 
 enum fts_status ftsi_token_read(const char *path, uint8_t *buf, size_t *out_size_bytes, struct fts_error *out_error)
 {
-	struct stat about;
-	enum fts_status st = FTS_OK;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fts_secret_file_read(path, "token file", buf, FTSI_TOKEN_MAX_BYTES, out_size_bytes, out_error);
+}
 
-	if (fd < 0 || fstat(fd, &about) != 0) {
-		st = fts_error_set(out_error, FTS_INVALID_ARGUMENT, "token file %s: %s", path, strerror(errno));
-		goto out;
-	}
-	if (about.st_mode & (S_IRWXG | S_IRWXO)) {
-		st = fts_error_set(out_error, FTS_INVALID_ARGUMENT, "token file %s can be read by others: chmod 600 %s",
-				   path, path);
-		goto out;
-	}
-	ssize_t got = read(fd, buf, FTSI_TOKEN_MAX_BYTES + 2);
-	while (got > 0 && strchr(" \t\r\n", buf[got - 1]))
-		got--;
-	if (got <= 0 || got > (ssize_t)FTSI_TOKEN_MAX_BYTES)
-		st = fts_error_set(out_error, FTS_INVALID_ARGUMENT, "token file %s holds no token of 1 to %u bytes",
-				   path, FTSI_TOKEN_MAX_BYTES);
-	else
-		*out_size_bytes = (size_t)got;
-out:
-	if (fd >= 0) close(fd);
-	return st;
+enum fts_status ftsi_session_token(const struct ftsi_cli *cli, uint8_t *buf, struct fts_bytes *out_token,
+				   struct fts_error *out_error)
+{
+	const char *path = named(cli, FTSI_GLOBAL_TOKEN_FILE, "FTS_TOKEN_FILE");
+
+	*out_token = (struct fts_bytes){buf, 0};
+	return path == NULL ? FTS_OK : ftsi_token_read(path, buf, &out_token->size_bytes, out_error);
 }
 
 enum fts_status ftsi_session_channel_to(const struct ftsi_cli *cli, const char *endpoints,
 					struct fts_channel **out_channel, struct fts_error *out_error)
 {
 	uint8_t token[FTSI_TOKEN_MAX_BYTES + 2];
-	const char *token_file = ftsi_global_of(cli, FTSI_GLOBAL_TOKEN_FILE)->text;
 	struct fts_channel_options options = {.endpoints = endpoints, .tls = ftsi_tls(cli), .learn_members = true};
 
-	if (token_file) {
-		options.token.data = token;
-		enum fts_status st = ftsi_token_read(token_file, token, &options.token.size_bytes, out_error);
-		if (st != FTS_OK) return st;
-	}
+	enum fts_status st = ftsi_session_token(cli, token, &options.token, out_error);
+	if (st != FTS_OK) return st;
 	return fts_channel_open(&options, out_channel, out_error);
 }
 

@@ -17,6 +17,11 @@ struct fts_tls ftsi_tls(const struct ftsi_cli *cli);
 FTS_MUST_USE enum fts_status ftsi_token_read(const char *path, uint8_t *buf, size_t *out_size_bytes,
 					     struct fts_error *out_error);
 
+/* The token the user named (--token-file, FTS_TOKEN_FILE), in buf (FTSI_TOKEN_MAX_BYTES + 2); empty: none.
+ * Errors: as ftsi_token_read. */
+FTS_MUST_USE enum fts_status ftsi_session_token(const struct ftsi_cli *cli, uint8_t *buf, struct fts_bytes *out_token,
+						struct fts_error *out_error);
+
 /* Open cli->channel. Errors: INVALID_ARGUMENT (endpoints, TLS or token file: wrong usage). */
 FTS_MUST_USE enum fts_status ftsi_session_open(struct ftsi_cli *cli, struct fts_error *out_error);
 /* Open another one to the same servers. out_channel: returned (fts_channel_close). Errors: as above. */

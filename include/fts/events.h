@@ -40,6 +40,7 @@ struct fts_subscription;
 
 struct fts_subscribe_options {
 	const char *endpoints; /* call endpoints, as in fts_channel_options; events are at port + 1. Borrowed. */
+	struct fts_bytes token; /* sent with the calls that fill gaps; at most 128 bytes, copied. Empty: none */
 	struct fts_tls tls;
 	const char *topic;   /* prefix; NULL or "": all */
 	uint64_t from_index; /* 0: only what happens from now on; 1: everything kept */

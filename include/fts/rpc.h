@@ -44,7 +44,7 @@ struct fts_method {
 	bool mutates;
 	bool blocking;    /* runs in the worker pool */
 	bool no_side_effects; /* idempotency_level = NO_SIDE_EFFECTS: may be asked for by HTTP GET */
-	const char *role; /* "" : any caller */
+	const char *role; /* what the caller must be; "": see fts/rpc/v1/options.proto */
 	const char *doc;  /* from the .proto's comments */
 };
 
@@ -119,6 +119,9 @@ struct fts_channel_options {
 	uint64_t client_id;     /* 0: a random one. One client id belongs to one channel at a time. */
 	uint32_t connect_timeout_ms; /* 0: 2,000 */
 	uint32_t max_open_calls;     /* 0: 4,096; more are refused with RESOURCE_EXHAUSTED */
+	size_t (*token_source)(void *ctx, uint8_t *out_token); /* asked for each call's token instead: writes at most 128
+	                                bytes, returns how many; must not block. NULL: token */
+	void *token_ctx;             /* borrowed until close */
 	bool learn_members;          /* ask the servers for the members of their cluster (fts.cluster.v1.Cluster/Status),
 	                                and use them too: one endpoint is enough then */
 };
@@ -154,8 +157,8 @@ struct fts_call_options {
 	bool no_retry;
 	const char *endpoint; /* HOST:PORT of the server to ask first (learned when it is new); NULL: as told above. Borrowed for the start */
 	const struct fts_call_identity *identity; /* of the caller a changing call is made for; NULL: the channel's own. Borrowed for the start */
-	struct fts_call_info *info; /* filled before the call ends, also when it fails; NULL: not wanted. Blocking calls only. */
 	struct fts_bytes token; /* of this call, in place of the channel's; at most 128 bytes, copied. Empty: the channel's */
+	struct fts_call_info *info; /* filled before the call ends, also when it fails; NULL: not wanted. Blocking calls only. */
 };
 
 /* Open a channel. Does not connect: the first call does. out_channel: returned (fts_channel_close).
@@ -215,6 +218,11 @@ FTS_API FTS_MUST_USE enum fts_status fts_channel_call_bytes(struct fts_channel *
 
 struct fts_server;
 
+/* May method be called with this token and payload (both borrowed)? Asked before anything is unpacked, on one of the
+ * runtime's threads: be short, don't block. Any status but FTS_OK is the answer, with out_error's detail; executed NO. */
+typedef enum fts_status (*fts_authorize_fn)(void *ctx, const struct fts_method *method, struct fts_bytes token,
+                                            struct fts_bytes payload, struct fts_error *out_error);
+
 struct fts_server_options {
 	const char *listen; /* "HOST:PORT"; port 0: any free one. Borrowed. */
 	const char *node;   /* name put into replies; at most 63 bytes. Borrowed. */
@@ -225,6 +233,8 @@ struct fts_server_options {
 	size_t inbound_bytes_max;          /* of the whole server; 0: 64 MiB */
 	uint32_t idle_timeout_ms;          /* a connection that completes no handshake or leaves a message half sent
 	                                      this long is closed; 0: 10,000 */
+	fts_authorize_fn authorize;        /* NULL: everybody may call everything */
+	void *authorize_ctx;               /* borrowed until destroy */
 };
 
 /* Make a server that does not listen yet. out_server: returned (fts_server_destroy).
