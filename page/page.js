@@ -60,7 +60,7 @@ function tick() {
   const now = performance.now();
   if (document.hidden) return;
   for (const section of sections)
-    if (!section.reading && now - (section.readAt || 0) >= section.everyMs) read(section);
+    if (!section.reading && now - (section.readAt ?? -Infinity) >= section.everyMs) read(section);
 }
 
 // ---- Events ----
