@@ -62,8 +62,8 @@ static int catch_signals(sigset_t *out_set)
 	sigemptyset(out_set);
 	sigaddset(out_set, SIGTERM);
 	sigaddset(out_set, SIGINT);
-	if (pthread_sigmask(SIG_BLOCK, out_set, NULL) != 0) return -1;
 	sigaddset(out_set, SIGHUP);
+	if (pthread_sigmask(SIG_BLOCK, out_set, NULL) != 0) return -1;
 	return signalfd(-1, out_set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 

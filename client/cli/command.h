@@ -166,10 +166,10 @@ enum ftsi_exit ftsi_run_token_revoke(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_tls_init(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_tls_node(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_tls_client(struct ftsi_cli *cli);
-
-#endif
 enum ftsi_exit ftsi_run_watchdog_status(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_watchdog_start(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_watchdog_stop(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_watchdog_restart(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_debug_hang(struct ftsi_cli *cli);
+
+#endif

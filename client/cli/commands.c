@@ -49,13 +49,13 @@ const struct ftsi_flag ftsi_global_flags[] = {
 #define DAYS \
 	{.name = "days", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .max = 36500, .default_text = "365", .purpose = "how long a certificate is good; the authorities are for ten years"}
 
+#define WATCHDOG \
+	{.name = "watchdog", .value_name = "HOST:PORT", .kind = FTSI_TEXT, .default_text = "127.0.0.1:7390", .purpose = "which one; FTS_WATCHDOG in the environment says the same"}
+
 const struct ftsi_command ftsi_commands[] = {
 	{"status", "Shows the nodes: who leads, how far each is.", "status --json",
 	 .run = ftsi_run_status},
 	{"health", "Asks everybody for their health in one survey, and names who did not answer.", "health --watch",
-#define WATCHDOG \
-	{.name = "watchdog", .value_name = "HOST:PORT", .kind = FTSI_TEXT, .default_text = "127.0.0.1:7390", .purpose = "which one; FTS_WATCHDOG in the environment says the same"}
-
 	 .flags = {{.name = "watch", .kind = FTSI_BOOL, .purpose = "ask again and again until stopped"},
 	           {.name = "interval", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "1s", .purpose = "between two surveys of --watch"},
 	           {.name = "wait", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "500ms", .purpose = "how long a survey waits for answers"}},
@@ -382,9 +382,6 @@ const struct ftsi_command ftsi_commands[] = {
 	 .positionals = {"DIR", "NAME"},
 	 .local = true,
 	 .run = ftsi_run_tls_client},
-};
-const size_t ftsi_command_count = sizeof(ftsi_commands) / sizeof(ftsi_commands[0]);
-/* clang-format on */
 	{"watchdog status", "Shows what fts-watchdog supervises: exit 1 when a process is quarantined, or stuck and held.", "watchdog status --watch",
 	 .flags = {WATCHDOG,
 	           {.name = "watch", .kind = FTSI_BOOL, .purpose = "ask again and again until stopped"},
@@ -412,3 +409,6 @@ const size_t ftsi_command_count = sizeof(ftsi_commands) / sizeof(ftsi_commands[0
 	 .positionals = {"WHAT"},
 	 .local = true,
 	 .run = ftsi_run_debug_hang},
+};
+const size_t ftsi_command_count = sizeof(ftsi_commands) / sizeof(ftsi_commands[0]);
+/* clang-format on */
