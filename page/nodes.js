@@ -52,7 +52,8 @@ function diskLine(report) {
 
 function card(node) {
   const report = reports.get(node.name);
-  const applied = Number((report && node.alive && report.applied) || node.applied || 0);
+  // Each is a little old: the later of the two is nearer the truth.
+  const applied = Math.max(Number((report && node.alive && report.applied) || 0), Number(node.applied || 0));
   const lag = Math.max(0, cluster.index - applied);
   const role = node.alive ? (node.role || "UNKNOWN").toLowerCase() : "away";
   const lines = [
@@ -63,7 +64,7 @@ function card(node) {
   ];
   if (report) {
     lines.push(...diskLine(report));
-    lines.push(...line("progress", count(rates.get(node.name)) + " / s"));
+    lines.push(...line("progress", rates.has(node.name) ? count(rates.get(node.name)) + " / s" : "…"));
     if (report.queue) lines.push(...line("waiting", count(report.queue) + ", oldest " + span(report.oldestCallMs)));
     if (report.version) lines.push(...line("version", report.version));
   }

@@ -67,7 +67,7 @@ function tick() {
 
 function log(event) {
   const list = document.querySelector("#events .log");
-  const text = event.lost ? event.lost + " events are lost" : JSON.stringify(event.event);
+  const text = event.lost ? event.lost + " events are lost" : JSON.stringify(event.event, (key, value) => (key === "board" ? undefined : value));
   list.prepend(make("li", {}, make("span.mono.soft", {}, event.index + " "), make("b", {}, event.topic || "note"), " ",
     make("span.mono", {}, text.length > 300 ? text.slice(0, 300) + " …" : text)));
   while (list.childElementCount > LOG_MAX) list.lastElementChild.remove();
