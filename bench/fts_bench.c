@@ -1,4 +1,5 @@
 /* Why this file exists: `fts-bench`, which measures fts (cli.md, bench). */
+#include "bench/elect.h"
 #include "bench/failover.h"
 #include "bench/game.h"
 #include "bench/kv.h"
@@ -29,6 +30,8 @@ int main(int argc, char **argv)
 {
 	struct bench_options options = {0};
 	if (argc > 1 && strcmp(argv[1], "failover") == 0) return bench_failover(argc, argv);
+	if (argc > 1 && strcmp(argv[1], "elect") == 0) return bench_elect(argc, argv);
+	if (argc > 1 && strcmp(argv[1], "stamp") == 0) return bench_stamp(argc, argv);
 	for (size_t i = 0; argc > 1 && i < sizeof subjects / sizeof subjects[0]; i++) {
 		if (strcmp(argv[1], subjects[i].name) != 0) continue;
 		options = subjects[i].defaults;
@@ -36,6 +39,6 @@ int main(int argc, char **argv)
 		return subjects[i].run(&options);
 	}
 	if (argc > 1 && strcmp(argv[1], "--help") == 0) bench_options_parse(&options, argc, argv, 1);
-	fprintf(stderr, "fts-bench: name what to measure: rpc, kv, lottery, game or failover; see fts-bench --help\n");
+	fprintf(stderr, "fts-bench: name what to measure: rpc, kv, lottery, game, elect or failover; see fts-bench --help\n");
 	return 2;
 }
