@@ -212,9 +212,9 @@ static int measure_takeover(struct bench_elect *options)
 {
 	static struct contest contest;
 	char lease[16], cli[512];
-	char *own[] = {cli,       "elect", "run",  "bench", "--endpoints", (char *)options->endpoints,
-		       "--lease", lease,   "--id", "{id}",  "--on-master", "{script}",
-		       NULL};
+	const char *const own[] = {cli,       "elect", "run",  "bench", "--endpoints", options->endpoints,
+				   "--lease", lease,   "--id", "{id}",  "--on-master", "{script}",
+				   NULL};
 	char dir[] = "/tmp/fts-bench-elect-XXXXXX";
 	(void)snprintf(lease, sizeof lease, "%ums", options->lease_ms == 0 ? 300 : options->lease_ms);
 	if (!bench_path_beside("fts-cli", cli, sizeof cli) ||
@@ -266,7 +266,7 @@ static int take_flags(struct bench_elect *options, int argc, char **argv)
 		if (flag == 't') right = take_number(optarg, 3600, &options->seconds);
 		if (flag == '?') right = false;
 	}
-	if (right && optind < argc) options->command = argv + optind;
+	if (right && optind < argc) options->command = (const char *const *)(const void *)(argv + optind);
 	if (right && (options->command == NULL || argc - optind < (int)WORDS_MAX)) return -1;
 	fprintf(stderr, "fts-bench: a flag or number is not right: see fts-bench elect --help\n");
 	return 2;

@@ -9,7 +9,7 @@ struct bench_elect {
 	const char *endpoints; /* NULL: a node of its own */
 	uint32_t rounds, settle_ms, window_ms, lease_ms;
 	uint32_t members, elections, seconds; /* members > 0: the cost of so many */
-	char **command;                       /* of a candidate, NULL-ended; NULL: fts-cli elect run */
+	const char *const *command;           /* of a candidate, NULL-ended; NULL: fts-cli elect run */
 	int json;
 };
 

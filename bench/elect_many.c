@@ -34,7 +34,7 @@ struct crowd {
 	struct measure renewals; /* guarded by lock */
 	uint32_t joined_count;   /* guarded by lock */
 	uint64_t failed_count;   /* guarded by lock */
-	char why[256];           /* guarded by lock */
+	char why[FTS_DETAIL_MAX];          /* guarded by lock */
 };
 
 static void note_end(struct member *member, enum fts_status status, const struct fts_error *error)

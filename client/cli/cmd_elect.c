@@ -133,6 +133,7 @@ enum ftsi_exit ftsi_run_elect_resign(struct ftsi_cli *cli)
 	struct fts_call_options options = ftsi_call_options(cli, &info);
 	request.election = election_of(cli);
 	request.id = (char *)ftsi_value_of(cli, "id")->text;
+	request.joined = ftsi_value_of(cli, "joined")->number;
 	enum fts_status status = fts_elector_resign(cli->channel, &request, &options, &response, &error);
 	ftsi_explain(cli, "Elector/Resign", &info);
 	if (status != FTS_OK) return ftsi_fail(cli, &error);
@@ -140,7 +141,8 @@ enum ftsi_exit ftsi_run_elect_resign(struct ftsi_cli *cli)
 	if (cli->json)
 		ftsi_print_json(ftsi_json("{s:s,s:s,s:b}", "election", request.election, "id", request.id, "asked", 1));
 	else
-		printf("%s is asked to leave %s\n", request.id, request.election);
+		printf("%s %s %s\n", request.id, request.joined == 0 ? "is asked to leave" : "has left",
+		       request.election);
 	return FTSI_EXIT_DONE;
 }
 

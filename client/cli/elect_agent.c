@@ -1,6 +1,7 @@
 /* Why this file exists: see elect_agent.h. */
 #include "client/cli/elect_agent.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -481,6 +482,31 @@ static void follow_fenced(struct ftsi_agent *agent)
 	}
 }
 
+/* What its guardian is to say when the agent dies: that this life of it is over. */
+static void make_will(struct ftsi_agent *agent)
+{
+	char joined[24];
+	const struct fts_tls tls = ftsi_tls(agent->cli);
+	const struct ftsi_value *token_file = ftsi_global_of(agent->cli, FTSI_GLOBAL_TOKEN_FILE);
+	const char *words[FTSI_SCRIPT_WILL_WORDS_MAX] = {
+	    "elect",     "resign", agent->options.election, "--id",         agent->options.id, "--joined", joined,
+	    "--timeout", "3s",     "--endpoints",           agent->endpoint};
+	size_t count = 11;
+	const char *const more[][2] = {{"--tls-ca", tls.ca_file},
+				       {"--tls-cert", tls.cert_file},
+				       {"--tls-key", tls.key_file},
+				       {"--token-file", token_file->text}};
+	if (agent->willed == agent->joined) return;
+	agent->willed = agent->joined;
+	(void)snprintf(joined, sizeof(joined), "%" PRIu64, agent->joined);
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+		if (more[i][1] != NULL && more[i][1][0] != 0) {
+			words[count++] = more[i][0];
+			words[count++] = more[i][1];
+		}
+	ftsi_script_will(&agent->script, agent->joined == 0 ? NULL : words);
+}
+
 /* ---- Lines ---- */
 
 struct input {
@@ -527,6 +553,7 @@ static void turn(struct ftsi_agent *agent, struct input *input)
 	take_news(agent);
 	ftsi_choice_drive(&agent->choice, ftsi_script_now_ns());
 	if (agent->options.fenced) follow_fenced(agent);
+	make_will(agent);
 	follow_role(agent);
 	next_call(agent);
 	if (!ftsi_output_open()) agent->stopping = true;

@@ -79,6 +79,7 @@ struct ftsi_agent {
 	uint64_t next_ns;           /* no call before */
 	uint64_t lease_from_ns, subscribe_ns;
 	uint64_t joined, fence, yielded_fence;
+	uint64_t willed; /* the life of which the guardian's will speaks; 0: none */
 	char master[FTSI_AGENT_NAME_MAX + 1];
 	uint32_t members;
 	bool step_down, leave, choose, stopping, finished, was_member, told_role;

@@ -42,9 +42,11 @@ struct stream {
 struct guardian {
 	int link_fd, signal_fd, timer_fd;
 	struct ftsi_script_run wanted, current;
+	struct ftsi_script_will will;
 	struct ftsi_script_lease lease;
 	struct ftsi_script_state state;
 	bool state_is_news, orphan;
+	bool agent_is_gone;
 	bool direct; /* the script has our own standard streams */
 	enum phase phase;
 	bool done;         /* it ended by itself and is not to run again */
@@ -340,16 +342,18 @@ static void receive(struct guardian *guardian)
 	union {
 		uint32_t kind;
 		struct ftsi_script_run run;
+		struct ftsi_script_will will;
 		struct ftsi_script_lease lease;
 	} message;
 	for (;;) {
 		ssize_t got = recv(guardian->link_fd, &message, sizeof(message), MSG_DONTWAIT);
 		if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
 		if (got <= 0) {
-			guardian->orphan = true;
+			guardian->orphan = guardian->agent_is_gone = true;
 			return;
 		}
 		if (message.kind == FTSI_SCRIPT_RUN) guardian->wanted = message.run;
+		if (message.kind == FTSI_SCRIPT_WILL) guardian->will = message.will;
 		if (message.kind == FTSI_SCRIPT_LEASE) guardian->lease = message.lease;
 	}
 }
@@ -414,6 +418,19 @@ static bool prepare(struct guardian *guardian)
 	return guardian->signal_fd >= 0 && guardian->timer_fd >= 0;
 }
 
+/* Does not return, unless there is none or it can't be carried out: then the lease decides. */
+static void carry_out(struct ftsi_script_will *will)
+{
+	char *words[FTSI_SCRIPT_WILL_WORDS_MAX + 2] = {(char *)"fts-cli"}, *word = will->text;
+	int null_fd = open("/dev/null", O_RDWR);
+	if (will->word_count == 0) return;
+	for (uint32_t i = 0; i < will->word_count; i++, word = next_word(word))
+		words[i + 1] = word;
+	for (int fd = 0; null_fd >= 0 && fd <= 2; fd++)
+		dup2(null_fd, fd);
+	execv("/proc/self/exe", words);
+}
+
 int ftsi_guardian_run(int link_fd, bool direct)
 {
 	static struct guardian guardian;
@@ -423,5 +440,6 @@ int ftsi_guardian_run(int link_fd, bool direct)
 	if (!prepare(&guardian)) return 1;
 	while (!guardian.orphan || guardian.phase != REST)
 		turn(&guardian);
+	if (guardian.agent_is_gone) carry_out(&guardian.will);
 	return 0;
 }

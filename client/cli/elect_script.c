@@ -99,6 +99,22 @@ uint64_t ftsi_script_wish(struct ftsi_script *script, const struct ftsi_script_r
 	return wish->number;
 }
 
+void ftsi_script_will(struct ftsi_script *script, const char *const *words)
+{
+	struct ftsi_script_will will = {.kind = FTSI_SCRIPT_WILL};
+	for (; words != NULL && words[will.word_count] != NULL; will.word_count++) {
+		size_t size_bytes = strlen(words[will.word_count]) + 1;
+		if (will.word_count == FTSI_SCRIPT_WILL_WORDS_MAX ||
+		    size_bytes > sizeof(will.text) - will.text_size_bytes) {
+			will.word_count = will.text_size_bytes = 0;
+			break;
+		}
+		memcpy(will.text + will.text_size_bytes, words[will.word_count], size_bytes);
+		will.text_size_bytes += (uint32_t)size_bytes;
+	}
+	tell(script, &will, offsetof(struct ftsi_script_will, text) + will.text_size_bytes);
+}
+
 void ftsi_script_renewed(struct ftsi_script *script, uint64_t sent_ns, uint32_t lease_ms)
 {
 	uint64_t lease_ns = (uint64_t)lease_ms * 1000000;
@@ -150,6 +166,7 @@ void ftsi_script_sweep(struct ftsi_script *script)
 void ftsi_script_close(struct ftsi_script *script)
 {
 	if (script->link_fd < 0) return;
+	ftsi_script_will(script, NULL); /* the agent itself has said what there was to say */
 	close(script->link_fd);
 	script->link_fd = -1;
 	while (waitpid(script->guardian, NULL, 0) < 0 && errno == EINTR)

@@ -5,6 +5,8 @@
  * - One script at a time: the next one starts only when nothing that the last one started is left.
  * - A master's script is told to end (TERM) once two thirds of the lease have passed since the last renewal, and is
  *   gone (KILL) before the lease ends, whatever has become of the agent: stopped, killed, cut off.
+ * - An agent that dies leaves a will: once nothing of its script is left, the guardian becomes that command, which says
+ *   so to the cluster, and nobody has to wait for the lease.
  * - The latest wish wins; what was wished in between is never started.
  * - One message a datagram of a SOCK_SEQPACKET pair, both ends the same program. Times: CLOCK_BOOTTIME, which goes on
  *   while the machine sleeps, as the cluster's clocks do. */
@@ -22,9 +24,17 @@
 #define FTSI_GUARDIAN_DIRECT_WORD "direct"
 #define FTSI_SCRIPT_TEXT_MAX 16384u
 #define FTSI_SCRIPT_WORDS_MAX 128u
+#define FTSI_SCRIPT_WILL_MAX 4096u
+#define FTSI_SCRIPT_WILL_WORDS_MAX 24u
 #define FTSI_SCRIPT_LINE_MAX 1024u
 
-enum ftsi_script_kind { FTSI_SCRIPT_RUN = 1, FTSI_SCRIPT_LEASE, FTSI_SCRIPT_STATE, FTSI_SCRIPT_OUTPUT };
+enum ftsi_script_kind {
+	FTSI_SCRIPT_RUN = 1,
+	FTSI_SCRIPT_LEASE,
+	FTSI_SCRIPT_WILL,
+	FTSI_SCRIPT_STATE,
+	FTSI_SCRIPT_OUTPUT
+};
 
 /* Agent to guardian: run this from now on. */
 struct ftsi_script_run {
@@ -38,6 +48,14 @@ struct ftsi_script_run {
 	uint32_t sleep_ms;
 	uint32_t text_size_bytes;
 	char text[FTSI_SCRIPT_TEXT_MAX]; /* election, member, the command's words: each with its zero byte */
+};
+
+/* Agent to guardian: run this (fts-cli's arguments) when the agent is gone and nothing of its script is left. */
+struct ftsi_script_will {
+	uint32_t kind;
+	uint32_t word_count; /* 0: nothing */
+	uint32_t text_size_bytes;
+	char text[FTSI_SCRIPT_WILL_MAX]; /* each word with its zero byte */
 };
 
 /* Agent to guardian: the lease was renewed. */
@@ -93,6 +111,8 @@ FTS_MUST_USE enum fts_status ftsi_script_open(struct ftsi_script *script, bool d
 uint64_t ftsi_script_wish(struct ftsi_script *script, const struct ftsi_script_run *terms, const char *election,
 			  const char *member, char *const *words);
 bool ftsi_script_fits(const char *election, const char *member, char *const *words);
+/* The agent's will from now on: words (borrowed, NULL-ended, behind the program's name; too long: none); NULL: none. */
+void ftsi_script_will(struct ftsi_script *script, const char *const *words);
 /* The lease counts from sent_ns. */
 void ftsi_script_renewed(struct ftsi_script *script, uint64_t sent_ns, uint32_t lease_ms);
 /* Take what has come; on_output (may be NULL) gets each line. */
