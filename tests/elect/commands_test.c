@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -87,7 +88,7 @@ static void leave(size_t place)
 
 static void a_command_runs_under_a_fence(void **state)
 {
-	char out[4096], program[HARNESS_PATH_MAX], inner[2 * HARNESS_PATH_MAX];
+	char out[4096], program[HARNESS_PATH_MAX], inner[4 * HARNESS_PATH_MAX];
 	(void)state;
 	begin(1);
 	harness_cluster_start(&lab.cluster);
@@ -236,9 +237,9 @@ static void a_killed_agent_leaves_a_will(void **state)
 	(void)state;
 	begin(1);
 	harness_cluster_start(&lab.cluster);
-	JOIN(0, "job", "a", "--lease", "10m", "--on-master", "/bin/sleep 1000");
-	JOIN(1, "job", "b", "--lease", "10m");
-	JOIN(2, "job", "c", "--lease", "10m");
+	JOIN(0, "job", "a", "--rule", "lowest-id", "--lease", "10m", "--on-master", "/bin/sleep 1000");
+	JOIN(1, "job", "b", "--rule", "lowest-id", "--lease", "10m");
+	JOIN(2, "job", "c", "--rule", "lowest-id", "--lease", "10m");
 	wait_status("job", "\"master\":\"a\"");
 	harness_process_kill(&lab.agents[0]);
 	wait_status("job", "\"master\":\"b\"");
