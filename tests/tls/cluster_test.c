@@ -43,7 +43,7 @@ static size_t leader_but(size_t but)
 static void everything_works(void **state)
 {
 	(void)state;
-	harness_secure_expect(&secure, 0, "3 answered", "health", NULL);
+	harness_secure_expect(&secure, 0, "3 answered", "health", "--wait", "4s", NULL);
 	harness_secure_expect(&secure, 0, NULL, "lottery", "open", "safe", "--agencies", "1", "--number", "7", NULL);
 	harness_secure_expect(&secure, 0, NULL, "kv", "set", "key", "value", NULL);
 	harness_secure_expect(&secure, 0, "lottery.draw", "--timeout", "30s", "events", "lottery.draw", "--from", "1",
