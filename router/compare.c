@@ -43,6 +43,23 @@ void ftsi_compare_owners(const struct ftsi_round *round, uint32_t p)
 	if (untrusted && all_good) owner->rebuild_tree(owner->ctx, p);
 }
 
+/* This node kept a hint for one of them, and gave it up. Who does not answer is compared by the owners' own sweep. */
+void ftsi_repair_elsewhere(const struct ftsi_round *round, uint32_t p)
+{
+	const struct fts_router_partition *partition = &round->map->partitions[p];
+	for (uint8_t i = 0; i < partition->owner_count; i++)
+		for (uint8_t k = (uint8_t)(i + 1); k < partition->owner_count && !atomic_load(round->stopping); k++) {
+			struct ftsi_sync_result result;
+			(void)!ftsi_sync_run(&(struct ftsi_sync){.router = round->router,
+								 .map = round->map,
+								 .partition = p,
+								 .a = partition->order[i],
+								 .b = partition->order[k],
+								 .repair = true},
+					     &result);
+		}
+}
+
 /* ---- Copying ---- */
 
 /* No faster than COPY_BYTES_A_SECOND: others use the disk and the network, too. */

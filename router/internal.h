@@ -47,7 +47,8 @@ bool ftsi_is_linearizable(struct fts_router *router, uint32_t db);
 /* Once there is a map (router/first_map.h): Kv.Batch, Kv.Keys. */
 void ftsi_serve_batch(struct fts_router *router, struct fts_call *call, const void *request);
 void ftsi_serve_keys(struct fts_router *router, struct fts_call *call, const void *request);
-/* A handler of its own; blocks. */
+/* Handlers of their own; they block. */
+void ftsi_serve_progress(struct fts_call *call, const Fts__Kv__V1__ProgressRequest *request, void *ctx);
 void ftsi_serve_verify(struct fts_call *call, const Fts__Kv__V1__VerifyRequest *request, void *ctx);
 
 uint32_t ftsi_left_ms(uint64_t deadline_ns);

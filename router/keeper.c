@@ -105,7 +105,8 @@ static void sweep(struct ftsi_keeper *keeper, const struct ftsi_round *round)
 		forget_now_and_then(keeper, round, p);
 	}
 	for (uint32_t p = 0; p < FTS_ROUTER_PARTITION_COUNT && !atomic_load(&keeper->stopping); p++)
-		if (owner->wants_repair(owner->ctx, p) && owns(round, p)) ftsi_compare_owners(round, p);
+		if (owner->wants_repair(owner->ctx, p))
+			(owns(round, p) ? ftsi_compare_owners : ftsi_repair_elsewhere)(round, p);
 }
 
 /* ---- The thread ---- */

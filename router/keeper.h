@@ -33,6 +33,8 @@ void ftsi_deliver_hints(const struct ftsi_round *round, uint64_t *retry_ns);
 bool ftsi_copy_partition(const struct ftsi_round *round, uint32_t partition);
 /* Compare partition, of which this node is an owner, with the other owners. */
 void ftsi_compare_owners(const struct ftsi_round *round, uint32_t partition);
+/* Compare the owners of partition, of which this node is none, with each other. */
+void ftsi_repair_elsewhere(const struct ftsi_round *round, uint32_t partition);
 void ftsi_forget_tombstones(const struct ftsi_round *round, uint32_t partition);
 
 #endif

@@ -130,6 +130,7 @@ static const struct fts_kv_handlers handlers = {.set = set,
 						.keys = keys,
 						.where = where,
 						.map = tell_map,
+						.progress = ftsi_serve_progress,
 						.verify = ftsi_serve_verify};
 
 enum fts_status fts_router_serve(struct fts_router *router, struct fts_server *server, struct fts_error *out_error)

@@ -14,7 +14,8 @@ struct fts_router_options {
 	const struct fts_router_owner *owner; /* borrowed until destroy */
 	struct fts_tls tls;                   /* borrowed until destroy */
 	const char *endpoint;                 /* HOST:PORT of this node's own calls; borrowed until destroy */
-	size_t (*token_source)(void *ctx, uint8_t *out_token); /* as fts_channel_options has it: how nodes know each other */
+	size_t (*token_source)(void *ctx,
+			       uint8_t *out_token); /* as fts_channel_options has it: how nodes know each other */
 	void *token_ctx;
 };
 

@@ -13,6 +13,7 @@ struct verifying {
 	bool repair;
 	uint64_t settled_before;
 	Fts__Kv__V1__VerifyResponse response;
+	char *unanswered[FTS_ROUTER_NODES_MAX]; /* names: the map's */
 };
 
 static void look_at(struct verifying *verifying, uint32_t p)
@@ -40,14 +41,21 @@ static void look_at(struct verifying *verifying, uint32_t p)
 	verifying->response.unreachable += unreachable ? 1 : 0;
 }
 
+/* Everybody's hints, and who is not there. */
 static void count_hints(struct verifying *verifying)
 {
+	Fts__Kv__V1__VerifyResponse *response = &verifying->response;
 	for (size_t i = 0; i < verifying->map->node_count; i++) {
 		Fts__Kv__V1__TreeResponse *tree = NULL;
-		if (ftsi_ask_tree(verifying->router, &verifying->map->nodes[i], 0, false, &tree) != FTS_OK) continue;
-		verifying->response.hints_pending += tree->hints_pending;
+		const struct fts_router_node *node = &verifying->map->nodes[i];
+		if (ftsi_ask_tree(verifying->router, node, 0, false, &tree) != FTS_OK) {
+			verifying->unanswered[response->n_unanswered++] = (char *)(uintptr_t)node->name;
+			continue;
+		}
+		response->hints_pending += tree->hints_pending;
 		fts__kv__v1__tree_response__free_unpacked(tree, NULL);
 	}
+	response->unanswered = verifying->unanswered;
 }
 
 void ftsi_serve_verify(struct fts_call *call, const Fts__Kv__V1__VerifyRequest *request, void *ctx)

@@ -74,6 +74,7 @@ static void mark(struct ftsi_hints *hints, uint32_t partition)
 	pthread_mutex_lock(&hints->lock);
 	bool told = hints->wants_repair[partition];
 	hints->wants_repair[partition] = true;
+	hints->dropped_count++;
 	pthread_mutex_unlock(&hints->lock);
 	if (!told) FTS_LOG_WARN("kv.hint_dropped", "partition=%u", partition);
 }
@@ -246,6 +247,14 @@ uint64_t fts_hints_count(struct fts_storage *storage)
 	uint64_t count = storage->hints.count;
 	pthread_mutex_unlock(&storage->hints.lock);
 	return count;
+}
+
+void fts_hints_measure(struct fts_storage *storage, uint64_t *out_bytes, uint64_t *out_dropped_count)
+{
+	pthread_mutex_lock(&storage->hints.lock);
+	*out_bytes = storage->hints.bytes;
+	*out_dropped_count = storage->hints.dropped_count;
+	pthread_mutex_unlock(&storage->hints.lock);
 }
 
 struct oldest {

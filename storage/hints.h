@@ -16,6 +16,7 @@
 struct ftsi_hints {
 	pthread_mutex_t lock;
 	uint64_t bytes, count, bytes_max;        /* guarded by lock, as all below */
+	uint64_t dropped_count;                  /* since the start */
 	uint32_t counts[FTSI_PARTITION_COUNT];   /* of hints, by partition */
 	bool wants_repair[FTSI_PARTITION_COUNT]; /* one was dropped */
 };
@@ -53,6 +54,8 @@ FTS_MUST_USE enum fts_status fts_hints_drop(struct fts_storage *storage, uint64_
 					    struct fts_bytes key, struct ftsi_version version);
 
 uint64_t fts_hints_count(struct fts_storage *storage);
+/* Their bytes, and how many were dropped since the start. */
+void fts_hints_measure(struct fts_storage *storage, uint64_t *out_bytes, uint64_t *out_dropped_count);
 /* Version time of the oldest hint of partition; 0: there is none. Reads them all when there are any. */
 uint64_t fts_hints_oldest(struct fts_storage *storage, uint32_t partition);
 /* Was a hint of partition dropped? take: forget it. */

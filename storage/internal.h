@@ -24,6 +24,7 @@ struct fts_storage {
 	struct ftsi_recent recent;
 	struct fts_hlc clock;
 	atomic_uint_fast64_t damaged_count;
+	atomic_uint_fast64_t mended_count; /* records that were stored in the background */
 	atomic_bool closing;
 
 	/* Held while a batch is compared, written and counted in the trees. */

@@ -360,6 +360,9 @@ static void tree(struct fts_call *call, const Fts__Kv__V1__TreeRequest *request,
 	response.n_leaves = request->leaves && !response.untrusted ? FTSI_LEAF_COUNT : 0;
 	response.oldest_hint = fts_hints_oldest(storage, request->partition);
 	response.hints_pending = fts_hints_count(storage);
+	fts_hints_measure(storage, &response.hint_bytes, &response.hints_dropped);
+	response.mended = fts_storage_mended_count(storage);
+	response.damaged = fts_storage_damaged_count(storage);
 	fts_kv_storage_tree_reply(call, &response);
 }
 

@@ -158,6 +158,11 @@ uint64_t fts_storage_damaged_count(const struct fts_storage *storage)
 	return atomic_load(&storage->damaged_count);
 }
 
+uint64_t fts_storage_mended_count(const struct fts_storage *storage)
+{
+	return atomic_load(&storage->mended_count);
+}
+
 enum fts_status fts_storage_drop_partition(struct fts_storage *storage, uint32_t partition)
 {
 	struct fts_key from, to;

@@ -102,6 +102,8 @@ FTS_MUST_USE enum fts_status fts_storage_drop_partition(struct fts_storage *stor
 FTS_MUST_USE enum fts_status fts_storage_rebuild_tree(struct fts_storage *storage, uint32_t partition);
 /* Wait until all that was put before is on disk, in both lanes. Blocks. */
 FTS_MUST_USE enum fts_status fts_storage_flush(struct fts_storage *storage);
+/* Records that hints, repair and moves have brought since the start. */
+uint64_t fts_storage_mended_count(const struct fts_storage *storage);
 /* Damaged records met since the start. */
 uint64_t fts_storage_damaged_count(const struct fts_storage *storage);
 

@@ -287,6 +287,8 @@ static enum fts_status write_batch(struct batch *batch)
 	if (status == FTS_OK) status = fts_txn_commit(&batch->txn, true);
 	fts_txn_abort(batch->txn);
 	if (status == FTS_OK) count_changes(batch);
+	if (status == FTS_OK && batch->first != NULL && batch->first->background) /* a batch is of one lane */
+		atomic_fetch_add(&storage->mended_count, batch->change_count);
 	pthread_mutex_unlock(&storage->apply_lock);
 	free(batch->changes);
 	return status;

@@ -107,6 +107,7 @@ enum ftsi_exit ftsi_run_kv_set(struct ftsi_cli *cli)
 	request.key = place.key;
 	request.consistency = place.level;
 	if (if_version) request.if_version = (char *)if_version;
+	request.if_fence = ftsi_value_of(cli, "if-fence")->number;
 	enum ftsi_exit code = st == FTS_OK ? set(cli, &request) : fail_before(cli, &error);
 	free(block);
 	ftsi_kv_place_free(&place);
@@ -192,6 +193,7 @@ enum ftsi_exit ftsi_run_kv_delete(struct ftsi_cli *cli)
 	request.key = place.key;
 	request.consistency = place.level;
 	if (if_version) request.if_version = (char *)if_version;
+	request.if_fence = ftsi_value_of(cli, "if-fence")->number;
 	enum fts_status st = fts_kv_delete(cli->channel, &request, &options, &response, &error);
 	ftsi_explain(cli, "Kv/Delete", &info);
 	if (st == FTS_OK)

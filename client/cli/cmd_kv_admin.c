@@ -23,7 +23,8 @@ static struct fts_call_options long_options(const struct ftsi_cli *cli, struct f
 /* ---- verify ---- */
 
 /* One call looks at as many partitions as it has time for; sum: of all calls so far, moved on. */
-static enum fts_status verify_some(struct ftsi_cli *cli, Fts__Kv__V1__VerifyResponse *sum, struct fts_error *out_error)
+static enum fts_status verify_some(struct ftsi_cli *cli, Fts__Kv__V1__VerifyResponse *sum, json_t *names,
+				   struct fts_error *out_error)
 {
 	Fts__Kv__V1__VerifyRequest request = FTS__KV__V1__VERIFY_REQUEST__INIT;
 	Fts__Kv__V1__VerifyResponse *response = NULL;
@@ -45,22 +46,30 @@ static enum fts_status verify_some(struct ftsi_cli *cli, Fts__Kv__V1__VerifyResp
 	sum->unreachable += response->unreachable;
 	sum->hints_pending = response->hints_pending; /* of the whole cluster, as it is now */
 	sum->next = response->next;
+	json_array_clear(names); /* as it is now */
+	for (size_t i = 0; i < response->n_unanswered; i++)
+		json_array_append_new(names, ftsi_json("s", response->unanswered[i]));
 	fts__kv__v1__verify_response__free_unpacked(response, NULL);
 	return st;
 }
 
-static void print_sum(const struct ftsi_cli *cli, const Fts__Kv__V1__VerifyResponse *sum)
+/* names: who does not answer. */
+static void print_sum(const struct ftsi_cli *cli, const Fts__Kv__V1__VerifyResponse *sum, json_t *names)
 {
 	if (cli->json)
-		ftsi_print_json(ftsi_json("{s:I,s:I,s:I,s:I,s:I,s:I}", "partitions", (json_int_t)sum->partitions,
+		ftsi_print_json(ftsi_json("{s:I,s:I,s:I,s:I,s:I,s:I,s:O}", "partitions", (json_int_t)sum->partitions,
 					  "divergent", (json_int_t)sum->divergent, "missing", (json_int_t)sum->missing,
 					  "hints_pending", (json_int_t)sum->hints_pending, "repaired",
-					  (json_int_t)sum->repaired, "unreachable", (json_int_t)sum->unreachable));
+					  (json_int_t)sum->repaired, "unreachable", (json_int_t)sum->unreachable,
+					  "unanswered", names));
 	else
 		printf("%" PRIu32 " partitions: %" PRIu32 " divergent, %" PRIu64 " records missing or behind, %" PRIu64
 		       " repaired, %" PRIu64 " hints pending, %" PRIu32 " with an owner that did not answer\n",
 		       sum->partitions, sum->divergent, sum->missing, sum->repaired, sum->hints_pending,
 		       sum->unreachable);
+	for (size_t i = 0; i < json_array_size(names); i++)
+		ftsi_note("%s does not answer: what it has could not be compared",
+			  json_string_value(json_array_get(names, i)));
 }
 
 /* Nobody can say of what did not answer whether it is whole: partly done. */
@@ -77,17 +86,20 @@ enum ftsi_exit ftsi_run_kv_verify(struct ftsi_cli *cli)
 	Fts__Kv__V1__VerifyResponse sum = FTS__KV__V1__VERIFY_RESPONSE__INIT;
 	struct ftsi_progress progress;
 	struct fts_error error = {0};
+	json_t *names = ftsi_json("[]");
+	enum ftsi_exit code;
 	enum fts_status st;
 
 	ftsi_progress_start(&progress);
 	do {
-		st = verify_some(cli, &sum, &error);
+		st = verify_some(cli, &sum, names, &error);
 		ftsi_progress_show(&progress, sum.partitions, PARTITION_COUNT, sum.partitions, 0);
 	} while (st == FTS_OK && sum.next != 0);
 	ftsi_progress_clear(&progress);
-	if (st != FTS_OK) return ftsi_fail(cli, &error);
-	print_sum(cli, &sum);
-	return verdict(cli, &sum);
+	if (st == FTS_OK) print_sum(cli, &sum, names);
+	code = st == FTS_OK ? verdict(cli, &sum) : ftsi_fail(cli, &error);
+	json_decref(names);
+	return code;
 }
 
 /* ---- move ---- */

@@ -10,19 +10,78 @@
 #include "client/cli/session.h"
 #include "fts/cluster/v1/cluster.fts.h"
 #include "fts/health/v1/health.fts.h"
+#include "fts/kv/v1/kv.fts.h"
 
-static void print_status_json(const Fts__Cluster__V1__StatusResponse *response)
+#define PROGRESS_MS 3000
+
+/* ---- status ---- */
+
+static json_t *progress_json(const Fts__Kv__V1__ProgressResponse *progress)
 {
-	ftsi_print_json(ftsi_json("{s:s,s:I,s:I,s:o}", "leader", response->leader, "term", (json_int_t)response->term,
-				  "index", (json_int_t)response->index, "nodes",
-				  ftsi_nodes_json(response->nodes, response->n_nodes)));
+	json_t *nodes = ftsi_json("[]");
+
+	for (size_t i = 0; i < progress->n_nodes; i++) {
+		const Fts__Kv__V1__NodeProgress *node = progress->nodes[i];
+		json_array_append_new(
+		    nodes, ftsi_json("{s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I}", "name", node->name, "answered",
+				     node->answered, "arriving", (json_int_t)node->arriving, "hints_pending",
+				     (json_int_t)node->hints_pending, "hint_bytes", (json_int_t)node->hint_bytes,
+				     "hints_dropped", (json_int_t)node->hints_dropped, "mended",
+				     (json_int_t)node->mended, "damaged", (json_int_t)node->damaged));
+	}
+	return ftsi_json("{s:I,s:I,s:o}", "epoch", (json_int_t)progress->epoch, "moving", (json_int_t)progress->moving,
+			 "nodes", nodes);
 }
 
-static void print_status_table(const Fts__Cluster__V1__StatusResponse *response)
+/* kv: NULL: it could not be asked. */
+static void print_status_json(const Fts__Cluster__V1__StatusResponse *response, const Fts__Kv__V1__ProgressResponse *kv)
+{
+	json_t *json =
+	    ftsi_json("{s:s,s:I,s:I,s:o}", "leader", response->leader, "term", (json_int_t)response->term, "index",
+		      (json_int_t)response->index, "nodes", ftsi_nodes_json(response->nodes, response->n_nodes));
+
+	if (kv) json_object_set_new(json, "kv", progress_json(kv));
+	ftsi_print_json(json);
+}
+
+/* Only what is under way, or was: nothing to say is the rule. */
+static void print_progress(const Fts__Kv__V1__ProgressResponse *kv)
+{
+	if (kv->moving > 0) printf("\nkv: %" PRIu32 " replicas of partitions on their way\n", kv->moving);
+	for (size_t i = 0; i < kv->n_nodes; i++) {
+		const Fts__Kv__V1__NodeProgress *node = kv->nodes[i];
+		if (node->arriving > 0) printf("kv: %s: %" PRIu32 " partitions come\n", node->name, node->arriving);
+		if (node->hints_pending > 0)
+			printf("kv: %s keeps %" PRIu64 " writes (%" PRIu64 " KiB) for owners that are away\n",
+			       node->name, node->hints_pending, node->hint_bytes / 1024);
+		if (node->hints_dropped > 0)
+			printf("kv: %s had to drop %" PRIu64 " of them: those partitions are compared\n", node->name,
+			       node->hints_dropped);
+		if (node->damaged > 0)
+			printf("kv: %s met %" PRIu64 " damaged records: look at its disk\n", node->name, node->damaged);
+	}
+}
+
+static void print_status_table(const Fts__Cluster__V1__StatusResponse *response,
+			       const Fts__Kv__V1__ProgressResponse *kv)
 {
 	printf("leader %s   term %" PRIu64 "   index %" PRIu64 "\n\n",
 	       response->leader[0] ? response->leader : "(none)", response->term, response->index);
 	ftsi_nodes_print(response->nodes, response->n_nodes);
+	if (kv) print_progress(kv);
+}
+
+/* NULL: no node that knows it answers in time; the rest of the status is told all the same. */
+static Fts__Kv__V1__ProgressResponse *ask_progress(struct ftsi_cli *cli)
+{
+	Fts__Kv__V1__ProgressRequest request = FTS__KV__V1__PROGRESS_REQUEST__INIT;
+	Fts__Kv__V1__ProgressResponse *response = NULL;
+	struct fts_call_info info;
+	struct fts_call_options options = ftsi_call_options(cli, &info);
+
+	if (options.timeout_ms > PROGRESS_MS) options.timeout_ms = PROGRESS_MS;
+	options.no_retry = true;
+	return fts_kv_progress(cli->channel, &request, &options, &response, NULL) == FTS_OK ? response : NULL;
 }
 
 enum ftsi_exit ftsi_run_status(struct ftsi_cli *cli)
@@ -36,13 +95,17 @@ enum ftsi_exit ftsi_run_status(struct ftsi_cli *cli)
 
 	ftsi_explain(cli, "Cluster/Status", &info);
 	if (st != FTS_OK) return ftsi_fail(cli, &error);
+	Fts__Kv__V1__ProgressResponse *kv = ask_progress(cli);
 	if (cli->json)
-		print_status_json(response);
+		print_status_json(response, kv);
 	else
-		print_status_table(response);
+		print_status_table(response, kv);
+	if (kv) fts__kv__v1__progress_response__free_unpacked(kv, NULL);
 	fts__cluster__v1__status_response__free_unpacked(response, NULL);
 	return FTSI_EXIT_DONE;
 }
+
+/* ---- health ---- */
 
 static const char *state_name(Fts__Health__V1__State state)
 {
@@ -71,10 +134,9 @@ static json_t *report_json(const Fts__Health__V1__Report *report)
 
 	for (size_t i = 0; i < report->n_reasons; i++)
 		json_array_append_new(reasons, ftsi_json("s", report->reasons[i]));
-	return ftsi_json("{s:s,s:s,s:s,s:I,s:I,s:I,s:o}", "name", report->name, "kind", kind_name(report->kind), "state",
-			 state_name(report->state),
-			 "progress", (json_int_t)report->progress, "oldest_call_ms", (json_int_t)report->oldest_call_ms,
-			 "queue", (json_int_t)report->queue, "reasons", reasons);
+	return ftsi_json("{s:s,s:s,s:s,s:I,s:I,s:I,s:o}", "name", report->name, "kind", kind_name(report->kind),
+			 "state", state_name(report->state), "progress", (json_int_t)report->progress, "oldest_call_ms",
+			 (json_int_t)report->oldest_call_ms, "queue", (json_int_t)report->queue, "reasons", reasons);
 }
 
 static void print_health_json(const Fts__Health__V1__SurveyResponse *survey)
