@@ -332,6 +332,12 @@ static void learn_members(struct fts_subscription *subscription)
 	fts__cluster__v1__status_response__free_unpacked(response, NULL);
 }
 
+/* No other endpoint would say anything else. */
+static bool is_final(enum fts_status status)
+{
+	return status == FTS_INVALID_ARGUMENT || status == FTS_UNAUTHENTICATED || status == FTS_PERMISSION_DENIED;
+}
+
 /* Tell the caller's mistakes at once; go on trying over everything else. */
 static void connect_next(struct fts_subscription *subscription, uint32_t *backoff_ms)
 {
@@ -345,7 +351,7 @@ static void connect_next(struct fts_subscription *subscription, uint32_t *backof
 		tell_notice(subscription, FTS_SUBSCRIPTION_UP);
 		return;
 	}
-	report_start(subscription, status == FTS_INVALID_ARGUMENT ? REFUSED : WAITING, &error);
+	report_start(subscription, is_final(status) ? REFUSED : WAITING, &error);
 	disconnect(subscription);
 	subscription->current = (subscription->current + 1) % subscription->endpoints.count;
 	if (subscription->current == 0 && !finished(subscription)) {
@@ -488,7 +494,8 @@ static enum fts_status wait_for_start(struct fts_subscription *subscription, uin
 	while (subscription->phase == WAITING && waited != ETIMEDOUT)
 		waited = pthread_cond_timedwait(&subscription->changed, &subscription->lock, &until);
 	if (subscription->phase == REFUSED)
-		status = fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s", subscription->start_error.detail);
+		status = fts_error_set(out_error, subscription->start_error.status, "%s",
+				       subscription->start_error.detail);
 	else if (subscription->phase == WAITING)
 		status = fts_error_set(out_error, FTS_UNAVAILABLE, "no endpoint sends events: %.400s",
 				       subscription->start_error.detail[0] ? subscription->start_error.detail

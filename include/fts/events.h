@@ -48,7 +48,7 @@ struct fts_subscribe_options {
 };
 
 /* Start a subscription that goes on over the death of the node it listens to. out_subscription: returned.
- * Errors: INVALID_ARGUMENT, UNAVAILABLE (no endpoint answers within timeout_ms). Thread: any. */
+ * Errors: INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE (no endpoint answers within timeout_ms). Thread: any. */
 FTS_API FTS_MUST_USE enum fts_status fts_subscribe(const struct fts_subscribe_options *options, uint32_t timeout_ms,
                                                    fts_event_fn on_event, void *ctx,
                                                    struct fts_subscription **out_subscription,

@@ -67,7 +67,7 @@ static void a_dead_leader_is_replaced(void **state)
 /* Run fts-cli with other files than the right ones against the first node. */
 static void expect_refused(const char *ca, const char *cert, const char *key)
 {
-	const char *argv[14] = {"fts-cli", "--timeout", "1s", "--endpoints", cluster.members[0].endpoint};
+	const char *argv[14] = {"fts-cli", "--timeout", "400ms", "--endpoints", cluster.members[0].endpoint};
 	size_t count = 5;
 	if (ca != NULL) argv[count++] = "--tls-ca", argv[count++] = ca;
 	if (cert != NULL) {
