@@ -1,18 +1,16 @@
 /* Why this file exists: see kv.h. Each client has a channel of its own and keeps its share of --outstanding calls in
- * flight, each started from the callback of the one before. Keys are taken at random from --keys of them, evenly or, with
- * --skewed, by Zipf's law as YCSB does (exponent 0.99); --get percent of the calls read. With --linearizable the keys
- * lie in a database of the replicated log, made for it.
+ * flight, each started from the callback of the one before. Keys are taken at random from --keys of them (keys.h);
+ * --get percent of the calls read. With --linearizable the keys lie in a database of the replicated log, made for it.
  *
- * Keys that are read are stored first, in batches: that is not measured. Source of the skew: Gray et al., "Quickly
- * Generating Billion-Record Synthetic Databases", SIGMOD 1994, section 4. */
+ * Keys that are read are stored first, in batches, unless --filled says that they are there: that is not measured. */
 #include "bench/kv.h"
 
+#include "bench/keys.h"
 #include "bench/measure.h"
 #include "bench/node.h"
 
 #include <fts/rpc.h>
 
-#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -22,16 +20,15 @@
 
 #include "fts/kv/v1/kv.fts.h"
 
-enum { KEY_BYTES = 16, VALUE_BYTES_MAX = 1024 * 1024, FILL_OPS_MAX = 512, FILL_BYTES_MAX = 1024 * 1024 };
+enum { VALUE_BYTES_MAX = 1024 * 1024, FILL_OPS_MAX = 512, FILL_BYTES_MAX = 1024 * 1024 };
 #define LINEARIZABLE_DB 7574u
-#define SKEW 0.99
 
 /* What all clients share; it does not change while they run. */
 struct load {
 	const struct bench_options *options;
 	uint32_t db;
 	uint8_t *value;
-	double zeta, eta; /* of the skew */
+	struct bench_keys keys;
 	uint64_t end_ns;
 };
 
@@ -48,46 +45,8 @@ struct chain {
 	struct client *client;
 	uint64_t sent_ns;
 	uint64_t random;
-	char key[KEY_BYTES + 1];
+	char key[BENCH_KEY_BYTES + 1];
 };
-
-/* ---- which key ---- */
-
-/* xorshift64*, Vigna 2014: cheap, and good enough to choose keys with. */
-static uint64_t draw(uint64_t *random)
-{
-	*random ^= *random >> 12;
-	*random ^= *random << 25;
-	*random ^= *random >> 27;
-	return *random * 2685821657736338717ull;
-}
-
-static double draw_share(uint64_t *random)
-{
-	return (double)(draw(random) >> 11) / 9007199254740992.0;
-}
-
-static void load_skew(struct load *load)
-{
-	double count = load->options->keys, two = 1 + pow(0.5, SKEW);
-	for (uint32_t i = 1; i <= load->options->keys; i++) load->zeta += 1 / pow(i, SKEW);
-	load->eta = (1 - pow(2 / count, 1 - SKEW)) / (1 - two / load->zeta);
-}
-
-static uint32_t draw_skewed(const struct load *load, uint64_t *random)
-{
-	double share = draw_share(random), place = share * load->zeta;
-	if (place < 1) return 0;
-	if (place < 1 + pow(0.5, SKEW)) return 1;
-	double count = load->options->keys;
-	double number = count * pow(load->eta * share - load->eta + 1, 1 / (1 - SKEW));
-	return number < count ? (uint32_t)number : load->options->keys - 1;
-}
-
-static void print_key(char *out, uint32_t number)
-{
-	snprintf(out, KEY_BYTES + 1, "key-%012u", number);
-}
 
 /* ---- calls ---- */
 
@@ -126,7 +85,7 @@ static enum fts_status start_set(struct chain *chain)
 	const struct load *load = chain->client->load;
 	Fts__Kv__V1__SetRequest request = FTS__KV__V1__SET_REQUEST__INIT;
 	request.db = load->db;
-	request.key = (ProtobufCBinaryData){KEY_BYTES, (uint8_t *)chain->key};
+	request.key = (ProtobufCBinaryData){BENCH_KEY_BYTES, (uint8_t *)chain->key};
 	request.value = (ProtobufCBinaryData){load->options->value_bytes, load->value};
 	return fts_kv_set_start(chain->client->channel, &request, NULL, on_set, chain, NULL);
 }
@@ -135,17 +94,15 @@ static enum fts_status start_get(struct chain *chain)
 {
 	Fts__Kv__V1__GetRequest request = FTS__KV__V1__GET_REQUEST__INIT;
 	request.db = chain->client->load->db;
-	request.key = (ProtobufCBinaryData){KEY_BYTES, (uint8_t *)chain->key};
+	request.key = (ProtobufCBinaryData){BENCH_KEY_BYTES, (uint8_t *)chain->key};
 	return fts_kv_get_start(chain->client->channel, &request, NULL, on_get, chain, NULL);
 }
 
 static void chain_next(struct chain *chain)
 {
 	const struct load *load = chain->client->load;
-	uint32_t keys = load->options->keys;
-	bool reads = draw(&chain->random) % 100 < load->options->get_percent;
-	print_key(chain->key, load->options->skewed ? draw_skewed(load, &chain->random)
-	                                            : (uint32_t)(draw(&chain->random) >> 32) % keys);
+	bool reads = bench_random_next(&chain->random) % 100 < load->options->get_percent;
+	bench_key_print(chain->key, bench_keys_draw(&load->keys, &chain->random));
 	chain->sent_ns = measure_now_ns();
 	if (chain->sent_ns < load->end_ns && (reads ? start_get(chain) : start_set(chain)) == FTS_OK) return;
 	atomic_fetch_sub(&chain->client->running, 1);
@@ -189,7 +146,7 @@ static bool wait_placed(struct fts_channel *channel)
 struct fill {
 	Fts__Kv__V1__BatchOp ops[FILL_OPS_MAX], *list[FILL_OPS_MAX];
 	Fts__Kv__V1__SetRequest sets[FILL_OPS_MAX];
-	char keys[FILL_OPS_MAX][KEY_BYTES + 1];
+	char keys[FILL_OPS_MAX][BENCH_KEY_BYTES + 1];
 };
 
 static bool send_fill(struct fts_channel *channel, struct fill *fill, uint32_t count)
@@ -222,9 +179,9 @@ static bool fill_keys(struct fts_channel *channel, const struct load *load)
 		for (uint32_t i = 0; i < count; i++) {
 			fts__kv__v1__set_request__init(&fill->sets[i]);
 			fts__kv__v1__batch_op__init(&fill->ops[i]);
-			print_key(fill->keys[i], first + i);
+			bench_key_print(fill->keys[i], first + i);
 			fill->sets[i].db = load->db;
-			fill->sets[i].key = (ProtobufCBinaryData){KEY_BYTES, (uint8_t *)fill->keys[i]};
+			fill->sets[i].key = (ProtobufCBinaryData){BENCH_KEY_BYTES, (uint8_t *)fill->keys[i]};
 			fill->sets[i].value = (ProtobufCBinaryData){load->options->value_bytes, load->value};
 			fill->ops[i].kind_case = FTS__KV__V1__BATCH_OP__KIND_SET;
 			fill->ops[i].set = &fill->sets[i];
@@ -244,13 +201,13 @@ static bool prepare(struct load *load, const char *endpoint)
 	load->value = malloc(load->options->value_bytes + 1);
 	if (load->value == NULL) return false;
 	memset(load->value, 'v', load->options->value_bytes);
-	if (load->options->skewed) load_skew(load);
+	bench_keys_init(&load->keys, load->options->keys, load->options->skewed);
 	if (fts_channel_open(&channel_options, &channel, &error) != FTS_OK) {
 		fprintf(stderr, "fts-bench: %s\n", error.detail);
 		return false;
 	}
 	bool ok = wait_placed(channel) && (!load->options->linearizable || create_database(channel));
-	if (ok && load->options->get_percent > 0) ok = fill_keys(channel, load);
+	if (ok && load->options->get_percent > 0 && !load->options->filled) ok = fill_keys(channel, load);
 	fts_channel_close(channel);
 	return ok;
 }
@@ -268,7 +225,7 @@ static bool start_client(struct client *client, struct chain *chains, uint32_t n
 		return false;
 	}
 	for (uint32_t i = number; i < options->outstanding; i += options->clients) {
-		chains[i] = (struct chain){.client = client, .random = (i + 1) * 0x9e3779b97f4a7c15ull};
+		chains[i] = (struct chain){.client = client, .random = bench_random_of(i)};
 		atomic_fetch_add(&client->running, 1);
 		chain_next(&chains[i]);
 	}
@@ -311,9 +268,9 @@ int bench_kv(const struct bench_options *options)
 	struct load load = {.options = options, .db = options->linearizable ? LINEARIZABLE_DB : 0};
 	struct measure measure = {0};
 	bool ok = prepare(&load, endpoint);
-	double cpu_before_s = measure_cpu_s(node.pid);
+	double cpu_before_s = measure_cpu_s(node.pid) + measure_cpu_of_s(options->pids);
 	ok = ok && run(&load, endpoint, &measure);
-	double cpu_s = measure_cpu_s(node.pid) - cpu_before_s;
+	double cpu_s = measure_cpu_s(node.pid) + measure_cpu_of_s(options->pids) - cpu_before_s;
 	bench_node_stop(&node);
 	free(load.value);
 	if (ok) measure_print(&measure, "fts", options->seconds, cpu_s, options->json);

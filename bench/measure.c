@@ -2,6 +2,7 @@
 #include "bench/measure.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -87,6 +88,19 @@ double measure_cpu_s(int server_pid)
 	double cpu_s = (double)own.ru_utime.tv_sec + (double)own.ru_utime.tv_usec / 1e6 + (double)own.ru_stime.tv_sec +
 	               (double)own.ru_stime.tv_usec / 1e6;
 	return server_pid > 0 ? cpu_s + process_cpu_s(server_pid) : cpu_s;
+}
+
+double measure_cpu_of_s(const char *pids)
+{
+	double cpu_s = 0;
+	while (pids != NULL && *pids != 0) {
+		char *end;
+		long pid = strtol(pids, &end, 10);
+		if (end == pids) break;
+		cpu_s += process_cpu_s((int)pid);
+		pids = *end == ',' ? end + 1 : end;
+	}
+	return cpu_s;
 }
 
 void measure_print(const struct measure *m, const char *name, double seconds, double cpu_s, int json)

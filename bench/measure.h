@@ -27,6 +27,9 @@ double measure_percentile_us(const struct measure *m, double share);
 /* CPU seconds used by this process and by the process server_pid (0: none) so far. */
 double measure_cpu_s(int server_pid);
 
+/* CPU seconds used so far by the processes of a list "PID,PID"; NULL: none. */
+double measure_cpu_of_s(const char *pids);
+
 /* One line: {"ops_per_s":…,"p50_us":…,"p99_us":…,"errors":0,"cpu_s_per_million":…}, or the same for people. */
 void measure_print(const struct measure *m, const char *name, double seconds, double cpu_s, int json);
 

@@ -18,8 +18,10 @@ static const char help[] =
     "  --value-bytes N   kv: of each value (default: 100)\n"
     "  --get N           kv: calls of a hundred that read; the rest set (default: 50)\n"
     "  --skewed          kv: few keys are used much (Zipf, 0.99), instead of all alike\n"
+    "  --filled          kv: the keys that are read are there already\n"
     "  --linearizable    kv: a database of the replicated log, instead of the sharded one\n"
     "  --endpoints H:P   measure this server instead of starting one\n"
+    "  --pids P,P        processes of that server, whose CPU time is counted too\n"
     "  --tls-dir DIR     rpc: mutual TLS with DIR/ca.pem, DIR/cert.pem, DIR/key.pem\n"
     "  --json            one JSON object instead of a line for people\n\n"
     "`fts-bench failover --help` tells how the death of nodes is measured.\n\n"
@@ -46,6 +48,8 @@ void bench_options_parse(struct bench_options *options, int argc, char **argv, i
 	    {"endpoints", required_argument, NULL, 'e'}, {"tls-dir", required_argument, NULL, 't'},
 	    {"keys", required_argument, NULL, 'k'}, {"value-bytes", required_argument, NULL, 'v'},
 	    {"get", required_argument, NULL, 'g'}, {"skewed", no_argument, NULL, 'z'},
+	    {"filled", no_argument, NULL, 'f'},
+	    {"pipeline", required_argument, NULL, 'p'}, {"pids", required_argument, NULL, 'P'},
 	    {"linearizable", no_argument, NULL, 'l'}, {"reads", no_argument, NULL, 'r'}, {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	optind = first;
 	for (int flag; (flag = getopt_long(argc, argv, "", flags, NULL)) != -1;) {
@@ -58,6 +62,9 @@ void bench_options_parse(struct bench_options *options, int argc, char **argv, i
 		case 'v': options->value_bytes = parse_count("value-bytes", optarg, 1, 1048576); break;
 		case 'g': options->get_percent = parse_count("get", optarg, 0, 100); break;
 		case 'z': options->skewed = true; break;
+		case 'f': options->filled = true; break;
+		case 'p': options->pipeline = parse_count("pipeline", optarg, 1, 1024); break;
+		case 'P': options->pids = optarg; break;
 		case 'l': options->linearizable = true; break;
 		case 'e': options->endpoints = optarg; break;
 		case 't': options->tls_dir = optarg; break;

@@ -18,9 +18,12 @@ struct bench_options {
 	uint32_t value_bytes; /* kv */
 	uint32_t get_percent; /* kv: calls of a hundred that read */
 	bool skewed;          /* kv: few keys are used much */
+	bool filled;          /* kv: the keys are there already */
+	uint32_t pipeline;    /* of redis: calls that a client sends at once */
 	bool linearizable;    /* kv: through the replicated log */
 	bool reads;           /* linearizable reads instead of changes */
 	bool json;
+	const char *pids;        /* "PID,PID" of servers whose CPU time counts too; NULL: none */
 	const char *endpoints;   /* NULL: start a server of its own */
 	const char *tls_dir;     /* holds ca.pem, cert.pem, key.pem; NULL: no TLS */
 };

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/keys.h"
 #include "bench/measure.h"
 #include "bench/options.h"
 #include "etcd.grpc.pb.h"
@@ -44,8 +45,7 @@ struct Call {
   std::unique_ptr<grpc::ClientAsyncResponseReader<etcdserverpb::PutResponse>> putter;
   std::unique_ptr<grpc::ClientAsyncResponseReader<etcdserverpb::RangeResponse>> getter;
 
-  void start(bool puts, uint64_t sequence, uint32_t timeout_ms, grpc::CompletionQueue *queue) {
-    std::string key = "bench/" + std::to_string(sequence % 10000);
+  void start(bool puts, const std::string &key, uint32_t timeout_ms, grpc::CompletionQueue *queue) {
     context = std::make_unique<grpc::ClientContext>();
     context->set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
     sent_ns = measure_now_ns();
@@ -62,17 +62,56 @@ struct Call {
   }
 };
 
+struct Keys {
+  bench_keys keys;
+  uint64_t random = bench_random_of(0);
+  std::string next() {
+    char key[BENCH_KEY_BYTES + 1];
+    bench_key_print(key, bench_keys_draw(&keys, &random));
+    return key;
+  }
+};
+
+// All keys, so that each read finds one.
+static bool fill(const Stubs &stubs, uint32_t count) {
+  grpc::CompletionQueue queue;
+  std::vector<Call> calls(256);
+  uint32_t next = 0, open = 0;
+  auto start = [&](Call *call) {
+    char key[BENCH_KEY_BYTES + 1];
+    bench_key_print(key, next);
+    call->stub = stubs[next % stubs.size()].get();
+    call->start(true, key, 10000, &queue);
+    next++;
+    open++;
+  };
+  for (auto &call : calls)
+    if (next < count) start(&call);
+  void *tag;
+  bool ok, good = true;
+  for (; open > 0 && queue.Next(&tag, &ok); ) {
+    auto *call = static_cast<Call *>(tag);
+    open--;
+    good = good && ok && call->status.ok();
+    if (next < count) start(call);
+  }
+  return good;
+}
+
 static int run(bool puts, const bench_options &options) {
   Stubs stubs;
   grpc::CompletionQueue queue;
   std::vector<Call> calls(options.outstanding);
   measure result = {};
   for (uint32_t i = 0; i < options.clients; i++) stubs.push_back(connect(options.endpoints, static_cast<int>(i)));
-  double cpu_before_s = measure_cpu_s(0);
-  uint64_t sequence = 0, end_ns = measure_now_ns() + options.seconds * 1000000000ull;
+  Keys keys;
+  bench_keys_init(&keys.keys, options.keys, options.skewed);
+  if (!puts && !options.filled && !fill(stubs, options.keys)) return 1;
+  double cpu_before_s = measure_cpu_s(0) + measure_cpu_of_s(options.pids);
+  uint64_t end_ns = measure_now_ns() + options.seconds * 1000000000ull;
   for (uint32_t i = 0; i < options.outstanding; i++) {
     calls[i].stub = stubs[i % stubs.size()].get();
-    calls[i].start(puts, sequence++, 10000, &queue);
+    calls[i].start(puts, keys.next(), 10000, &queue);
   }
   void *tag;
   bool ok;
@@ -84,11 +123,11 @@ static int run(bool puts, const bench_options &options) {
     else
       result.error_count++;
     if (now < end_ns)
-      call->start(puts, sequence++, 10000, &queue);
+      call->start(puts, keys.next(), 10000, &queue);
     else
       open--;
   }
-  measure_print(&result, puts ? "etcd-put" : "etcd-get", options.seconds, measure_cpu_s(0) - cpu_before_s, options.json);
+  measure_print(&result, puts ? "etcd-put" : "etcd-get", options.seconds, measure_cpu_s(0) + measure_cpu_of_s(options.pids) - cpu_before_s, options.json);
   return result.error_count == 0 ? 0 : 1;
 }
 
@@ -99,7 +138,7 @@ static uint64_t put_anywhere(const Stubs &stubs, uint64_t sequence) {
   uint64_t done_ns = 0;
   for (size_t i = 0; i < stubs.size(); i++) {
     calls[i].stub = stubs[i].get();
-    calls[i].start(true, sequence, 20, &queue);
+    calls[i].start(true, "bench/" + std::to_string(sequence % 10000), 20, &queue);
   }
   void *tag;
   bool ok;
@@ -133,6 +172,7 @@ int main(int argc, char **argv) {
   options.clients = 1;
   options.outstanding = 64;
   options.seconds = 5;
+  options.keys = 10000;
   if (what == "put" || what == "get") bench_options_parse(&options, argc, argv, 2);
   if (options.endpoints == nullptr) {
     std::fputs("peer-etcd: put|get --endpoints H:P [flags], or failover --endpoints H:P,.. --kill PID\n", stderr);
