@@ -5,11 +5,12 @@
 #   make chaos SECONDS=600 SEED=7              faults of all kinds on real nodes, every answer judged (root)
 #   make chaos-kv SECONDS=600 SEED=7           the same upon the key-value store
 #   make chaos-elect SECONDS=600 SEED=7        members of an election cut off, stopped, killed: no two masters (root)
+#   make chaos-watchdog SECONDS=3600 SEED=7    nodes under fts-watchdog hurt in all ways: all is found, no false kill
 PREFIX ?= /usr/local
 SECONDS ?= 600
 JOBS ?= $(shell nproc)
 
-.PHONY: all run test asan tsan bench install format lint fuzz chaos chaos-kv chaos-elect clean dependencies
+.PHONY: all run test asan tsan bench install format lint fuzz chaos chaos-kv chaos-elect chaos-watchdog clean dependencies
 all: build/.configured
 	@cmake --build build -j $(JOBS)
 
@@ -55,6 +56,9 @@ chaos: all
 
 chaos-kv: all
 	@build/bin/fts-chaos-kv $(SECONDS) $(SEED)
+
+chaos-watchdog: all
+	@build/bin/fts-chaos-watchdog $(SECONDS) $(SEED)
 
 chaos-elect: all
 	@build/bin/elect_partition $(SECONDS) $(SEED)

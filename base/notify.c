@@ -10,7 +10,8 @@
 
 #define WATCHDOG_MS_MAX 3600000u
 
-/* The address that NOTIFY_SOCKET names: a path, or "@NAME" for an abstract one, which begins with a 0 byte. 0: neither. */
+/* The address that NOTIFY_SOCKET names: a path, or "@NAME" for an abstract one, which begins with a 0 byte. 0: neither.
+ */
 static socklen_t address_of(const char *name, struct sockaddr_un *out_address)
 {
 	size_t size = name != NULL ? strlen(name) : 0;

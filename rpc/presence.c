@@ -86,8 +86,7 @@ static size_t respond(void *ctx, struct fts_bytes question, uint8_t *out)
 	struct fts_presence *presence = ctx;
 	struct report report;
 	Fts__Health__V1__Report *message = &report.message;
-	Fts__Health__V1__Question *asked =
-	    fts__health__v1__question__unpack(NULL, question.size_bytes, question.data);
+	Fts__Health__V1__Question *asked = fts__health__v1__question__unpack(NULL, question.size_bytes, question.data);
 	if (asked == NULL) return 0;
 	fts__health__v1__report__init(message);
 	message->question_id = asked->id;
@@ -119,10 +118,10 @@ static bool own_address(const struct ftsi_endpoint *endpoint, char *out, size_t 
 	snprintf(port, sizeof(port), "%u", endpoint->port);
 	if (getaddrinfo(endpoint->host, port, &hints, &found) != 0) return false;
 	int fd = socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool known = fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) == 0 &&
-		     getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
-		     getnameinfo((struct sockaddr *)&own, own_size, out, (socklen_t)size_bytes, NULL, 0,
-				 NI_NUMERICHOST) == 0;
+	bool known =
+	    fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) == 0 &&
+	    getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
+	    getnameinfo((struct sockaddr *)&own, own_size, out, (socklen_t)size_bytes, NULL, 0, NI_NUMERICHOST) == 0;
 	if (fd >= 0) close(fd);
 	freeaddrinfo(found);
 	return known;
@@ -141,7 +140,8 @@ static enum fts_status choose_address(const struct fts_presence_options *options
 	if (list == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory");
 	enum fts_status status = ftsi_endpoint_list_parse(options->endpoints, list, out_error);
 	if (status == FTS_OK && !own_address(&list->items[0], host, sizeof(host)))
-		status = fts_error_set(out_error, FTS_UNAVAILABLE, "%s can't be reached from here", list->items[0].text);
+		status =
+		    fts_error_set(out_error, FTS_UNAVAILABLE, "%s can't be reached from here", list->items[0].text);
 	free(list);
 	snprintf(out, size_bytes, strchr(host, ':') != NULL ? "[%s]:0" : "%s:0", host);
 	return status;
@@ -217,14 +217,14 @@ static enum fts_status start(struct fts_presence *presence, const struct fts_pre
 	const char *pulse = getenv(FTS_PULSE_VARIABLE);
 	enum fts_status status = FTS_OK;
 	if (strlen(options->name) >= sizeof(presence->name) || options->name[0] == '\0')
-		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "a presence's name has 1 to %d bytes", NAME_BYTES - 1);
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "a presence's name has 1 to %d bytes",
+				     NAME_BYTES - 1);
 	snprintf(presence->name, sizeof(presence->name), "%s", options->name);
 	if (pulse != NULL && pulse[0] != '\0') {
 		status = fts_pulse_create(pulse, respond, presence, &presence->pulse, out_error);
 		unsetenv(FTS_PULSE_VARIABLE); /* it is this process's, not that of programs it starts */
 	}
-	if (status == FTS_OK)
-		status = choose_address(options, presence->address, sizeof(presence->address), out_error);
+	if (status == FTS_OK) status = choose_address(options, presence->address, sizeof(presence->address), out_error);
 	if (status != FTS_OK) return status;
 	struct fts_respondent_options respondent = {
 	    .listen = presence->address, .tls = options->tls, .respond = respond, .ctx = presence};

@@ -1,6 +1,7 @@
-/* Why this file exists: workers, agents and watchdogs are no members of the cluster, and its health surveys ask them all
- * the same. A presence answers surveys for its process and tells a node every few seconds where; when it ends it says
- * so, when it dies surveys name it as missing. It also answers the watchdog that started the process (rpc/pulse.h).
+/* Why this file exists: workers, agents and watchdogs are no members of the cluster, and its health surveys ask them
+ * all the same. A presence answers surveys for its process and tells a node every few seconds where; when it ends it
+ * says so, when it dies surveys name it as missing. It also answers the watchdog that started the process
+ * (rpc/pulse.h).
  *
  * What it answers comes from the runtime: strands (base/progress.h), open calls and overruns of a server if there is
  * one. A program brings nothing but its name.
@@ -21,8 +22,8 @@ struct fts_presence;
 struct fts_presence_options {
 	const char *name; /* as surveys name it: at most 79 bytes. Borrowed for the call. */
 	enum fts_presence_kind kind;
-	/* Where surveys are answered, "HOST:PORT". NULL: a free port of the address from which the first of endpoints is
-	 * reached. Borrowed for the call. */
+	/* Where surveys are answered, "HOST:PORT". NULL: a free port of the address from which the first of endpoints
+	 * is reached. Borrowed for the call. */
 	const char *listen;
 	const char *endpoints;       /* of the nodes, as the channel's. Borrowed for the call. */
 	struct fts_tls tls;          /* of its own survey socket; borrowed until destroyed */

@@ -107,8 +107,8 @@ enum fts_status fts_pulse_create(const char *path, fts_respond_fn respond, void 
 		goto out;
 	}
 	if ((pulse->fds[FD_LISTEN].fd = listen_at(path)) < 0) {
-		status = fts_error_set(out_error, FTS_UNAVAILABLE, "%s: %s: %s", FTS_PULSE_VARIABLE, path,
-				       strerror(errno));
+		status =
+		    fts_error_set(out_error, FTS_UNAVAILABLE, "%s: %s: %s", FTS_PULSE_VARIABLE, path, strerror(errno));
 		goto out;
 	}
 	memcpy(pulse->path, path, strlen(path) + 1);

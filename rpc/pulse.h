@@ -5,8 +5,8 @@
  * The watchdog names a path in the environment of what it starts (FTS_PULSE). There a socket of packets in order
  * (AF_UNIX, SOCK_SEQPACKET) is listened on: each packet is a Question of fts.health.v1, each answer a Report.
  *
- * Invariants: an answer is made in fixed memory; at most PULSE_ASKERS_MAX (pulse.c) ask at a time, the oldest gives way;
- * a path that can't be listened on is an error at the start, not a silence afterwards. */
+ * Invariants: an answer is made in fixed memory; at most PULSE_ASKERS_MAX (pulse.c) ask at a time, the oldest gives
+ * way; a path that can't be listened on is an error at the start, not a silence afterwards. */
 #ifndef FTS_RPC_PULSE_H
 #define FTS_RPC_PULSE_H
 
@@ -16,8 +16,8 @@
 
 struct fts_pulse;
 
-/* Answer at path (borrowed) until destroyed. A file that is there already is replaced. respond: as a survey's, called on
- * the pulse's own thread; it must take no lock that somebody may hold for long. out_pulse: returned
+/* Answer at path (borrowed) until destroyed. A file that is there already is replaced. respond: as a survey's, called
+ * on the pulse's own thread; it must take no lock that somebody may hold for long. out_pulse: returned
  * (fts_pulse_destroy). Errors: INVALID_ARGUMENT (the path is too long), UNAVAILABLE (it can't be listened on),
  * RESOURCE_EXHAUSTED. Thread: any. */
 FTS_MUST_USE enum fts_status fts_pulse_create(const char *path, fts_respond_fn respond, void *ctx,

@@ -1,5 +1,5 @@
-/* Why this file exists: fts.debug.v1.Debug: faults that tests ask a real node for (replica/debug.h), and an endless loop
- * in a handler. Refused unless ftsd was started with --debug-hooks. */
+/* Why this file exists: fts.debug.v1.Debug: faults that tests ask a real node for (replica/debug.h), and an endless
+ * loop in a handler. Refused unless ftsd was started with --debug-hooks. */
 #ifndef FTS_SERVER_DEBUG_H
 #define FTS_SERVER_DEBUG_H
 

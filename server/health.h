@@ -22,16 +22,17 @@
 #define FTSI_HEALTH_OLD_MS 2000 /* work that waits so long on what does not move is told as a reason */
 
 struct ftsi_health {
-	const char *name;            /* of this node: borrowed */
+	const char *name;                      /* of this node: borrowed */
+	const char *data;                      /* DIR; borrowed. NULL: not told */
 	_Atomic(struct fts_server *) server;   /* borrowed; NULL: it has not started yet */
 	_Atomic(struct fts_replica *) replica; /* borrowed; NULL: not there yet */
-	struct fts_tls tls;          /* borrowed */
-	char self[FTSI_ADDRESS_MAX]; /* where this node reaches itself */
+	struct fts_tls tls;                    /* borrowed */
+	char self[FTSI_ADDRESS_MAX];           /* where this node reaches itself */
 	pthread_mutex_t asker_lock;
 	struct ftsi_asker
 	    *asker; /* of all nodes; made when it is needed, anew when they change. Guarded by asker_lock */
-	struct ftsi_others others; /* workers, agents, watchdogs */
-	atomic_bool was_ready;     /* since it started */
+	struct ftsi_others others;  /* workers, agents, watchdogs */
+	atomic_bool was_ready;      /* since it started */
 	atomic_uint watching_count; /* calls of this service that are open now: they are no work */
 };
 

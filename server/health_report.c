@@ -2,6 +2,7 @@
  * server/health.h. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <fts/health/v1/health.fts.h>
@@ -34,7 +35,8 @@ static void add_strands(struct ftsi_health_report *report)
 		strand->longest_ms = strands[i].longest_ms;
 		report->strand_list[i] = strand;
 		if (strands[i].waiting == 0 || strands[i].oldest_ms < FTSI_HEALTH_OLD_MS ||
-		    strands[i].oldest_ms < strands[i].longest_ms || report->message.n_reasons == FTSI_HEALTH_REASONS_MAX)
+		    strands[i].oldest_ms < strands[i].longest_ms ||
+		    report->message.n_reasons == FTSI_HEALTH_REASONS_MAX)
 			continue;
 		snprintf(add_reason(report), TEXT_BYTES, "%s has not moved for %u ms, and %u wait for it",
 			 strands[i].name, strands[i].oldest_ms, strands[i].waiting);
@@ -53,8 +55,8 @@ static void add_leaderless(struct ftsi_health_report *report, struct fts_replica
 		alive += members[i].voter && members[i].alive;
 	}
 	if (voters > 0 && alive <= voters / 2)
-		snprintf(add_reason(report), TEXT_BYTES, "no quorum: it hears %zu of %zu voters, itself included", alive,
-			 voters);
+		snprintf(add_reason(report), TEXT_BYTES, "no quorum: it hears %zu of %zu voters, itself included",
+			 alive, voters);
 	else
 		snprintf(add_reason(report), TEXT_BYTES, "no leader is known");
 }
@@ -66,10 +68,25 @@ static void add_replica(struct ftsi_health_report *report, const struct fts_repl
 	if (replica->disk_slow) snprintf(add_reason(report), TEXT_BYTES, "the disk is slow: it should not lead");
 	if (!replica->digest_ok)
 		snprintf(add_reason(report), TEXT_BYTES, "its state differs from the others': it does not serve");
-	if (replica->syncing)
-		snprintf(add_reason(report), TEXT_BYTES, "it fetches the state from another node");
+	if (replica->syncing) snprintf(add_reason(report), TEXT_BYTES, "it fetches the state from another node");
 	report->message.progress += replica->progress;
 	report->message.applied = replica->applied_index;
+	report->message.term = replica->term;
+	report->message.disk_full = replica->disk_full;
+	report->message.disk_slow = replica->disk_slow;
+	report->message.digest_differs = !replica->digest_ok;
+	report->message.leader_known = replica->leader_name[0] != '\0';
+}
+
+/* The machine below it. */
+static void add_machine(struct ftsi_health_report *report, const char *data)
+{
+	struct statvfs disk;
+	report->message.clock_ms = fts_clock_wall_ms();
+	report->message.version = (char *)(uintptr_t)FTS_VERSION;
+	if (data == NULL || statvfs(data, &disk) != 0) return;
+	report->message.disk_free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+	report->message.disk_total_bytes = (uint64_t)disk.f_blocks * disk.f_frsize;
 }
 
 static void add_open_methods(struct ftsi_health_report *report, struct fts_server *server)
@@ -86,8 +103,9 @@ static void add_open_methods(struct ftsi_health_report *report, struct fts_serve
 		report->method_list[i] = method;
 		if (open[i].method->mutates && open[i].oldest_ms >= FTSI_HEALTH_OLD_MS && !told) {
 			told = true; /* one says it for all */
-			snprintf(add_reason(report), TEXT_BYTES, "the queue is old: %u calls of %s wait, the oldest for %u ms",
-				 open[i].open_count, open[i].method->full_name, open[i].oldest_ms);
+			snprintf(add_reason(report), TEXT_BYTES,
+				 "the queue is old: %u calls of %s wait, the oldest for %u ms", open[i].open_count,
+				 open[i].method->full_name, open[i].oldest_ms);
 		}
 	}
 	report->message.open_methods = report->method_list;
@@ -122,6 +140,7 @@ void ftsi_health_look(struct ftsi_health *health, struct ftsi_health_report *out
 	message->kind = FTS__HEALTH__V1__KIND__NODE;
 	message->pid = (uint64_t)getpid();
 	message->reasons = out_report->reasons;
+	add_machine(out_report, health->data);
 	if (replica != NULL) fts_replica_status(replica, &status);
 	if (replica != NULL && status.leader_name[0] == '\0') add_leaderless(out_report, replica);
 	if (replica != NULL) add_replica(out_report, &status);

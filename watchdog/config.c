@@ -44,6 +44,7 @@ static const struct field top_fields[] = {
     {"backoff_min_ms", KIND_NUMBER, WATCH(backoff_min_ms), 1, HOUR_MS, NULL},
     {"backoff_max_ms", KIND_NUMBER, WATCH(backoff_max_ms), 1, HOUR_MS, NULL},
     {"quarantine_restarts", KIND_NUMBER, WATCH(quarantine_restarts), 1, 1000000, NULL},
+    {"capture_ms", KIND_NUMBER, WATCH(capture_ms), 1, 60000, NULL},
     {"quarantine_window_ms", KIND_NUMBER, WATCH(quarantine_window_ms), 1000, 24 * HOUR_MS, NULL},
 };
 
@@ -230,7 +231,7 @@ static enum fts_status take_strands(const struct where *where, json_t *value, st
 	return FTS_OK;
 }
 
-/* Null: the field is none of the limits'. */
+/* out_taken: the field is one of the limits'. */
 static enum fts_status take_limit(const struct where *where, const char *key, json_t *value,
 				  struct ftsi_watch_limits *limits, bool *out_taken, struct fts_error *out_error)
 {
@@ -340,6 +341,7 @@ void ftsi_watch_config_init(struct ftsi_watch_config *config)
 	config->backoff_max_ms = 30000;
 	config->quarantine_restarts = 5;
 	config->quarantine_window_ms = 60000;
+	config->capture_ms = 2000;
 }
 
 /* Logs go to the state's directory, unless they were told where. */
@@ -415,16 +417,19 @@ enum fts_status ftsi_watch_config_complete(struct ftsi_watch_config *config, str
 	bool loopback = strncmp(config->listen, "127.", 4) == 0 || strncmp(config->listen, "[::1]:", 6) == 0 ||
 			strncmp(config->listen, "localhost:", 10) == 0 || strcmp(config->listen, "off") == 0;
 	if (!loopback && !tls && !config->insecure)
-		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
-				     "listen: %s is no loopback address: give tls_ca, tls_cert and tls_key, or \"insecure\": "
-				     "true",
-				     config->listen);
+		return fts_error_set(
+		    out_error, FTS_INVALID_ARGUMENT,
+		    "listen: %s is no loopback address: give tls_ca, tls_cert and tls_key, or \"insecure\": "
+		    "true",
+		    config->listen);
 	bool absolute = make_absolute(config->state);
 	for (size_t i = 0; i < config->process_count; i++)
-		if (!absolute || strlen(config->state) + strlen(config->processes[i].name) + sizeof("/.pulse") > PULSE_PATH_MAX)
-			return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
-					     "state: \"%.200s\" is too long for the sockets in it: expected a shorter path",
-					     config->state);
+		if (!absolute ||
+		    strlen(config->state) + strlen(config->processes[i].name) + sizeof("/.pulse") > PULSE_PATH_MAX)
+			return fts_error_set(
+			    out_error, FTS_INVALID_ARGUMENT,
+			    "state: \"%.200s\" is too long for the sockets in it: expected a shorter path",
+			    config->state);
 	return place_logs(config, out_error);
 }
 

@@ -40,12 +40,12 @@ struct ftsi_watch_limits {
 
 struct ftsi_watch_process {
 	char name[FTSI_WATCH_NAME_MAX];
-	char **argv;                           /* NULL-ended; owned by the configuration */
-	char **environment;                    /* "NAME=VALUE", NULL-ended; NULL: none; owned */
-	char directory[FTSI_WATCH_TEXT_MAX];   /* to run in; "": the watchdog's */
-	char log[FTSI_WATCH_TEXT_MAX];         /* of its output; "-": the watchdog's own */
-	char member[FTSI_WATCH_NAME_MAX];      /* of the cluster, whose quorum it counts for; "": of none */
-	uint32_t log_mb;                       /* the log is turned over beyond it */
+	char **argv;                         /* NULL-ended; owned by the configuration */
+	char **environment;                  /* "NAME=VALUE", NULL-ended; NULL: none; owned */
+	char directory[FTSI_WATCH_TEXT_MAX]; /* to run in; "": the watchdog's */
+	char log[FTSI_WATCH_TEXT_MAX];       /* of its output; "-": the watchdog's own */
+	char member[FTSI_WATCH_NAME_MAX];    /* of the cluster, whose quorum it counts for; "": of none */
+	uint32_t log_mb;                     /* the log is turned over beyond it */
 	enum ftsi_watch_health health;
 	enum ftsi_watch_restart restart;
 	struct ftsi_watch_limits limits;
@@ -62,14 +62,15 @@ struct ftsi_watch_config {
 	uint32_t interval_ms; /* between two questions to a process */
 	uint32_t backoff_min_ms, backoff_max_ms;
 	uint32_t quarantine_restarts, quarantine_window_ms;
+	uint32_t capture_ms; /* for a look at what is stuck, before it is ended */
 	struct ftsi_watch_process processes[FTSI_WATCH_PROCESS_MAX];
 	size_t process_count;
 };
 
 /* All defaults, no processes. */
 void ftsi_watch_config_init(struct ftsi_watch_config *config);
-/* Read path (borrowed) into config, which was initialised. Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (names
- * the field and what was expected). */
+/* Read path (borrowed) into config, which was initialised. Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT
+ * (names the field and what was expected). */
 FTS_MUST_USE enum fts_status ftsi_watch_config_read(struct ftsi_watch_config *config, const char *path,
 						    struct fts_error *out_error);
 /* One process that runs argv (NULL-ended, borrowed), named after its program, with the watchdog's output. */

@@ -54,8 +54,8 @@ void ftsi_judge_init(struct ftsi_judge *judge, const struct ftsi_watch_process *
 void ftsi_judge_pass(struct ftsi_judge *judge, uint64_t passed_ms);
 /* It answered. answer: borrowed. */
 void ftsi_judge_hear(struct ftsi_judge *judge, const struct ftsi_judge_answer *answer);
-/* As things stand. out_detail (size_bytes bytes): for people. out_used_percent: how much of the patience that is used up
- * most is gone, whatever the verdict. */
+/* As things stand. out_detail (size_bytes bytes): for people. out_used_percent: how much of the patience that is used
+ * up most is gone, whatever the verdict. */
 enum ftsi_verdict ftsi_judge_decide(const struct ftsi_judge *judge, char *out_detail, size_t size_bytes,
 				    uint32_t *out_used_percent);
 /* "silent", "stalled", "overrun"; static. */

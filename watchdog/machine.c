@@ -5,7 +5,10 @@
 struct cell {
 	unsigned char set, state, act;
 };
-#define TO(next, what) {1, FTSI_WATCH_##next, FTSI_WATCH_ACT_##what}
+#define TO(next, what)                                                                                                 \
+	{                                                                                                              \
+		1, FTSI_WATCH_##next, FTSI_WATCH_ACT_##what                                                            \
+	}
 
 /* clang-format off */
 static const struct cell table[FTSI_WATCH_STATE_COUNT][FTSI_WATCH_EVENT_COUNT] = {

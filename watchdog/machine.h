@@ -1,13 +1,14 @@
-/* Why this file exists: what happens to a supervised process, as a table of states and events. Decided here, done by the
- * supervisor (supervisor.c).
+/* Why this file exists: what happens to a supervised process, as a table of states and events. Decided here, done by
+ * the supervisor (supervisor.c).
  *
- * | state       | ready   | ended    | stuck    | gone     | again   | enough      | unwanted | due      | start    | stop     | restart  |
- * | STARTING    | RUNNING | STOPPING | STOPPING |          |         |             |          |          |          | STOPPING | STOPPING |
- * | RUNNING     |         | STOPPING | STOPPING |          |         |             |          |          |          | STOPPING | STOPPING |
- * | STOPPING    |         |          |          | (decide) | BACKOFF | QUARANTINED | STOPPED  |          |          |          |          |
- * | BACKOFF     |         |          |          |          |         |             |          | STARTING | STARTING | STOPPED  | STARTING |
- * | QUARANTINED |         |          |          |          |         |             |          |          | STARTING | STOPPED  | STARTING |
- * | STOPPED     |         |          |          |          |         |             |          |          | STARTING |          | STARTING |
+ * | state       | ready   | ended    | stuck    | gone     | again   | enough      | unwanted | due      | start    |
+ * stop     | restart  | | STARTING    | RUNNING | STOPPING | STOPPING |          |         |             |          |
+ * |          | STOPPING | STOPPING | | RUNNING     |         | STOPPING | STOPPING |          |         |             |
+ * |          |          | STOPPING | STOPPING | | STOPPING    |         |          |          | (decide) | BACKOFF |
+ * QUARANTINED | STOPPED  |          |          |          |          | | BACKOFF     |         |          |          |
+ * |         |             |          | STARTING | STARTING | STOPPED  | STARTING | | QUARANTINED |         |          |
+ * |          |         |             |          |          | STARTING | STOPPED  | STARTING | | STOPPED     |         |
+ * |          |          |         |             |          |          | STARTING |          | STARTING |
  *
  * Invariant: an event that has no place in a state changes nothing. */
 #ifndef FTS_WATCHDOG_MACHINE_H
@@ -40,15 +41,15 @@ enum ftsi_watch_event {
 
 enum ftsi_watch_act {
 	FTSI_WATCH_ACT_NONE,
-	FTSI_WATCH_ACT_TELL,      /* that it is ready */
-	FTSI_WATCH_ACT_SWEEP,     /* end what is left of it */
-	FTSI_WATCH_ACT_CAPTURE,   /* look at it, then end it */
-	FTSI_WATCH_ACT_DECIDE,    /* AGAIN, ENOUGH or UNWANTED */
+	FTSI_WATCH_ACT_TELL,    /* that it is ready */
+	FTSI_WATCH_ACT_SWEEP,   /* end what is left of it */
+	FTSI_WATCH_ACT_CAPTURE, /* look at it, then end it */
+	FTSI_WATCH_ACT_DECIDE,  /* AGAIN, ENOUGH or UNWANTED */
 	FTSI_WATCH_ACT_BACK_OFF,
 	FTSI_WATCH_ACT_SHUT_AWAY, /* until an operator says otherwise */
 	FTSI_WATCH_ACT_REST,
 	FTSI_WATCH_ACT_START,
-	FTSI_WATCH_ACT_TERMINATE  /* ask it to end, then end it */
+	FTSI_WATCH_ACT_TERMINATE /* ask it to end, then end it */
 };
 
 struct ftsi_watch_step {

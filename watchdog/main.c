@@ -1,5 +1,5 @@
-/* Why this file exists: fts-watchdog's life as a process: what it was told, signals, end. With --capture it is the helper
- * that looks at a stuck process (watchdog/capture.h).
+/* Why this file exists: fts-watchdog's life as a process: what it was told, signals, end. With --capture it is the
+ * helper that looks at a stuck process (watchdog/capture.h).
  *
  * Exit codes: 0 stopped as asked, 2 could not start. */
 #include <pthread.h>
@@ -40,7 +40,8 @@ static void help(FILE *out)
 	      "  --name NAME             of this watchdog (default: HOST-watchdog)\n"
 	      "  --log-level LEVEL       error, warn, info or debug (default: info)\n"
 	      "  --help, --version\n\n"
-	      "Flags win over the file. SIGTERM stops the processes, then the watchdog. Killed with SIGKILL it leaves them\n"
+	      "Flags win over the file. SIGTERM stops the processes, then the watchdog. Killed with SIGKILL it leaves "
+	      "them\n"
 	      "running, and finds them when it is started again with the same state directory.\n"
 	      "Exit codes: 0 stopped as asked, 2 could not start.\n\n"
 	      "example: fts-watchdog -- ftsd --data /var/lib/fts\n",
@@ -58,8 +59,8 @@ static const char **flag_of(struct flags *flags, const char *name)
 	const struct {
 		const char *name;
 		const char **value;
-	} known[] = {{"--config", &flags->config}, {"--listen", &flags->listen},   {"--state", &flags->state},
-		     {"--cluster", &flags->cluster}, {"--name", &flags->name}, {"--log-level", &flags->log_level}};
+	} known[] = {{"--config", &flags->config},   {"--listen", &flags->listen}, {"--state", &flags->state},
+		     {"--cluster", &flags->cluster}, {"--name", &flags->name},     {"--log-level", &flags->log_level}};
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(known[i].name, name) == 0) return known[i].value;
 	return NULL;
@@ -77,8 +78,8 @@ static enum fts_status read_flags(int argc, char **argv, struct flags *out_flags
 			return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 					     "unknown argument \"%.100s\"; see fts-watchdog --help", argv[at]);
 		if (at + 1 == argc)
-			return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s needs a value; see fts-watchdog --help",
-					     argv[at]);
+			return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
+					     "%s needs a value; see fts-watchdog --help", argv[at]);
 		*value = argv[++at];
 	}
 	if ((out_flags->config != NULL) == (out_flags->command != NULL && out_flags->command[0] != NULL))
@@ -92,7 +93,8 @@ static enum fts_status put(char *out, size_t size_bytes, const char *flag, const
 {
 	if (value == NULL) return FTS_OK;
 	if (value[0] == '\0' || strlen(value) >= size_bytes)
-		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s: expected 1 to %zu bytes", flag, size_bytes - 1);
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s: expected 1 to %zu bytes", flag,
+				     size_bytes - 1);
 	memcpy(out, value, strlen(value) + 1);
 	return FTS_OK;
 }
@@ -103,13 +105,16 @@ static enum fts_status settle(const struct flags *flags, struct ftsi_watch_confi
 	enum fts_status status;
 	ftsi_watch_config_init(config);
 	if (flags->log_level != NULL && !fts_log_level_parse(flags->log_level, &level))
-		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--log-level: expected error, warn, info or debug");
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
+				     "--log-level: expected error, warn, info or debug");
 	if (flags->log_level != NULL) fts_log_set_level(level);
 	status = flags->config != NULL ? ftsi_watch_config_read(config, flags->config, out_error)
 				       : ftsi_watch_config_single(config, flags->command, out_error);
-	if (status == FTS_OK) status = put(config->listen, sizeof(config->listen), "--listen", flags->listen, out_error);
+	if (status == FTS_OK)
+		status = put(config->listen, sizeof(config->listen), "--listen", flags->listen, out_error);
 	if (status == FTS_OK) status = put(config->state, sizeof(config->state), "--state", flags->state, out_error);
-	if (status == FTS_OK) status = put(config->cluster, sizeof(config->cluster), "--cluster", flags->cluster, out_error);
+	if (status == FTS_OK)
+		status = put(config->cluster, sizeof(config->cluster), "--cluster", flags->cluster, out_error);
 	if (status == FTS_OK) status = put(config->name, sizeof(config->name), "--name", flags->name, out_error);
 	return status == FTS_OK ? ftsi_watch_config_complete(config, out_error) : status;
 }
@@ -152,7 +157,8 @@ static int run_capture(char *const *argv)
 {
 	char *end;
 	long pid = strtol(argv[2], &end, 10);
-	return pid > 0 && *end == '\0' ? ftsi_capture_run((pid_t)pid, argv[3], argv[4], STDOUT_FILENO) : EXIT_NOT_STARTED;
+	return pid > 0 && *end == '\0' ? ftsi_capture_run((pid_t)pid, argv[3], argv[4], STDOUT_FILENO)
+				       : EXIT_NOT_STARTED;
 }
 
 int main(int argc, char **argv)

@@ -25,8 +25,7 @@ enum fts_status ftsi_memory_claim(const char *directory, int *out_lock_fd, struc
 				     strerror(errno));
 	snprintf(path, sizeof(path), "%s/lock", directory);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return fts_error_set(out_error, FTS_UNAVAILABLE, "state: %.300s: %s", path, strerror(errno));
+	if (fd < 0) return fts_error_set(out_error, FTS_UNAVAILABLE, "state: %.300s: %s", path, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		close(fd);
 		return fts_error_set(out_error, FTS_ALREADY_EXISTS,
@@ -82,7 +81,8 @@ void ftsi_memory_recall(const char *directory, struct ftsi_memory *out_memory)
 	if (access(path, F_OK) != 0) return;
 	json_t *root = json_load_file(path, 0, &where);
 	if (!json_is_object(root) || number_of(root, "version") != VERSION) {
-		FTS_LOG_WARN("watchdog.memory", "file=%s detail=\"it can't be read: processes that still run are unknown\"",
+		FTS_LOG_WARN("watchdog.memory",
+			     "file=%s detail=\"it can't be read: processes that still run are unknown\"",
 			     fts_log_quote(quoted, sizeof(quoted), path));
 		json_decref(root);
 		return;
@@ -113,9 +113,10 @@ static json_t *process_json(const struct ftsi_memory_process *process)
 		json_array_append_new(times, json_integer(process->restart_times_ms[i]));
 	return json_pack("{s:s,s:I,s:I,s:I,s:b,s:b,s:I,s:I,s:s,s:o}", "name", process->name, "pid",
 			 (json_int_t)process->pid, "start_ticks", (json_int_t)process->start_ticks, "started_ms",
-			 (json_int_t)process->started_ms, "wanted", process->wanted, "quarantined", process->quarantined,
-			 "restarts", (json_int_t)process->restarts, "backoff_ms", (json_int_t)process->backoff_ms,
-			 "last_reason", process->last_reason, "restart_times_ms", times);
+			 (json_int_t)process->started_ms, "wanted", process->wanted, "quarantined",
+			 process->quarantined, "restarts", (json_int_t)process->restarts, "backoff_ms",
+			 (json_int_t)process->backoff_ms, "last_reason", process->last_reason, "restart_times_ms",
+			 times);
 }
 
 bool ftsi_memory_keep(const char *directory, const struct ftsi_memory *memory)

@@ -1,9 +1,10 @@
 /* Why this file exists: what a watchdog knows survives it: state.json in its directory says which processes it has
- * started, by pid and start time, and how each stands, so that the next one takes them up instead of starting them twice.
+ * started, by pid and start time, and how each stands, so that the next one takes them up instead of starting them
+ * twice.
  *
  * Invariants: the file is replaced as a whole, so it is read as it was written; it is not synced, since a machine that
- * loses power loses the processes too; what was written under another boot of the machine names no process. One watchdog
- * at a time holds the directory. Thread: the supervisor's. */
+ * loses power loses the processes too; what was written under another boot of the machine names no process. One
+ * watchdog at a time holds the directory. Thread: the supervisor's. */
 #ifndef FTS_WATCHDOG_MEMORY_H
 #define FTS_WATCHDOG_MEMORY_H
 
@@ -19,11 +20,11 @@ struct ftsi_memory_process {
 	char name[FTSI_WATCH_NAME_MAX];
 	pid_t pid; /* 0: it does not run */
 	uint64_t start_ticks;
-	int64_t started_ms;                                /* wall clock */
-	bool wanted;                                       /* false: it was told to stop */
+	int64_t started_ms; /* wall clock */
+	bool wanted;        /* false: it was told to stop */
 	bool quarantined;
-	uint32_t restarts;                                 /* since it is known */
-	uint32_t backoff_ms;                               /* before the next start */
+	uint32_t restarts;                                  /* since it is known */
+	uint32_t backoff_ms;                                /* before the next start */
 	int64_t restart_times_ms[FTSI_MEMORY_RESTARTS_MAX]; /* wall clock, of the last ones, oldest first */
 	uint32_t restart_time_count;
 	char last_reason[FTSI_MEMORY_REASON_BYTES];

@@ -1,5 +1,5 @@
-/* Why this file exists: see watchdog/outside.h: what is shared with the supervisor, and the service. The question to the
- * cluster is in outside_quorum.c. */
+/* Why this file exists: see watchdog/outside.h: what is shared with the supervisor, and the service. The question to
+ * the cluster is in outside_quorum.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,8 +218,8 @@ static size_t reasons(void *ctx, char (*out_texts)[FTS_PRESENCE_REASON_BYTES])
 	for (size_t i = 0; i < outside->process_count && count < FTS_PRESENCE_REASONS_MAX; i++) {
 		const struct ftsi_outside_process *process = &outside->processes[i];
 		if (process->state == FTS__WATCHDOG__V1__PROCESS_STATE__QUARANTINED)
-			snprintf(out_texts[count++], FTS_PRESENCE_REASON_BYTES,
-				 "%s is quarantined: it ended too often", process->name);
+			snprintf(out_texts[count++], FTS_PRESENCE_REASON_BYTES, "%s is quarantined: it ended too often",
+				 process->name);
 		else if (process->held[0] != '\0')
 			snprintf(out_texts[count++], FTS_PRESENCE_REASON_BYTES, "%s is stuck: %.100s", process->name,
 				 process->held);
@@ -237,8 +237,8 @@ static enum fts_status offset_address(const char *listen, unsigned offset, char 
 	enum fts_status found = ftsi_endpoint_parse(listen, strlen(listen), &at, out_error);
 	if (found != FTS_OK) return found;
 	if (at.port > UINT16_MAX - offset)
-		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "listen: %s: the two ports above it are needed too",
-				     listen);
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
+				     "listen: %s: the two ports above it are needed too", listen);
 	snprintf(out, size_bytes, at.ipv6 ? "[%s]:%u" : "%s:%u", at.host, at.port + offset);
 	return FTS_OK;
 }

@@ -1,6 +1,6 @@
-/* Why this file exists: everything of a watchdog that talks over the network: its service (status, control), its events,
- * its answer to surveys, its question to the cluster whether a node may be ended. It runs on threads of its own, so that
- * nothing out there can ever make the supervisor wait.
+/* Why this file exists: everything of a watchdog that talks over the network: its service (status, control), its
+ * events, its answer to surveys, its question to the cluster whether a node may be ended. It runs on threads of its
+ * own, so that nothing out there can ever make the supervisor wait.
  *
  * Invariants: the supervisor hands over copies and takes copies; every function here returns at once, but for start and
  * stop. Actions are numbered from 1 and never reused; the last FTSI_OUTSIDE_KEPT are kept for Replay. */

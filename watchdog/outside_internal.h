@@ -28,7 +28,8 @@ struct ftsi_outside {
 	struct fts_server *server;
 	struct fts_publisher *publisher;
 	struct fts_presence *presence;
-	struct fts_channel *channel; /* to all nodes, for announcing; NULL: no cluster was named, or it can't reach back */
+	struct fts_channel
+	    *channel; /* to all nodes, for announcing; NULL: no cluster was named, or it can't reach back */
 
 	pthread_mutex_t lock;
 	/* Guarded by lock. */

@@ -51,8 +51,8 @@ static void ask_all(struct ftsi_outside *outside, struct round *round)
 	pthread_mutex_lock(&round->lock);
 	for (size_t i = 0; i < outside->channel_count; i++) {
 		round->answers[i].round = round;
-		if (fts_channel_start(outside->channels[i], fts_cluster_status_method, &request.base, &options, on_answer,
-				      &round->answers[i], NULL) == FTS_OK)
+		if (fts_channel_start(outside->channels[i], fts_cluster_status_method, &request.base, &options,
+				      on_answer, &round->answers[i], NULL) == FTS_OK)
 			round->open_count++;
 	}
 	while (round->open_count > 0) /* each ends by its time limit */

@@ -55,9 +55,9 @@ bool ftsi_process_look(pid_t pid, struct ftsi_process_facts *out_facts)
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	if (!read_small(path, text, sizeof(text), &size)) return false;
 	const char *behind = strrchr(text, ')'); /* the name before it may hold anything */
-	if (behind == NULL || sscanf(behind + 1,
-				     " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-				     &out_facts->state, &parent, &session, &start_ticks) != 4)
+	if (behind == NULL ||
+	    sscanf(behind + 1, " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		   &out_facts->state, &parent, &session, &start_ticks) != 4)
 		return false;
 	out_facts->parent = parent;
 	out_facts->session = session;
@@ -138,7 +138,8 @@ static _Noreturn void run_child(const struct plan *plan)
 		dup2(plan->log_fd, STDOUT_FILENO);
 		dup2(plan->log_fd, STDERR_FILENO);
 	}
-	if (plan->directory[0] == '\0' || chdir(plan->directory) == 0) execvpe(plan->argv[0], plan->argv, plan->environment);
+	if (plan->directory[0] == '\0' || chdir(plan->directory) == 0)
+		execvpe(plan->argv[0], plan->argv, plan->environment);
 	wrong = errno;
 	count = write(plan->error_fd, &wrong, sizeof(wrong));
 	_exit(EXIT_NOT_RUN);
@@ -164,7 +165,8 @@ static enum fts_status fork_child(struct plan *plan, struct ftsi_process *out_pr
 	if (pid < 0) {
 		close_fd(&gate[1]);
 		close_fd(&error[0]);
-		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no process can be started: %s", strerror(wrong));
+		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no process can be started: %s",
+				     strerror(wrong));
 	}
 	*out_process =
 	    (struct ftsi_process){.pid = pid, .pid_fd = open_pid(pid), .gate_fd = gate[1], .error_fd = error[0]};
@@ -222,8 +224,8 @@ bool ftsi_process_find(struct ftsi_process *process, pid_t pid, uint64_t start_t
 		close(fd);
 		return false;
 	}
-	*process = (struct ftsi_process){
-	    .pid = pid, .start_ticks = start_ticks, .pid_fd = fd, .gate_fd = -1, .error_fd = -1};
+	*process =
+	    (struct ftsi_process){.pid = pid, .start_ticks = start_ticks, .pid_fd = fd, .gate_fd = -1, .error_fd = -1};
 	return true;
 }
 

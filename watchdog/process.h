@@ -1,5 +1,5 @@
-/* Why this file exists: real processes: started in a session of their own, found again by pid and start time, ended with
- * everything they left behind.
+/* Why this file exists: real processes: started in a session of their own, found again by pid and start time, ended
+ * with everything they left behind.
  *
  * Invariants
  * - A child runs its program only once its pid is written down (ftsi_process_release): a watchdog that is killed in

@@ -65,7 +65,8 @@ bool ftsi_quorum_stays(const struct ftsi_quorum_view *views, size_t count, const
 	if (node_of(said, member) != NULL) self = node_of(said, member);
 	for (size_t i = 0; i < said->n_nodes; i++) {
 		voters += is_voter(said->nodes[i]);
-		others_alive += is_voter(said->nodes[i]) && said->nodes[i]->alive && strcmp(said->nodes[i]->name, member) != 0;
+		others_alive +=
+		    is_voter(said->nodes[i]) && said->nodes[i]->alive && strcmp(said->nodes[i]->name, member) != 0;
 	}
 	snprintf(out_detail, size_bytes, "without %s %zu of %zu voters are alive", member, others_alive, voters);
 	if (self == NULL || !is_voter(self) || others_alive > voters / 2) return true;

@@ -1,5 +1,5 @@
-/* Why this file exists: would the cluster keep a majority without one of its members? Asked of every node at once, with a
- * time limit; decided from their answers by a function that a test can call.
+/* Why this file exists: would the cluster keep a majority without one of its members? Asked of every node at once, with
+ * a time limit; decided from their answers by a function that a test can call.
  *
  * The leader's view counts before all others: it hears of every voter. A member that nobody hears adds nothing to a
  * majority, so ending it takes nothing away; else two that hang at once would wait for each other for ever. */
@@ -12,7 +12,7 @@
 
 /* What one node said. */
 struct ftsi_quorum_view {
-	const char *endpoint;                       /* who was asked: borrowed */
+	const char *endpoint;                         /* who was asked: borrowed */
 	const Fts__Cluster__V1__StatusResponse *said; /* NULL: it did not answer */
 };
 

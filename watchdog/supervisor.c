@@ -44,8 +44,9 @@ void ftsi_watch_keep(struct ftsi_watch *watch)
 	for (size_t i = 0; i < watch->count; i++)
 		ftsi_watched_remember(&watch->list[i], &memory.processes[i]);
 	if (!ftsi_memory_keep(watch->config->state, &memory))
-		FTS_LOG_WARN("watchdog.memory", "detail=\"state.json can't be written: a restart of the watchdog would not "
-						"find its processes\"");
+		FTS_LOG_WARN("watchdog.memory",
+			     "detail=\"state.json can't be written: a restart of the watchdog would not "
+			     "find its processes\"");
 	watch->changed = false;
 }
 
@@ -246,9 +247,10 @@ static void tell_strangers(const struct ftsi_watch *watch, const struct ftsi_mem
 		for (size_t k = 0; k < watch->config->process_count && !named; k++)
 			named = strcmp(watch->config->processes[k].name, known->name) == 0;
 		if (!named && known->pid > 0)
-			FTS_LOG_WARN("watchdog.stranger",
-				     "process=%s pid=%d detail=\"the configuration no longer names it: it is left alone\"",
-				     known->name, (int)known->pid);
+			FTS_LOG_WARN(
+			    "watchdog.stranger",
+			    "process=%s pid=%d detail=\"the configuration no longer names it: it is left alone\"",
+			    known->name, (int)known->pid);
 	}
 }
 
@@ -262,7 +264,8 @@ static enum fts_status begin(struct ftsi_supervisor *supervisor, struct fts_erro
 	ftsi_memory_recall(config->state, &memory);
 	watch->action_index = memory.action_index;
 	if (strcmp(config->listen, "off") != 0)
-		status = ftsi_outside_start(config, supervisor->wake_fd, memory.action_index, &watch->outside, out_error);
+		status =
+		    ftsi_outside_start(config, supervisor->wake_fd, memory.action_index, &watch->outside, out_error);
 	if (status != FTS_OK) return status;
 	watch->now_ns = supervisor->ticked_ns = fts_clock_monotonic_ns();
 	tell_strangers(watch, &memory);

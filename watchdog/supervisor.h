@@ -1,8 +1,8 @@
-/* Why this file exists: the one thread that starts, asks, judges and ends processes. It never waits for any of them, nor
- * for the network: every step of its loop takes microseconds, and systemd is fed from it.
+/* Why this file exists: the one thread that starts, asks, judges and ends processes. It never waits for any of them,
+ * nor for the network: every step of its loop takes microseconds, and systemd is fed from it.
  *
- * Invariants: what is to be known after the watchdog's own end is written down before it takes effect (memory.h); nothing
- * is ended that moves; a member of the cluster is ended only when the cluster keeps a majority without it. */
+ * Invariants: what is to be known after the watchdog's own end is written down before it takes effect (memory.h);
+ * nothing is ended that moves; a member of the cluster is ended only when the cluster keeps a majority without it. */
 #ifndef FTS_WATCHDOG_SUPERVISOR_H
 #define FTS_WATCHDOG_SUPERVISOR_H
 

@@ -14,7 +14,6 @@
 #include "watchdog/capture.h"
 
 #define NS_PER_MS ((uint64_t)1000000)
-#define CAPTURE_MS 1500
 #define CAPTURES_KEPT 5
 #define QUORUM_AGAIN_MS 500
 #define EXCUSES_MAX 4        /* a process that waits for a processor is given this many patiences more */
@@ -127,7 +126,7 @@ static void capture(struct ftsi_watched *watched)
 	snprintf(reason, sizeof(reason), "%s: %.250s", watched->reason, watched->detail);
 	pid_t pid = ftsi_capture_begin(watched->process.pid, reason, watched->what->log, watched->capture_path);
 	watched->capture_pid = pid > 0 ? pid : 0;
-	watched->capture_due_ns = watched->watch->now_ns + CAPTURE_MS * NS_PER_MS;
+	watched->capture_due_ns = watched->watch->now_ns + watched->watch->config->capture_ms * NS_PER_MS;
 	if (pid <= 0) kill_group(watched);
 }
 
@@ -347,7 +346,8 @@ static void excuse(struct ftsi_watched *watched)
 	watched->starved_at_ns = 0;
 	watched->judge.silent_ms = 0;
 	memset(watched->judge.still_ms, 0, sizeof(watched->judge.still_ms));
-	FTS_LOG_WARN("watchdog.starved", "process=%s pid=%d detail=\"it waits for a processor: the machine is overloaded\"",
+	FTS_LOG_WARN("watchdog.starved",
+		     "process=%s pid=%d detail=\"it waits for a processor: the machine is overloaded\"",
 		     watched->what->name, (int)watched->process.pid);
 }
 
@@ -383,7 +383,8 @@ static bool may_be_ended(struct ftsi_watched *watched)
 		if (watched->held[0] == '\0') ftsi_watched_tell(watched, "held", detail);
 		snprintf(watched->held, sizeof(watched->held), "%s: %.180s", watched->reason, detail);
 	}
-	if (quorum == FTSI_QUORUM_KEPT || (quorum == FTSI_QUORUM_UNKNOWN && watched->watch->now_ns >= watched->quorum_next_ns)) {
+	if (quorum == FTSI_QUORUM_KEPT ||
+	    (quorum == FTSI_QUORUM_UNKNOWN && watched->watch->now_ns >= watched->quorum_next_ns)) {
 		ftsi_outside_ask_quorum(watched->watch->outside, watched->what->member, takes_no_part(watched));
 		watched->asking_quorum = true;
 	}

@@ -31,9 +31,9 @@ struct ftsi_watched {
 	uint64_t capture_due_ns;
 	enum ftsi_verdict verdict; /* stuck, and not ended yet: why */
 	bool asking_quorum;
-	uint64_t quorum_next_ns;     /* when to ask again */
-	uint32_t excused_count;      /* times it was starved of a processor rather than stuck */
-	uint64_t starved_ns, starved_at_ns; /* when suspicion began; 0: there is none */
+	uint64_t quorum_next_ns;               /* when to ask again */
+	uint32_t excused_count;                /* times it was starved of a processor rather than stuck */
+	uint64_t starved_ns, starved_at_ns;    /* when suspicion began; 0: there is none */
 	char reason[FTSI_MEMORY_REASON_BYTES]; /* of the last end, or of the one under way */
 	char detail[256];
 	char capture_path[FTSI_WATCH_TEXT_MAX + 128];

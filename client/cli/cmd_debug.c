@@ -1,5 +1,5 @@
-/* Why this file exists: `debug hang`: a fault in one node, for tests and demonstrations. The node refuses it unless it was
- * started with --debug-hooks. */
+/* Why this file exists: `debug hang`: a fault in one node, for tests and demonstrations. The node refuses it unless it
+ * was started with --debug-hooks. */
 #include <stdio.h>
 #include <string.h>
 
@@ -33,7 +33,8 @@ static enum fts_status open_one(const struct ftsi_cli *cli, struct fts_channel *
 	struct fts_channel_options options = {.endpoints = ftsi_endpoints(cli), .tls = ftsi_tls(cli)};
 
 	if (strchr(options.endpoints, ','))
-		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "name the one node that is to hang: --endpoints HOST:PORT");
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
+				     "name the one node that is to hang: --endpoints HOST:PORT");
 	return fts_channel_open(&options, out_channel, out_error);
 }
 

@@ -38,8 +38,8 @@ static json_t *process_json(const Fts__Watchdog__V1__Process *process)
 	return ftsi_json("{s:s,s:I,s:s,s:I,s:s,s:s,s:I,s:I,s:s,s:s}", "name", process->name, "pid",
 			 (json_int_t)process->pid, "state", state_name(process->state), "restarts",
 			 (json_int_t)process->restarts, "last_reason", process->last_reason, "detail", process->detail,
-			 "uptime_ms", (json_int_t)process->uptime_ms, "next_start_ms", (json_int_t)process->next_start_ms,
-			 "capture", process->capture, "held", process->held);
+			 "uptime_ms", (json_int_t)process->uptime_ms, "next_start_ms",
+			 (json_int_t)process->next_start_ms, "capture", process->capture, "held", process->held);
 }
 
 static void print_json(const Fts__Watchdog__V1__StatusResponse *response)
@@ -48,8 +48,8 @@ static void print_json(const Fts__Watchdog__V1__StatusResponse *response)
 
 	for (size_t i = 0; i < response->n_processes; i++)
 		json_array_append_new(processes, process_json(response->processes[i]));
-	ftsi_print_json(ftsi_json("{s:s,s:I,s:I,s:o}", "name", response->name, "pid", (json_int_t)response->pid, "index",
-				  (json_int_t)response->index, "processes", processes));
+	ftsi_print_json(ftsi_json("{s:s,s:I,s:I,s:o}", "name", response->name, "pid", (json_int_t)response->pid,
+				  "index", (json_int_t)response->index, "processes", processes));
 }
 
 static char colour_of(const Fts__Watchdog__V1__Process *process)
@@ -62,7 +62,8 @@ static void print_process(const Fts__Watchdog__V1__Process *process)
 {
 	printf("%-16s %8" PRIu64 " ", process->name, process->pid);
 	ftsi_print_state(colour_of(process), 11, state_name(process->state));
-	printf(" %8" PRIu32 " %10" PRIu64 " s  %-8s", process->restarts, process->uptime_ms / 1000, process->last_reason);
+	printf(" %8" PRIu32 " %10" PRIu64 " s  %-8s", process->restarts, process->uptime_ms / 1000,
+	       process->last_reason);
 	if (process->held[0])
 		printf(" held: %s", process->held);
 	else if (process->next_start_ms)
