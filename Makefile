@@ -4,6 +4,7 @@
 #   make install  under PREFIX (/usr/local)    make format · make lint · make fuzz SECONDS=600
 #   make chaos SECONDS=600 SEED=7              faults of all kinds on real nodes, every answer judged (root)
 #   make chaos-kv SECONDS=600 SEED=7           the same upon the key-value store
+#   make chaos-worker SECONDS=600 SEED=7       workers, callers and leaders killed and stalled: nothing runs twice
 #   make chaos-elect SECONDS=600 SEED=7        members of an election cut off, stopped, killed: no two masters (root)
 #   make chaos-watchdog SECONDS=3600 SEED=7    nodes under fts-watchdog hurt in all ways: all is found, no false kill
 PREFIX ?= /usr/local
@@ -59,6 +60,10 @@ chaos-kv: all
 
 chaos-watchdog: all
 	@build/bin/fts-chaos-watchdog $(SECONDS) $(SEED)
+
+.PHONY: chaos-worker
+chaos-worker: all
+	@build/bin/worker_mix $(SECONDS) $(SEED)
 
 chaos-elect: all
 	@build/bin/elect_partition $(SECONDS) $(SEED)

@@ -6,6 +6,7 @@
 #include "bench/lottery.h"
 #include "bench/options.h"
 #include "bench/rpc.h"
+#include "bench/worker.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,8 @@ static const struct subject subjects[] = {
      bench_kv,
      {.clients = 4, .outstanding = 64, .seconds = 5, .keys = 100000, .value_bytes = 100, .get_percent = 50}},
     {"lottery", bench_lottery, {.clients = 5, .outstanding = 40, .seconds = 5, .batch = 100}},
+    {"worker", bench_worker, {.clients = 4, .outstanding = 64, .seconds = 5, .batch = 1}},
+    {"worker-serve", bench_worker_serve, {.clients = 4, .outstanding = 64}},
     {"game", bench_game, {.clients = 4, .outstanding = 64, .seconds = 5}},
 };
 
@@ -39,6 +42,6 @@ int main(int argc, char **argv)
 		return subjects[i].run(&options);
 	}
 	if (argc > 1 && strcmp(argv[1], "--help") == 0) bench_options_parse(&options, argc, argv, 1);
-	fprintf(stderr, "fts-bench: name what to measure: rpc, kv, lottery, game, elect or failover; see fts-bench --help\n");
+	fprintf(stderr, "fts-bench: name what to measure: rpc, kv, lottery, game, elect, worker or failover; see fts-bench --help\n");
 	return 2;
 }
