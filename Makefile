@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 SECONDS ?= 600
 JOBS ?= $(shell nproc)
 
-.PHONY: all run test asan tsan bench install format lint fuzz chaos chaos-kv chaos-elect chaos-watchdog clean dependencies
+.PHONY: all run test package asan tsan bench install format lint fuzz chaos chaos-kv chaos-elect chaos-watchdog clean dependencies
 all: build/.configured
 	@cmake --build build -j $(JOBS)
 
@@ -44,6 +44,10 @@ format:
 	@packaging/scripts/install-dependencies lint
 	@git ls-files '*.c' '*.h' | grep -v golden | xargs clang-format -i
 
+# build-package/*.deb: see packaging/cpack/FtsPackage.cmake
+package: dependencies
+	@cmake --preset release -B build-package -DCMAKE_INSTALL_PREFIX=/usr -DFTS_PACKAGE=ON > /dev/null && cmake --build build-package -j $(JOBS) --target package
+
 lint: all
 	@packaging/scripts/install-dependencies lint
 	@packaging/scripts/lint
@@ -69,4 +73,4 @@ chaos-elect: all
 	@build/bin/elect_partition $(SECONDS) $(SEED)
 
 clean:
-	@rm -rf build build-asan build-tsan build-fuzz build-clang build-bench
+	@rm -rf build build-asan build-tsan build-fuzz build-clang build-bench build-package

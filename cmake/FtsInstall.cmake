@@ -17,9 +17,10 @@ foreach(program fts-cli fts-verify fts-bench)
   endif()
 endforeach()
 
-# What a stranger builds on, apart, so that it can be installed alone: cmake --install DIR --component development
+# What a stranger builds on, apart, so that it can be installed alone: cmake --install DIR --component library, and
+# --component development
 set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
-install(TARGETS fts LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development NAMELINK_COMPONENT development)
+install(TARGETS fts LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT development)
 install(TARGETS protoc-gen-fts RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/fts DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 foreach(stem fts/rpc/v1/status ${FTS_PROTOS})

@@ -234,6 +234,7 @@ static enum fts_status start_pulse(struct ftsi_node *node, struct fts_error *out
 	char self[FTSI_ADDRESS_MAX];
 	const char *path = getenv(FTS_PULSE_VARIABLE);
 	ftsi_health_init(&node->health, node->settings->name, own_endpoint(node, self), &node->tls);
+	node->health.data = node->settings->data;
 	if (path == NULL || path[0] == '\0') return FTS_OK;
 	return fts_pulse_create(path, ftsi_health_respond, &node->health, &node->pulse, out_error);
 }

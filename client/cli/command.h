@@ -104,6 +104,9 @@ const struct ftsi_value *ftsi_global_of(const struct ftsi_cli *cli, enum ftsi_gl
 /* The rows' run functions, by file. */
 enum ftsi_exit ftsi_run_status(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_health(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_doctor(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_completion(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_names(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_member_list(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_member_add(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_member_remove(struct ftsi_cli *cli);

@@ -60,6 +60,9 @@ const struct ftsi_command ftsi_commands[] = {
 	           {.name = "interval", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "1s", .purpose = "between two surveys of --watch"},
 	           {.name = "wait", .value_name = "DURATION", .kind = FTSI_DURATION, .default_text = "500ms", .purpose = "how long a survey waits for answers"}},
 	 .run = ftsi_run_health},
+	{"doctor", "Looks at the nodes given and at all they know of: names what is wrong, and the next command.",
+	 "doctor --endpoints 10.0.0.1:7400",
+	 .local = true, .run = ftsi_run_doctor},
 	{"member list", "Shows the members of the cluster.", "member list",
 	 .run = ftsi_run_member_list},
 	{"member add", "Announces a member, which is let in when it is started with --join, or waits until one that runs already votes. "
@@ -410,6 +413,10 @@ const struct ftsi_command ftsi_commands[] = {
 	 .positionals = {"WHAT"},
 	 .local = true,
 	 .run = ftsi_run_debug_hang},
+	{"completion", "Tells shells and the manual what commands there are: words, table (with arguments and flags) or globals.",
+	 "completion words", .positionals = {"words|table|globals"}, .local = true, .run = ftsi_run_completion},
+	{"names", "Lists names, one a line, as this node has them: what shells complete by.", "names draws",
+	 .positionals = {"draws|elections|matches"}, .run = ftsi_run_names},
 };
 const size_t ftsi_command_count = sizeof(ftsi_commands) / sizeof(ftsi_commands[0]);
 /* clang-format on */
