@@ -23,6 +23,7 @@ int main(int argc, char **argv)
 	struct fts_worker *worker = NULL;
 	struct fts_error error = {0};
 	sigset_t ends;
+	int number;
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigaddset(&ends, SIGINT);
@@ -30,9 +31,8 @@ int main(int argc, char **argv)
 	if (fts_channel_open(&servers, &channel, &error) != FTS_OK ||
 	    fts_worker_start(channel, &offer, &worker, &error) != FTS_OK)
 		return fprintf(stderr, "time_worker: %s\n", error.detail), 1;
-	printf("time at %s\n", fts_worker_address(worker));
-	fflush(stdout);
-	sigwaitinfo(&ends, NULL);
+	fprintf(stderr, "time at %s\n", fts_worker_address(worker));
+	sigwait(&ends, &number);
 	fts_worker_stop(worker, 5000);
 	fts_channel_close(channel);
 	return 0;

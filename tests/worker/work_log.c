@@ -49,6 +49,7 @@ int main(int argc, char **argv)
 	struct fts_worker *worker = NULL;
 	struct fts_error error = {0};
 	sigset_t ends;
+	int number;
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigprocmask(SIG_BLOCK, &ends, NULL);
@@ -65,7 +66,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "work_log: %s\n", error.detail); /* a cluster in trouble: again */
 	printf("offered\n");
 	fflush(stdout);
-	(void)sigwaitinfo(&ends, NULL);
+	(void)sigwait(&ends, &number); /* which goes on after SIGSTOP and SIGCONT */
 	bool clean = fts_worker_stop(worker, DRAIN_MS);
 	fts_channel_close(channel);
 	return clean ? 0 : 1;
