@@ -1,5 +1,5 @@
 /* Why this file exists: a write whose caller sends it again, because no answer came, may have been taken: the owners
- * are asked whether they remember it (storage/recent.h), so that it is finished as what it is and not made anew over
+ * are asked whether they remember it (storage/taken.h), so that it is finished as what it is and not made anew over
  * what others wrote in between.
  *
  * Invariants: done is called exactly once, on any thread, also within the call. Owners that don't answer within

@@ -212,8 +212,8 @@ static void read_own(void *ctx, uint64_t epoch, uint32_t db, struct fts_bytes ke
 static bool recall(void *ctx, uint64_t write_id, struct fts_router_recalled *out_recalled)
 {
 	struct ftsi_kv *kv = ctx;
-	struct ftsi_recent_write write;
-	if (!ftsi_recent_write_find(fts_storage_recent(kv->storage), write_id, &write)) return false;
+	struct ftsi_taken_write write;
+	if (!ftsi_taken_find(fts_storage_taken(kv->storage), write_id, &write)) return false;
 	*out_recalled = (struct fts_router_recalled){write.version.time, write.version.node, write.existed};
 	return true;
 }

@@ -5,7 +5,7 @@
 #define FTS_STORAGE_INTERNAL_H
 
 #include "storage/hints.h"
-#include "storage/recent.h"
+#include "storage/taken.h"
 
 /* A tombstone to be removed with the next batch. */
 struct ftsi_forget {
@@ -21,7 +21,7 @@ struct fts_storage {
 	struct fts_store *store;
 	struct ftsi_tree tree;
 	struct ftsi_hints hints;
-	struct ftsi_recent recent;
+	struct ftsi_taken taken;
 	struct fts_hlc clock;
 	atomic_uint_fast64_t damaged_count;
 	atomic_uint_fast64_t mended_count; /* records that were stored in the background */

@@ -37,7 +37,7 @@ struct ftsi_record {
 	struct fts_bytes value; /* borrowed; empty of a tombstone */
 	struct ftsi_version version;
 	bool tombstone;
-	uint64_t write_id; /* whose write it is (storage/recent.h); 0: nobody's. Not stored */
+	uint64_t write_id; /* whose write it is (storage/taken.h); 0: nobody's. Not stored */
 };
 
 /* Above 0: a is newer than b; 0: they are the same write. */

@@ -382,9 +382,9 @@ static void forget(struct fts_call *call, const Fts__Kv__V1__ForgetRequest *requ
 static void recall(struct fts_call *call, const Fts__Kv__V1__RecallRequest *request, void *ctx)
 {
 	struct fts_owner *owner = ctx;
-	struct ftsi_recent_write write;
+	struct ftsi_taken_write write;
 	Fts__Kv__V1__RecallResponse response = FTS__KV__V1__RECALL_RESPONSE__INIT;
-	if (ftsi_recent_write_find(fts_storage_recent(owner->options.storage), request->write_id, &write)) {
+	if (ftsi_taken_find(fts_storage_taken(owner->options.storage), request->write_id, &write)) {
 		response.version_time = write.version.time;
 		response.version_node = write.version.node;
 		response.existed = write.existed;

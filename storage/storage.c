@@ -143,9 +143,9 @@ struct ftsi_tree *fts_storage_tree(struct fts_storage *storage)
 	return &storage->tree;
 }
 
-struct ftsi_recent *fts_storage_recent(struct fts_storage *storage)
+struct ftsi_taken *fts_storage_taken(struct fts_storage *storage)
 {
-	return &storage->recent;
+	return &storage->taken;
 }
 
 struct fts_hlc *fts_storage_clock(struct fts_storage *storage)
@@ -250,7 +250,7 @@ enum fts_status fts_storage_open(const struct fts_storage_options *options, stru
 	storage->options = *options;
 	ftsi_tree_init(&storage->tree);
 	ftsi_hints_init(&storage->hints);
-	ftsi_recent_init(&storage->recent);
+	ftsi_taken_init(&storage->taken);
 	ftsi_storage_writer_init(storage);
 	enum fts_status status = open_store(storage, out_error);
 	if (status == FTS_OK && (status = ftsi_hints_count(storage)) != FTS_OK)
@@ -272,7 +272,7 @@ void fts_storage_close(struct fts_storage *storage)
 	if (storage->writer_runs) pthread_join(storage->writer, NULL);
 	fts_store_close(storage->store);
 	ftsi_storage_writer_fini(storage);
-	ftsi_recent_fini(&storage->recent);
+	ftsi_taken_fini(&storage->taken);
 	ftsi_hints_fini(&storage->hints);
 	ftsi_tree_fini(&storage->tree);
 	free(storage);

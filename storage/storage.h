@@ -12,7 +12,7 @@
 #define FTS_STORAGE_STORAGE_H
 
 #include "base/hlc.h"
-#include "storage/recent.h"
+#include "storage/taken.h"
 #include "storage/tree.h"
 #include "store/store.h"
 
@@ -94,7 +94,7 @@ FTS_MUST_USE enum fts_status fts_storage_kept_map(struct fts_storage *storage, s
 
 /* Borrowed until close. */
 struct ftsi_tree *fts_storage_tree(struct fts_storage *storage);
-struct ftsi_recent *fts_storage_recent(struct fts_storage *storage);
+struct ftsi_taken *fts_storage_taken(struct fts_storage *storage);
 struct fts_hlc *fts_storage_clock(struct fts_storage *storage);
 /* Remove all of a partition that this node does not own any more. Blocks. */
 FTS_MUST_USE enum fts_status fts_storage_drop_partition(struct fts_storage *storage, uint32_t partition);

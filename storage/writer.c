@@ -297,10 +297,10 @@ static enum fts_status write_batch(struct batch *batch)
 static void note_writes(struct fts_storage *storage, const struct fts_storage_put *put)
 {
 	for (size_t i = 0; i < put->count; i++)
-		ftsi_recent_note(&storage->recent,
-				 &(struct ftsi_recent_write){.write_id = put->records[i].write_id,
-							     .version = put->records[i].version,
-							     .existed = put->existed != NULL && put->existed[i]});
+		ftsi_taken_note(&storage->taken,
+				&(struct ftsi_taken_write){.write_id = put->records[i].write_id,
+							   .version = put->records[i].version,
+							   .existed = put->existed != NULL && put->existed[i]});
 }
 
 static void finish(struct batch *batch, enum fts_status status)

@@ -124,7 +124,7 @@ enum ftsi_exit ftsi_run_kv_move(struct ftsi_cli *cli)
 		ftsi_print_json(ftsi_json("{s:I,s:s,s:I}", "partition", (json_int_t)partition, "node", request.node,
 					  "epoch", (json_int_t)response->epoch));
 	else
-		printf("partition %" PRIu64 " is on its way to %s; see kv where and status\n", partition, request.node);
+		printf("partition %" PRIu64 " is at %s, or on its way there; see kv where and status\n", partition, request.node);
 	fts__kv__v1__move_response__free_unpacked(response, NULL);
 	return FTSI_EXIT_DONE;
 }
