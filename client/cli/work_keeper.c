@@ -96,7 +96,7 @@ static void guard(struct guardian *guardian)
 		while (read(guardian->signal_fd, &signal_info, sizeof signal_info) == (ssize_t)sizeof signal_info)
 			;
 		if (fds[2].revents != 0) end_with(guardian, FTSI_WORK_OVERRAN);
-		if (fds[0].revents != 0) end_with(guardian, FTSI_WORK_GIVEN_UP); /* a word, or the worker's end */
+		if (fds[0].revents != 0) end_with(guardian, FTSI_WORK_GIVEN_UP); /* so it was told, or the worker is gone */
 	}
 }
 
