@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "rpc/presence.h"
 
 #define MS_NS UINT64_C(1000000)
 
@@ -112,6 +114,7 @@ static enum fts_status serve(struct fts_worker *worker, const struct fts_worker_
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "listen: %s is not HOST:PORT", listen);
 	memcpy(worker->methods, fts_worker_service.methods, sizeof worker->methods);
 	worker->methods[0].blocking = !worker->begins_only;
+	worker->methods[0].longest_run_ms = worker->max_run_ms; /* what a watchdog bears */
 	worker->service = fts_worker_service;
 	worker->service.methods = worker->methods;
 	enum fts_status status = fts_server_create(&server, &worker->server, out_error);
@@ -120,6 +123,24 @@ static enum fts_status serve(struct fts_worker *worker, const struct fts_worker_
 	if (status == FTS_OK) status = fts_server_start(worker->server, out_error);
 	if (status == FTS_OK) set_address(worker, options, listen);
 	return status;
+}
+
+/* Health surveys ask it too. Without that it works all the same. */
+static void show_itself(struct fts_worker *worker, const struct fts_worker_options *options)
+{
+	char name[sizeof worker->name + sizeof worker->address], listen[sizeof worker->address];
+	const char *port = strrchr(worker->address, ':');
+	struct fts_error error;
+	(void)snprintf(name, sizeof name, "%s@%.70s", worker->name, worker->address);
+	(void)snprintf(listen, sizeof listen, "%.*s:0", (int)(port - worker->address), worker->address);
+	const struct fts_presence_options presence = {.name = name,
+						      .kind = FTS_PRESENCE_WORKER,
+						      .listen = listen,
+						      .tls = options->tls,
+						      .channel = worker->channel,
+						      .server = worker->server};
+	if (fts_presence_create(&presence, &worker->presence, &error) != FTS_OK)
+		FTS_LOG_WARN("worker.no_presence", "name=%s status=%s", worker->name, fts_status_name(error.status));
 }
 
 static enum fts_status keep(struct fts_worker *worker, struct fts_error *out_error)
@@ -145,6 +166,7 @@ enum fts_status fts_worker_start(struct fts_channel *channel, const struct fts_w
 	status = serve(worker, options, out_error);
 	if (status == FTS_OK) status = ftsi_worker_register(worker, out_error);
 	if (status == FTS_OK) status = keep(worker, out_error);
+	if (status == FTS_OK) show_itself(worker, options);
 	if (status == FTS_OK)
 		*out_worker = worker;
 	else
@@ -203,6 +225,7 @@ bool fts_worker_stop(struct fts_worker *worker, uint32_t drain_ms)
 	end_threads(worker);
 	if (idle) ftsi_worker_leave(worker, true, LEAVE_MS);
 	if (worker->server != NULL && idle) idle = fts_server_drain(worker->server, REPLY_DRAIN_MS) == FTS_OK;
+	fts_presence_destroy(worker->presence);
 	fts_server_destroy(worker->server);
 	ftsi_worker_release(worker);
 	return idle;

@@ -43,6 +43,7 @@ struct ftsi_ended {
 struct fts_worker {
 	struct fts_channel *channel; /* borrowed until stop */
 	struct fts_server *server;
+	struct fts_presence *presence; /* NULL: surveys don't ask it */
 	struct fts_service service; /* the generated one, with methods below */
 	struct fts_method methods[FTSI_WORKER_METHODS];
 	char name[65], address[160];

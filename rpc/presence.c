@@ -21,7 +21,7 @@
 #define ANNOUNCE_MS 2000
 #define FIRST_RETRY_MS 500
 #define GOODBYE_MS 500
-#define NAME_BYTES 80
+#define NAME_BYTES 144
 
 struct fts_presence {
 	char name[NAME_BYTES];
@@ -157,7 +157,7 @@ static void settle_address(struct fts_presence *presence)
 
 /* ---- Announcing ---- */
 
-static bool announce(struct fts_presence *presence, bool left, uint32_t timeout_ms)
+static enum fts_status announce(struct fts_presence *presence, bool left, uint32_t timeout_ms)
 {
 	Fts__Health__V1__AnnounceRequest request = FTS__HEALTH__V1__ANNOUNCE_REQUEST__INIT;
 	Fts__Health__V1__Announced who = FTS__HEALTH__V1__ANNOUNCED__INIT;
@@ -169,9 +169,9 @@ static bool announce(struct fts_presence *presence, bool left, uint32_t timeout_
 	who.kind = (Fts__Health__V1__Kind)presence->kind;
 	who.left = left;
 	request.who = &who;
-	if (fts_health_announce(presence->channel, &request, &options, &response, &error) != FTS_OK) return false;
-	fts__health__v1__announce_response__free_unpacked(response, NULL);
-	return true;
+	enum fts_status status = fts_health_announce(presence->channel, &request, &options, &response, &error);
+	if (status == FTS_OK) fts__health__v1__announce_response__free_unpacked(response, NULL);
+	return status;
 }
 
 /* True: it is time to end. */
@@ -191,11 +191,11 @@ static bool wait_for_next(struct fts_presence *presence, uint32_t wait_ms)
 static void *run(void *arg)
 {
 	struct fts_presence *presence = arg;
-	bool known;
+	enum fts_status status;
 	do
-		known = announce(presence, false, ANNOUNCE_MS);
-	while (!wait_for_next(presence, known ? ANNOUNCE_MS : FIRST_RETRY_MS));
-	if (known) (void)announce(presence, true, GOODBYE_MS);
+		status = announce(presence, false, ANNOUNCE_MS);
+	while (!wait_for_next(presence, status == FTS_UNAVAILABLE ? FIRST_RETRY_MS : ANNOUNCE_MS));
+	if (status == FTS_OK) (void)announce(presence, true, GOODBYE_MS);
 	return NULL;
 }
 

@@ -20,13 +20,13 @@ enum fts_presence_kind { FTS_PRESENCE_WORKER = 2, FTS_PRESENCE_AGENT = 3, FTS_PR
 struct fts_presence;
 
 struct fts_presence_options {
-	const char *name; /* as surveys name it: at most 79 bytes. Borrowed for the call. */
+	const char *name; /* as surveys name it: at most 143 bytes. Borrowed for the call. */
 	enum fts_presence_kind kind;
 	/* Where surveys are answered, "HOST:PORT". NULL: a free port of the address from which the first of endpoints
 	 * is reached. Borrowed for the call. */
 	const char *listen;
 	const char *endpoints;       /* of the nodes, as the channel's. Borrowed for the call. */
-	struct fts_tls tls;          /* of its own survey socket; borrowed until destroyed */
+	struct fts_tls tls;          /* of its own survey socket. Borrowed for the call. */
 	struct fts_channel *channel; /* to announce by; NULL: nobody is told. Borrowed until destroyed. */
 	struct fts_server *server;   /* whose calls count; NULL: none. Borrowed until destroyed. */
 	/* Optional: why it is degraded, FTS_PRESENCE_REASONS_MAX texts at most; returns how many. Thread: one of the

@@ -15,7 +15,7 @@
 
 #define FTSI_OTHERS_MAX 40 /* beside the members; a survey asks 64 in all */
 #define FTSI_OTHERS_FORGET_MS 60000
-#define FTSI_OTHERS_NAME_MAX 80
+#define FTSI_OTHERS_NAME_MAX 144
 
 struct ftsi_other {
 	char name[FTSI_OTHERS_NAME_MAX];

@@ -9,6 +9,7 @@
 #include "client/cli/elect_run.h"
 #include "client/cli/elect_words.h"
 #include "client/cli/output.h"
+#include "client/cli/session.h"
 
 #define LEASE_MIN_MS 300u
 
@@ -104,6 +105,10 @@ static enum ftsi_exit take_part(struct ftsi_cli *cli, const struct ftsi_agent_op
 	static struct ftsi_agent agent;
 	struct fts_error error = {0};
 	enum ftsi_exit code;
+	char name[143];
+	(void)snprintf(name, sizeof(name), "%.70s/%.70s", options->election, options->id);
+	/* First: what it starts later must not answer the watchdog in its place. */
+	struct ftsi_presence *presence = ftsi_session_presence(cli, name);
 	enum fts_status status = ftsi_agent_init(&agent, cli, options, &error);
 	if (status != FTS_OK)
 		code = ftsi_fail(cli, &error);
@@ -112,6 +117,7 @@ static enum ftsi_exit take_part(struct ftsi_cli *cli, const struct ftsi_agent_op
 	else
 		code = ftsi_agent_run(&agent, -1, NULL, NULL);
 	ftsi_agent_fini(&agent);
+	ftsi_session_presence_end(presence);
 	return code;
 }
 

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/secret_file.h"
+#include "client/cli/output.h"
+#include "rpc/presence.h"
 
 const char *ftsi_endpoints(const struct ftsi_cli *cli)
 {
@@ -89,4 +91,40 @@ void ftsi_explain(const struct ftsi_cli *cli, const char *method, const struct f
 		method, info->attempts, info->node[0] ? info->node : "-", info->endpoint[0] ? info->endpoint : "-",
 		info->moves, info->term, info->index, info->age_ms, info->connect_us, info->retry_us, info->wait_us,
 		info->server_us, info->total_us);
+}
+
+/* ---- Presence ---- */
+
+struct ftsi_presence {
+	struct fts_channel *channel; /* its own: a command may change its channel for another */
+	struct fts_presence *presence;
+};
+
+struct ftsi_presence *ftsi_session_presence(const struct ftsi_cli *cli, const char *name)
+{
+	struct ftsi_presence *made = calloc(1, sizeof(*made));
+	struct fts_error error = {.detail = "out of memory"};
+	enum fts_status st = FTS_RESOURCE_EXHAUSTED;
+
+	if (made) st = ftsi_session_channel(cli, &made->channel, &error);
+	if (st == FTS_OK) {
+		const struct fts_presence_options options = {.name = name,
+							     .kind = FTS_PRESENCE_AGENT,
+							     .endpoints = ftsi_endpoints(cli),
+							     .tls = ftsi_tls(cli),
+							     .channel = made->channel};
+		st = fts_presence_create(&options, &made->presence, &error);
+	}
+	if (st == FTS_OK) return made;
+	ftsi_note("health surveys will not see this agent: %s", error.detail);
+	ftsi_session_presence_end(made);
+	return NULL;
+}
+
+void ftsi_session_presence_end(struct ftsi_presence *presence)
+{
+	if (!presence) return;
+	fts_presence_destroy(presence->presence);
+	fts_channel_close(presence->channel);
+	free(presence);
 }

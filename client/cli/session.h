@@ -33,6 +33,11 @@ FTS_MUST_USE enum fts_status ftsi_session_channel_to(const struct ftsi_cli *cli,
 /* Close cli->channel; NULL: no-op. */
 void ftsi_session_close(struct ftsi_cli *cli);
 
+/* Answer health surveys, and the watchdog if one started this program, as an agent called name (borrowed), until the end:
+ * returned (ftsi_session_presence_end). NULL: it can't be had, which is told and is no reason not to go on. */
+struct ftsi_presence *ftsi_session_presence(const struct ftsi_cli *cli, const char *name);
+void ftsi_session_presence_end(struct ftsi_presence *presence); /* NULL: no-op */
+
 /* Options of a blocking call that fills info (borrowed until the call has ended). */
 struct fts_call_options ftsi_call_options(const struct ftsi_cli *cli, struct fts_call_info *info);
 
