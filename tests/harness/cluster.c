@@ -24,16 +24,42 @@
 
 /* ---- Clusters whose test has not ended well ---- */
 
+/* A cluster may lie on the stack of a test that is left by a jump: at exit only what was noted here may be looked at.
+ */
 static struct {
 	pid_t owner;
-	struct harness_cluster *open[CLUSTERS_MAX];
+	struct noted {
+		const struct harness_cluster *cluster; /* NULL: free; only compared */
+		size_t count;
+		struct {
+			char name[32], err_path[HARNESS_PATH_MAX];
+		} logs[HARNESS_MEMBER_MAX];
+	} open[CLUSTERS_MAX];
 } registry;
+
+static void keep_noted(const struct noted *noted, const char *more);
 
 static void keep_open_ones(void)
 {
 	if (registry.owner != getpid()) return;
 	for (size_t i = 0; i < CLUSTERS_MAX; i++)
-		if (registry.open[i] != NULL) harness_cluster_keep_logs(registry.open[i], NULL);
+		if (registry.open[i].cluster != NULL) keep_noted(&registry.open[i], NULL);
+}
+
+static void note_logs(const struct harness_cluster *cluster, struct noted *out)
+{
+	out->count = cluster->count;
+	for (size_t i = 0; i < cluster->count; i++) {
+		snprintf(out->logs[i].name, sizeof(out->logs[i].name), "%.27s.log", cluster->members[i].name);
+		snprintf(out->logs[i].err_path, sizeof(out->logs[i].err_path), "%s",
+			 cluster->members[i].process.err_path);
+	}
+}
+
+static void note_again(const struct harness_cluster *cluster)
+{
+	for (size_t i = 0; i < CLUSTERS_MAX; i++)
+		if (registry.open[i].cluster == cluster) note_logs(cluster, &registry.open[i]);
 }
 
 /* After the first directory was made, so that at exit logs are kept before directories are removed. */
@@ -44,8 +70,8 @@ static void register_cluster(struct harness_cluster *cluster)
 		atexit(keep_open_ones);
 	}
 	for (size_t i = 0; i < CLUSTERS_MAX && !cluster->registered; i++) {
-		if (registry.open[i] != NULL) continue;
-		registry.open[i] = cluster;
+		if (registry.open[i].cluster != NULL) continue;
+		registry.open[i].cluster = cluster;
 		cluster->registered = true;
 	}
 }
@@ -53,7 +79,7 @@ static void register_cluster(struct harness_cluster *cluster)
 static void forget_cluster(struct harness_cluster *cluster)
 {
 	for (size_t i = 0; i < CLUSTERS_MAX; i++)
-		if (registry.open[i] == cluster) registry.open[i] = NULL;
+		if (registry.open[i].cluster == cluster) registry.open[i] = (struct noted){0};
 	cluster->registered = false;
 }
 
@@ -117,8 +143,9 @@ static void show_logs(struct harness_cluster *cluster)
 	for (size_t i = 0; i < cluster->count; i++) {
 		char *log = harness_process_stderr(&cluster->members[i].process);
 		size_t size = strlen(log);
-		print_error("log of %s:\n%s\n", cluster->members[i].name,
-			    size > LOG_TAIL_BYTES ? log + size - LOG_TAIL_BYTES : log);
+		/* not print_error, which cuts off what comes last */
+		(void)fprintf(stderr, "log of %s:\n%s\n", cluster->members[i].name,
+			      size > LOG_TAIL_BYTES ? log + size - LOG_TAIL_BYTES : log);
 		free(log);
 	}
 }
@@ -155,6 +182,7 @@ void harness_cluster_launch(struct harness_cluster *cluster, size_t member)
 	free(before);
 	at->paused = false;
 	harness_process_start_in(&at->process, at->root, at->name, argv, &place);
+	note_again(cluster);
 }
 
 bool harness_cluster_wait_ready(struct harness_cluster *cluster, size_t member, uint32_t timeout_ms)
@@ -288,18 +316,23 @@ static void copy_file(const char *from, const char *directory, const char *name)
 	free(text);
 }
 
-void harness_cluster_keep_logs(struct harness_cluster *cluster, const char *more)
+static void keep_noted(const struct noted *noted, const char *more)
 {
 	const char *base = getenv("FTS_TEST_ARTIFACTS");
-	char directory[HARNESS_PATH_MAX], name[32];
+	char directory[HARNESS_PATH_MAX];
 	snprintf(directory, sizeof(directory), "%s/fts-failed-XXXXXX", base != NULL ? base : "/tmp");
 	if (mkdtemp(directory) == NULL) return;
-	for (size_t i = 0; i < cluster->count; i++) {
-		snprintf(name, sizeof(name), "%s.log", cluster->members[i].name);
-		copy_file(cluster->members[i].process.err_path, directory, name);
-	}
+	for (size_t i = 0; i < noted->count; i++)
+		copy_file(noted->logs[i].err_path, directory, noted->logs[i].name);
 	if (more != NULL) copy_file(more, directory, strrchr(more, '/') != NULL ? strrchr(more, '/') + 1 : more);
 	(void)fprintf(stderr, "logs of the cluster are kept in %s\n", directory);
+}
+
+void harness_cluster_keep_logs(struct harness_cluster *cluster, const char *more)
+{
+	static struct noted noted;
+	note_logs(cluster, &noted);
+	keep_noted(&noted, more);
 }
 
 void harness_cluster_fini(struct harness_cluster *cluster)
