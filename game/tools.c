@@ -22,7 +22,7 @@ static uint64_t deadline_of(const struct fts_call *call)
 	return deadline_ns < latest_ns ? deadline_ns : latest_ns;
 }
 
-static void count(struct fts_call *call, const struct ftsi_game_rules *rules,
+static void count(struct fts_games *game, struct fts_call *call, const struct ftsi_game_rules *rules,
 		  const Fts__Game__V1__PerftRequest *request)
 {
 	Fts__Game__V1__PerftResponse response = FTS__GAME__V1__PERFT_RESPONSE__INIT;
@@ -30,6 +30,7 @@ static void count(struct fts_call *call, const struct ftsi_game_rules *rules,
 	enum fts_status status = ftsi_perft_nodes(rules, request->depth, deadline_ns, &response.nodes);
 	if (status == FTS_OK && request->positions)
 		status = ftsi_perft_positions(rules, request->depth, deadline_ns, &response.positions);
+	atomic_flag_clear(&game->counting); /* first: who has the answer may ask for the next at once */
 	if (status == FTS_OK)
 		fts_call_reply(call, &response.base);
 	else if (status == FTS_DEADLINE_EXCEEDED)
@@ -52,8 +53,7 @@ static void perft(struct fts_call *call, const Fts__Game__V1__PerftRequest *requ
 		fts_call_fail(call, FTS_RESOURCE_EXHAUSTED, "this node counts for somebody else: ask again later");
 		return;
 	}
-	count(call, rules, request);
-	atomic_flag_clear(&game->counting);
+	count(game, call, rules, request);
 }
 
 /* ---- Replay ---- */
