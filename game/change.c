@@ -204,6 +204,8 @@ static enum fts_status keep_events(struct ftsi_game_change *change, const struct
 		ftsi_match_message_fill(match, &step->events[i], &match->position, &message);
 		status = fts_apply_publish(change->apply, fts_game_v1_match_event_topic.name, &message.event.base);
 	}
+	if (step->event_count > 0)
+		fts_apply_wake(change->apply, match->id); /* who watches this match, and nobody else */
 	return status;
 }
 

@@ -88,7 +88,7 @@ enum fts_status ftsi_game_read_watch(struct fts_read *read, const ProtobufCMessa
 		return fts_read_refuse(read, FTS_OUT_OF_RANGE, "from: match %s has %llu events", match->name.text,
 				       (unsigned long long)match->event_count);
 	if (from > match->event_count && request->wait && match->state != FTS__GAME__V1__STATE__OVER)
-		return fts_read_wait(read, fts_game_v1_match_event_topic.name);
+		return fts_read_wait_key(read, match->id);
 	status = watch(read, match, from, limit < WATCH_COUNT_MAX ? limit : WATCH_COUNT_MAX, response);
 	return status == FTS_OK ? FTS_OK : ftsi_game_read_broken(read, status);
 }

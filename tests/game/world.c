@@ -55,11 +55,18 @@ enum fts_status fts_read_refuse(struct fts_read *read, enum fts_status status, c
 	return status;
 }
 
-enum fts_status fts_read_wait(struct fts_read *read, const char *topic)
+enum fts_status fts_read_wait_key(struct fts_read *read, uint64_t key)
 {
-	assert_string_equal(topic, "game.match");
-	read->wait_topic = topic;
+	assert_true(key != 0);
+	read->wait_topic = "";
+	read->wait_key = key;
 	return FTS_UNAVAILABLE;
+}
+
+void fts_apply_wake(struct fts_apply *apply, uint64_t key)
+{
+	(void)apply;
+	assert_true(key != 0);
 }
 
 enum fts_status fts_replica_propose(struct fts_replica *replica, const struct fts_method *method,

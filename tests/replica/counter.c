@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "base/checksum.h"
 #include "store/key.h"
+
+atomic_uint counter_read_count;
 
 enum { TABLE_COUNTER = FTS_TABLE_LOTTERY };
 
@@ -25,6 +28,11 @@ static enum fts_status read_value(struct fts_txn *txn, const char *name, int64_t
 	memcpy(out_value, value.data, sizeof *out_value);
 	fts_value_release(&value);
 	return FTS_OK;
+}
+
+static uint64_t wait_key(const char *name)
+{
+	return 1 + fts_checksum((struct fts_bytes){(const uint8_t *)name, strlen(name)}, 0) / 2;
 }
 
 static enum fts_status publish(struct fts_apply *apply, const char *name, int64_t value, uint32_t count)
@@ -56,6 +64,7 @@ static enum fts_status add(struct fts_apply *apply, const ProtobufCMessage *mess
 	    FTS_OK)
 		return FTS_INTERNAL;
 	if ((status = publish(apply, request->name, value, 1 + request->events)) != FTS_OK) return status;
+	fts_apply_wake(apply, wait_key(request->name));
 	if (value < 0)
 		return fts_apply_refuse(apply, FTS_FAILED_PRECONDITION, "%s would be %lld", request->name,
 					(long long)value);
@@ -72,14 +81,25 @@ static enum fts_status get(struct fts_read *read, const ProtobufCMessage *messag
 	Fts__Test__Counter__V1__GetResponse *response = (void *)answer;
 	enum fts_status status = read_value(read->view, request->name, &response->value);
 	(void)ctx;
-	if (status == FTS_OK && response->value < request->at_least) return fts_read_wait(read, "test.counter");
+	atomic_fetch_add(&counter_read_count, 1);
+	if (status == FTS_OK && response->value < request->at_least)
+		return fts_read_wait_key(read, wait_key(request->name));
 	return status;
+}
+
+/* As get, but it waits for any counter. */
+static enum fts_status look(struct fts_read *read, const ProtobufCMessage *message, ProtobufCMessage *answer, void *ctx)
+{
+	enum fts_status status = get(read, message, answer, ctx);
+	if (read->wait_topic == NULL) return status;
+	read->wait_key = 0;
+	return fts_read_wait(read, "test.counter");
 }
 
 static const struct fts_machine_method methods[] = {
     {.apply = add},
     {.read = get},
-    {.read = get},
+    {.read = look},
 };
 
 const struct fts_machine counter_machine = {.service = &test_counter_service, .methods = methods};

@@ -226,6 +226,42 @@ static void *wait_for_ten(void *data)
 }
 
 /* A read that waits is woken by the event it waits for, and given up at its time limit. */
+/* A thousand wait for a thing each: what happens to another wakes none of them. */
+static void waits_are_apart(void **state)
+{
+	enum { WAITING = 1000, MOVES = 100 };
+	char *dir = make_dir();
+	struct driver_options options = {.dir = dir};
+	struct fts_replica *replica = driver_ready(&options);
+	struct get_result *results = calloc(WAITING, sizeof *results);
+	char names[WAITING][16];
+	struct add add = {.name = "busy", .delta = 1};
+	struct add_result result;
+	int64_t value;
+	(void)state;
+	assert_non_null(results);
+	for (int i = 0; i < WAITING; i++) {
+		struct get get = {.name = names[i], .at_least = 1, .timeout_ms = 60000};
+		(void)snprintf(names[i], sizeof names[i], "n%d", i);
+		assert_int_equal(get_start(replica, &get, &results[i]), FTS_OK);
+	}
+	assert_int_equal(get_call(replica, "busy", 0, 10000, &value), FTS_OK); /* behind all of them on the loop */
+	unsigned before = atomic_load(&counter_read_count);
+	for (int i = 0; i < MOVES; i++)
+		assert_int_equal(add_call(replica, &add, &result), FTS_OK);
+	assert_in_range(atomic_load(&counter_read_count) - before, 0, WAITING); /* not MOVES times as many */
+	for (int i = 0; i < WAITING; i++) {
+		add.name = names[i];
+		assert_int_equal(add_call(replica, &add, &result), FTS_OK);
+		get_wait(&results[i]);
+		assert_int_equal(results[i].status, FTS_OK);
+		assert_int_equal(results[i].value, 1);
+	}
+	free(results);
+	driver_stop(replica);
+	remove_dir(dir);
+}
+
 static void reads_wait(void **state)
 {
 	char *dir = make_dir();
@@ -388,6 +424,7 @@ int main(void)
 	    cmocka_unit_test(refuses_when_full),
 	    cmocka_unit_test(drops_what_is_late),
 	    cmocka_unit_test(reads_wait),
+	    cmocka_unit_test(waits_are_apart),
 	    cmocka_unit_test(takes_own_commands),
 	    cmocka_unit_test(cuts_the_log),
 	    cmocka_unit_test(applies_alike),
