@@ -212,7 +212,7 @@ const Fts__Replica__V1__PeerMessage *puppet_said(const struct puppet *puppet, ui
 
 /* ---- What it is told ---- */
 
-static void give(struct puppet *puppet, uint64_t from, Fts__Replica__V1__PeerMessage *message)
+void puppet_give(struct puppet *puppet, uint64_t from, Fts__Replica__V1__PeerMessage *message)
 {
 	size_t size;
 	uint8_t *bytes;
@@ -270,7 +270,7 @@ void puppet_append(struct puppet *puppet, const struct puppet_append *append)
 	body.entries = pointers;
 	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_APPEND_ENTRIES;
 	message.append_entries = &body;
-	give(puppet, append->from, &message);
+	puppet_give(puppet, append->from, &message);
 	raft_free(change.base);
 }
 
@@ -282,7 +282,7 @@ void puppet_result(struct puppet *puppet, uint64_t from, uint64_t term, uint64_t
 	body.last_log_index = last_index;
 	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_APPEND_ENTRIES_RESULT;
 	message.append_entries_result = &body;
-	give(puppet, from, &message);
+	puppet_give(puppet, from, &message);
 }
 
 void puppet_vote(struct puppet *puppet, uint64_t from, uint64_t term, bool disrupt, uint64_t last_index,
@@ -296,19 +296,29 @@ void puppet_vote(struct puppet *puppet, uint64_t from, uint64_t term, bool disru
 	body.disrupt_leader = disrupt;
 	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_REQUEST_VOTE;
 	message.request_vote = &body;
-	give(puppet, from, &message);
+	puppet_give(puppet, from, &message);
 }
 
-void puppet_grant(struct puppet *puppet, uint64_t from, uint64_t term, bool pre_vote)
+static void answer_vote(struct puppet *puppet, uint64_t from, uint64_t term, bool pre_vote, bool granted)
 {
 	Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
 	Fts__Replica__V1__RequestVoteResult body = FTS__REPLICA__V1__REQUEST_VOTE_RESULT__INIT;
 	body.term = term;
-	body.vote_granted = true;
+	body.vote_granted = granted;
 	body.pre_vote = pre_vote ? PRE_VOTE_TRUE : PRE_VOTE_FALSE;
 	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_REQUEST_VOTE_RESULT;
 	message.request_vote_result = &body;
-	give(puppet, from, &message);
+	puppet_give(puppet, from, &message);
+}
+
+void puppet_grant(struct puppet *puppet, uint64_t from, uint64_t term, bool pre_vote)
+{
+	answer_vote(puppet, from, term, pre_vote, true);
+}
+
+void puppet_deny(struct puppet *puppet, uint64_t from, uint64_t term, bool pre_vote)
+{
+	answer_vote(puppet, from, term, pre_vote, false);
 }
 
 void puppet_timeout_now(struct puppet *puppet, uint64_t from, uint64_t term, uint64_t last_index, uint64_t last_term)
@@ -320,7 +330,7 @@ void puppet_timeout_now(struct puppet *puppet, uint64_t from, uint64_t term, uin
 	body.last_log_term = last_term;
 	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_TIMEOUT_NOW;
 	message.timeout_now = &body;
-	give(puppet, from, &message);
+	puppet_give(puppet, from, &message);
 }
 
 void puppet_ack(struct puppet *puppet, uint64_t from, uint64_t term, uint64_t round)
@@ -331,7 +341,7 @@ void puppet_ack(struct puppet *puppet, uint64_t from, uint64_t term, uint64_t ro
 	body.round = round;
 	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_READ_INDEX_ACK;
 	message.read_index_ack = &body;
-	give(puppet, from, &message);
+	puppet_give(puppet, from, &message);
 }
 
 void puppet_pulse(struct puppet *puppet, uint64_t from, bool disk_full, bool disk_slow)
@@ -342,7 +352,7 @@ void puppet_pulse(struct puppet *puppet, uint64_t from, bool disk_full, bool dis
 	body.disk_slow = disk_slow;
 	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_PULSE;
 	message.pulse = &body;
-	give(puppet, from, &message);
+	puppet_give(puppet, from, &message);
 }
 
 void puppet_elect(struct puppet *puppet)

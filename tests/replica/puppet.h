@@ -41,6 +41,9 @@ void puppet_forget(struct puppet *puppet); /* what was sent so far */
 const Fts__Replica__V1__PeerMessage *puppet_said(const struct puppet *puppet, uint64_t node,
 						 Fts__Replica__V1__PeerMessage__KindCase kind);
 
+/* Give n1 a message of its partner's, whose kind is set: who it is from and to is filled in. And step. */
+void puppet_give(struct puppet *puppet, uint64_t from, Fts__Replica__V1__PeerMessage *message);
+
 /* One entry: a barrier of this term, an empty batch of commands, or a change that adds node 4. */
 struct puppet_entry {
 	uint64_t term;
@@ -57,6 +60,7 @@ void puppet_result(struct puppet *puppet, uint64_t from, uint64_t term, uint64_t
 void puppet_vote(struct puppet *puppet, uint64_t from, uint64_t term, bool disrupt, uint64_t last_index,
 		 uint64_t last_term);
 void puppet_grant(struct puppet *puppet, uint64_t from, uint64_t term, bool pre_vote);
+void puppet_deny(struct puppet *puppet, uint64_t from, uint64_t term, bool pre_vote);
 void puppet_timeout_now(struct puppet *puppet, uint64_t from, uint64_t term, uint64_t last_index, uint64_t last_term);
 void puppet_ack(struct puppet *puppet, uint64_t from, uint64_t term, uint64_t round);
 /* How node from is. */

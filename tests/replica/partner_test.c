@@ -1,0 +1,235 @@
+/* Why this file exists: what a replica makes of partners that behave oddly, message by message: one that offers its
+ * state and then says nothing, many that want copies at once, and one whose connection breaks though it lives. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "puppet.h"
+#include "replica/configuration.h"
+#include "replica/state_internal.h"
+
+#define N2 "127.0.0.1:7410"
+
+enum { ASK_AGAIN_MS = 1100, GIVE_UP_MS = 21000, FAR_AHEAD = 50 };
+
+static const struct puppet_entry barrier_of_term_2[] = {{.term = 2}};
+static const struct puppet_entry command_of_term_2[] = {{.term = 2, .command = true}};
+
+/* ---- A sender that is silent ---- */
+
+static void offer(struct puppet *puppet, uint64_t from, uint64_t term, const char *name)
+{
+	Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
+	Fts__Replica__V1__InstallSnapshot install = FTS__REPLICA__V1__INSTALL_SNAPSHOT__INIT;
+	uint8_t *conf = NULL;
+	size_t conf_bytes = 0;
+	assert_int_equal(ftsi_configuration_encode(&puppet->replica->raft.configuration, &conf, &conf_bytes), FTS_OK);
+	install.term = term;
+	install.last_index = FAR_AHEAD;
+	install.last_term = 2;
+	install.configuration = (ProtobufCBinaryData){conf_bytes, conf};
+	install.configuration_index = 1;
+	install.name = (ProtobufCBinaryData){strlen(name), (uint8_t *)(uintptr_t)name};
+	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_INSTALL_SNAPSHOT;
+	message.install_snapshot = &install;
+	puppet_give(puppet, from, &message);
+	free(conf);
+}
+
+static const Fts__Replica__V1__StateAsk *asked(const struct puppet *puppet, uint64_t node)
+{
+	const Fts__Replica__V1__PeerMessage *said =
+	    puppet_said(puppet, node, FTS__REPLICA__V1__PEER_MESSAGE__KIND_STATE_ASK);
+	return said == NULL ? NULL : said->state_ask;
+}
+
+static void expect_asked(const struct puppet *puppet, uint64_t node, const char *name)
+{
+	const Fts__Replica__V1__StateAsk *ask = asked(puppet, node);
+	assert_non_null(ask);
+	assert_int_equal(ask->name.len, strlen(name));
+	assert_memory_equal(ask->name.data, name, ask->name.len);
+	assert_int_equal(ask->file + ask->offset, 0);
+}
+
+/* It lives as a leader does, but of its state nothing comes. */
+static void hear_leader(struct puppet *puppet, uint64_t from, uint64_t term, uint32_t ms)
+{
+	for (uint32_t passed = 0; passed < ms; passed += PUPPET_ELECTION_MS / 4) {
+		puppet_append(puppet, &(struct puppet_append){from, term, 2, 2, 2, NULL, 0});
+		puppet_forget(puppet);
+		puppet_pass(puppet, PUPPET_ELECTION_MS / 4);
+	}
+}
+
+static void a_silent_sender(void **state)
+{
+	struct puppet puppet;
+	(void)state;
+	puppet_open(&puppet, 0);
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 1, 1, 2, barrier_of_term_2, 1});
+	offer(&puppet, 2, 2, "two");
+	expect_asked(&puppet, 2, "two");
+	assert_true(atomic_load(&puppet.replica->keeper->syncing));
+	/* Asked again, from where it stands. */
+	puppet_forget(&puppet);
+	for (int i = 0; i < 8 && asked(&puppet, 2) == NULL; i++)
+		puppet_pass(&puppet, ASK_AGAIN_MS / 4);
+	expect_asked(&puppet, 2, "two");
+	/* It keeps nobody: it votes, and hears who leads meanwhile. */
+	hear_leader(&puppet, 2, 2, 4 * PUPPET_ELECTION_MS);
+	assert_int_equal(raft_state(&puppet.replica->raft), RAFT_FOLLOWER);
+	/* Nothing for too long: given up, and what is offered next is taken. */
+	hear_leader(&puppet, 2, 2, GIVE_UP_MS);
+	assert_false(puppet.replica->keeper->fetch.active);
+	assert_false(atomic_load(&puppet.replica->keeper->syncing));
+	offer(&puppet, 2, 2, "newer");
+	puppet_pass(&puppet, PUPPET_ELECTION_MS / 4);
+	expect_asked(&puppet, 2, "newer");
+	puppet_close(&puppet);
+}
+
+/* Another leader need not wait until the silent one is given up. */
+static void another_sender(void **state)
+{
+	struct puppet puppet;
+	(void)state;
+	puppet_open(&puppet, 0);
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 1, 1, 2, barrier_of_term_2, 1});
+	offer(&puppet, 2, 2, "two");
+	expect_asked(&puppet, 2, "two");
+	puppet_pass(&puppet, 2 * PUPPET_ELECTION_MS);
+	puppet_append(&puppet, &(struct puppet_append){3, 3, 2, 2, 2, NULL, 0});
+	offer(&puppet, 3, 3, "three");
+	expect_asked(&puppet, 3, "three");
+	assert_int_equal(puppet.replica->keeper->fetch.from, 3);
+	puppet_close(&puppet);
+}
+
+/* ---- Copies ---- */
+
+static unsigned copy_count(const struct puppet *puppet)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++)
+		count += puppet->replica->keeper->copies[i].name[0] != 0;
+	return count;
+}
+
+/* Wants a copy that is newer than all there are. */
+static void want_copy(struct puppet *puppet)
+{
+	puppet->now_ns += 10 * 1000000;
+	(void)ftsi_copy_find(puppet->replica, 0, 0);
+	puppet_step(puppet);
+}
+
+static void copies_are_bounded(void **state)
+{
+	struct puppet puppet;
+	struct ftsi_copy *copies;
+	uint64_t newest = 0;
+	(void)state;
+	puppet_open(&puppet, 0);
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 1, 1, 2, command_of_term_2, 1});
+	copies = puppet.replica->keeper->copies;
+	/* As many wants as you like: one is made at a time, and four there are. */
+	puppet.slow_disk = true;
+	for (int i = 0; i < 10; i++)
+		want_copy(&puppet);
+	assert_int_equal(puppet.job_count, 1);
+	puppet.slow_disk = false;
+	puppet_write(&puppet);
+	for (int i = 0; i < 10; i++)
+		want_copy(&puppet);
+	assert_int_equal(copy_count(&puppet), FTSI_COPY_COUNT_MAX);
+	/* Those that are read stay, and then no other is made. */
+	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++) {
+		copies[i].reading_count = 1;
+		if (copies[i].made_ns > newest) newest = copies[i].made_ns;
+	}
+	for (int i = 0; i < 10; i++)
+		want_copy(&puppet);
+	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++)
+		assert_true(copies[i].made_ns <= newest);
+	/* One reader ends: its place is the next one's. */
+	copies[1].reading_count = 0;
+	want_copy(&puppet);
+	want_copy(&puppet);
+	assert_int_equal(copy_count(&puppet), FTSI_COPY_COUNT_MAX);
+	assert_true(copies[1].made_ns > newest);
+	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++)
+		copies[i].reading_count = 0;
+	/* Nobody wants them any more: they go. */
+	for (int i = 0; i < 200 && copy_count(&puppet) > 0; i++) {
+		puppet_append(&puppet, &(struct puppet_append){2, 2, 2, 2, 2, NULL, 0});
+		puppet_forget(&puppet);
+		puppet_pass(&puppet, 1000);
+		puppet_forget(&puppet);
+	}
+	assert_int_equal(copy_count(&puppet), 0);
+	puppet_close(&puppet);
+}
+
+/* ---- A split that is none ---- */
+
+static void a_false_split(void **state)
+{
+	struct puppet puppet;
+	const Fts__Replica__V1__PeerMessage *vote;
+	(void)state;
+	puppet_open(&puppet, 0);
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 1, 1, 2, barrier_of_term_2, 1});
+	assert_int_equal(atomic_load(&puppet.replica->leads), FTSI_LEADS_OTHER);
+	puppet_forget(&puppet);
+	ftsi_replica_disconnected(puppet.replica, N2);
+	puppet_pass(&puppet, PUPPET_ELECTION_MS / 2);
+	/* It asks whether it could be elected, and only that. */
+	vote = puppet_said(&puppet, 3, FTS__REPLICA__V1__PEER_MESSAGE__KIND_REQUEST_VOTE);
+	assert_non_null(vote);
+	assert_true(vote->request_vote->pre_vote);
+	puppet_deny(&puppet, 3, 2, true); /* it hears the leader */
+	puppet_pass(&puppet, PUPPET_ELECTION_MS / 2);
+	assert_int_equal(puppet.replica->raft.current_term, 2);
+	assert_int_equal(puppet.replica->raft.voted_for, 0);
+	/* The connection is there again, or the leader has another: nothing has happened. */
+	ftsi_replica_connected(puppet.replica, N2);
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 2, 2, 2, NULL, 0});
+	assert_int_equal(raft_state(&puppet.replica->raft), RAFT_FOLLOWER);
+	assert_int_equal(atomic_load(&puppet.replica->leads), FTSI_LEADS_OTHER);
+	assert_int_equal(puppet.replica->raft.current_term, 2);
+	puppet_close(&puppet);
+}
+
+/* The same seen from who still hears the leader: it denies its vote, for that term and for the next. */
+static void a_false_split_elsewhere(void **state)
+{
+	struct puppet puppet;
+	const Fts__Replica__V1__PeerMessage *said;
+	(void)state;
+	puppet_open(&puppet, 0);
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 1, 1, 2, barrier_of_term_2, 1});
+	puppet_forget(&puppet);
+	puppet_vote(&puppet, 3, 3, false, 2, 2);
+	puppet_pass(&puppet, PUPPET_ELECTION_MS / 2); /* it may be held a moment */
+	said = puppet_said(&puppet, 3, FTS__REPLICA__V1__PEER_MESSAGE__KIND_REQUEST_VOTE_RESULT);
+	assert_non_null(said);
+	assert_false(said->request_vote_result->vote_granted);
+	assert_int_equal(puppet.replica->raft.current_term, 2);
+	puppet_close(&puppet);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_silent_sender),         cmocka_unit_test(another_sender),
+	    cmocka_unit_test(copies_are_bounded),      cmocka_unit_test(a_false_split),
+	    cmocka_unit_test(a_false_split_elsewhere),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
