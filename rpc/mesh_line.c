@@ -116,10 +116,22 @@ static void on_closed(void *ctx, struct ftsi_conn *conn, const char *reason)
 
 /* ---- Making one ---- */
 
+/* All places are taken: the oldest of those that have not said who they are gives its own up. False: there is none. */
+static bool make_room(struct ftsi_mesh *mesh)
+{
+	struct ftsi_mesh_line *oldest = NULL;
+	for (struct ftsi_mesh_line *line = mesh->lines; line != NULL; line = line->next) {
+		if (line->link != NULL || line->key[0] != '\0' || ftsi_conn_is_closed(line->conn)) continue;
+		if (oldest == NULL || line->opened_ns < oldest->opened_ns) oldest = line;
+	}
+	if (oldest != NULL) ftsi_conn_close(oldest->conn, "others want its place");
+	return oldest != NULL && mesh->line_count < 2 * FTSI_MESH_LINE_MAX;
+}
+
 struct ftsi_mesh_line *ftsi_mesh_line_make(struct ftsi_mesh *mesh, struct ftsi_mesh_link *link, nng_stream *stream)
 {
 	struct ftsi_mesh_line *line =
-	    link == NULL && mesh->line_count >= FTSI_MESH_LINE_MAX ? NULL : calloc(1, sizeof *line);
+	    link == NULL && mesh->line_count >= FTSI_MESH_LINE_MAX && !make_room(mesh) ? NULL : calloc(1, sizeof *line);
 	if (line == NULL) {
 		nng_stream_free(stream);
 		return NULL;

@@ -55,7 +55,7 @@ struct queue {
 struct fts_publisher {
 	nng_socket socket;
 	bool open;
-	struct ftsi_tls_watch *tls;
+	struct ftsi_stock_door door;
 	uint16_t port;
 	atomic_int pipe_count;
 	size_t queue_max_bytes;
@@ -279,7 +279,7 @@ static enum fts_status open_socket(struct fts_publisher *publisher, const struct
 	    nng_pipe_notify(publisher->socket, NNG_PIPE_EV_REM_POST, count_pipe, publisher) != 0)
 		return fts_error_set(out_error, FTS_INTERNAL, "nng refuses its own options");
 	return ftsi_stock_listen(publisher->socket, options->listen, &options->tls, NOTHING_RECEIVED_MAX_BYTES,
-				 &publisher->port, &publisher->tls, out_error);
+				 &publisher->port, &publisher->door, out_error);
 }
 
 static enum fts_status start(struct fts_publisher *publisher, const struct fts_publisher_options *options,
@@ -337,7 +337,7 @@ void fts_publisher_destroy(struct fts_publisher *publisher)
 	if (!publisher) return;
 	if (publisher->started) stop_sender(publisher);
 	if (publisher->open) nng_close(publisher->socket);
-	ftsi_stock_tls_free(publisher->tls);
+	ftsi_stock_door_close(&publisher->door);
 	free(publisher->queues[0].data);
 	free(publisher->queues[1].data);
 	free(publisher->topics);

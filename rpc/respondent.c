@@ -19,7 +19,7 @@ struct fts_respondent {
 	enum step step; /* what the aio does; of its callback alone */
 	fts_respond_fn respond;
 	void *ctx;
-	struct ftsi_tls_watch *tls;
+	struct ftsi_stock_door door;
 	uint16_t port;
 	uint8_t answer[FTS_SURVEY_ANSWER_MAX_BYTES];
 };
@@ -76,7 +76,7 @@ static enum fts_status start(struct fts_respondent *respondent, const struct fts
 	if (error != 0) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for health surveys");
 	enum fts_status status =
 	    ftsi_stock_listen(respondent->socket, options->listen, &options->tls, FTS_SURVEY_QUESTION_MAX_BYTES,
-			      &respondent->port, &respondent->tls, out_error);
+			      &respondent->port, &respondent->door, out_error);
 	if (status == FTS_OK) receive(respondent);
 	return status;
 }
@@ -111,6 +111,6 @@ void fts_respondent_destroy(struct fts_respondent *respondent)
 		nng_aio_free(respondent->aio);
 	}
 	if (respondent->open) nng_close(respondent->socket);
-	ftsi_stock_tls_free(respondent->tls);
+	ftsi_stock_door_close(&respondent->door);
 	free(respondent);
 }

@@ -8,6 +8,7 @@
 
 #define CALL_ARENA_MAX_BYTES (32u * 1024 * 1024) /* what one call may unpack to */
 #define BAD_IN_A_ROW_MAX 100u                    /* frames and tokens: after that the connection is closed */
+#define PEER_CONNECTIONS_MAX 1024u               /* of one address */
 #define CHARGED_FROM_BYTES 4096u                 /* smaller requests are bounded by the arenas alone */
 
 void ftsi_server_conn_release(struct ftsi_server_conn *peer)
@@ -266,12 +267,40 @@ static void on_closed(void *ctx, struct ftsi_conn *conn, const char *reason)
 	ftsi_server_conn_release(peer);
 }
 
+/* Where a connection comes from, without its port. */
+static void take_remote(struct ftsi_server_conn *peer, nng_stream *stream)
+{
+	memset(&peer->remote, 0, sizeof peer->remote);
+	if (nng_stream_get_addr(stream, NNG_OPT_REMADDR, &peer->remote) != 0) peer->remote.s_family = NNG_AF_UNSPEC;
+	if (peer->remote.s_family == NNG_AF_INET) peer->remote.s_in.sa_port = 0;
+	if (peer->remote.s_family == NNG_AF_INET6) peer->remote.s_in6.sa_port = 0;
+}
+
+static bool same_remote(const nng_sockaddr *a, const nng_sockaddr *b)
+{
+	if (a->s_family != b->s_family) return false;
+	if (a->s_family == NNG_AF_INET) return a->s_in.sa_addr == b->s_in.sa_addr;
+	return a->s_family == NNG_AF_INET6 && memcmp(a->s_in6.sa_addr, b->s_in6.sa_addr, sizeof a->s_in6.sa_addr) == 0;
+}
+
+/* One address may not take all places. Called with the server's mutex held. */
+static bool within_quota(const struct ftsi_server_conn *peer)
+{
+	const struct fts_server *server = peer->server;
+	uint32_t count = 0;
+	for (const struct ftsi_server_conn *other = server->conns; other != NULL; other = other->next)
+		count += same_remote(&peer->remote, &other->remote);
+	if (count < PEER_CONNECTIONS_MAX) return true;
+	FTS_LOG_WARN("rpc.peer_limit", "node=%s connections=%u", server->node, count);
+	return false;
+}
+
 static bool admit(struct ftsi_server_conn *peer)
 {
 	struct fts_server *server = peer->server;
 	pthread_mutex_lock(&server->mutex);
 	bool admitted = server->conn_count < server->options.connection_count_max && !atomic_load(&server->draining) &&
-			!atomic_load(&server->stopping);
+			!atomic_load(&server->stopping) && within_quota(peer);
 	if (admitted) list_add(peer);
 	pthread_mutex_unlock(&server->mutex);
 	return admitted;
@@ -285,6 +314,7 @@ void ftsi_server_conn_open(struct fts_server *server, nng_stream *stream)
 		return;
 	}
 	peer->server = server;
+	take_remote(peer, stream);
 	atomic_init(&peer->ref_count, 1);
 	pthread_mutex_init(&peer->open_mutex, NULL);
 	ftsi_server_hold(server);

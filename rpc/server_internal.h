@@ -93,6 +93,7 @@ struct ftsi_server_conn {
 	struct fts_server *server;
 	struct ftsi_conn *conn;
 	atomic_uint ref_count;                /* the connection, and each detached call */
+	nng_sockaddr remote;                  /* without its port; NNG_AF_UNSPEC: not known */
 	struct ftsi_server_conn *next, *prev; /* guarded by the server's mutex */
 
 	/* Belong to the reader. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rpc/endpoint.h"
+#include "rpc/stock_guard.h"
 #include "rpc/tls_watch.h"
 
 static enum fts_status print_url(const struct ftsi_endpoint *endpoint, uint32_t port, bool tls, char *out)
@@ -51,12 +52,12 @@ static int set_dialer_tls(void *id, nng_tls_config *config)
 }
 
 enum fts_status ftsi_stock_listen(nng_socket socket, const char *endpoint, const struct fts_tls *tls,
-				  size_t receive_max_bytes, uint16_t *out_port, struct ftsi_tls_watch **out_tls,
+				  size_t receive_max_bytes, uint16_t *out_port, struct ftsi_stock_door *out_door,
 				  struct fts_error *out_error)
 {
 	struct ftsi_endpoint parsed;
+	struct ftsi_stock_door door = {.guard = NULL};
 	nng_listener listener;
-	struct ftsi_tls_watch *watch = NULL;
 	uint32_t port = 0;
 	int bound = 0, error = 0;
 	char url[FTSI_URL_MAX_BYTES] = "";
@@ -65,20 +66,20 @@ enum fts_status ftsi_stock_listen(nng_socket socket, const char *endpoint, const
 
 	if (status == FTS_OK) status = print_url(&parsed, port, secure, url);
 	if (status != FTS_OK) return status;
-	if ((error = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, receive_max_bytes)) != 0 ||
-	    (error = nng_listener_create(&listener, socket, url)) != 0)
-		return translate(error, "listen on", url, out_error);
-	if (secure)
+	if ((door.guard = ftsi_stock_guard_create(socket)) == NULL)
+		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory to listen on %s", url);
+	if ((error = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, receive_max_bytes)) == 0)
+		error = nng_listener_create(&listener, socket, url);
+	if (error == 0 && secure)
 		status = ftsi_tls_watch_create(tls, FTSI_ROLE_SERVER, NULL, set_listener_tls,
-					       (void *)(uintptr_t)nng_listener_id(listener), &watch, out_error);
+					       (void *)(uintptr_t)nng_listener_id(listener), &door.tls, out_error);
+	if (error == 0 && status == FTS_OK) error = nng_listener_start(listener, 0);
+	*out_door = door; /* to be closed after the socket, in any case */
+	if (error != 0) return translate(error, "listen on", url, out_error);
 	if (status != FTS_OK) return status;
-	if ((error = nng_listener_start(listener, 0)) != 0) {
-		ftsi_stock_tls_free(watch);
-		return translate(error, "listen on", url, out_error);
-	}
 	if (nng_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &bound) != 0) bound = (int)port;
 	*out_port = (uint16_t)bound;
-	*out_tls = watch;
+	ftsi_stock_guard_start(door.guard, *out_port);
 	return FTS_OK;
 }
 
@@ -115,4 +116,11 @@ enum fts_status ftsi_stock_dial(nng_socket socket, const char *endpoint, uint16_
 void ftsi_stock_tls_free(struct ftsi_tls_watch *tls)
 {
 	ftsi_tls_watch_destroy(tls);
+}
+
+void ftsi_stock_door_close(struct ftsi_stock_door *door)
+{
+	ftsi_stock_guard_destroy(door->guard);
+	ftsi_tls_watch_destroy(door->tls);
+	*door = (struct ftsi_stock_door){.guard = NULL};
 }
