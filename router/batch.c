@@ -111,9 +111,10 @@ static void answered(void *ctx, const struct ftsi_answer *answer)
 
 static bool goes_to_log(struct fts_router *router, const Fts__Kv__V1__BatchOp *op)
 {
-	if (op->kind_case == FTS__KV__V1__BATCH_OP__KIND_SET) return ftsi_is_linearizable(router, op->set->db);
+	if (op->kind_case == FTS__KV__V1__BATCH_OP__KIND_SET)
+		return op->set->if_version[0] != '\0' || ftsi_is_linearizable(router, op->set->db);
 	return op->kind_case == FTS__KV__V1__BATCH_OP__KIND_DELETE_KEY &&
-	       ftsi_is_linearizable(router, op->delete_key->db);
+	       (op->delete_key->if_version[0] != '\0' || ftsi_is_linearizable(router, op->delete_key->db));
 }
 
 static void end_log(struct batch *batch, const struct ftsi_answer *failure, const Fts__Kv__V1__BatchResponse *response)

@@ -6,6 +6,7 @@
  *   something newer says so, and the write is made again with a later version, whatever the clocks of the nodes say.
  * - A read that finds its owners of different minds first brings as many as it asked to the newest, so that no later
  *   read of the same consistency sees less.
+ * - An operation on a database that is linearizable by the newest map ends with ABORTED: it belongs to the log.
  * - An operation that owners refuse by a newer map is made again once this node knows that map, within its time limit.
  * - An owner that could not be reached gets a hint, once somebody has the write.
  * - done is called exactly once, on any thread, also within the call that began it.

@@ -59,6 +59,8 @@ static void fail(struct key_call *call, enum fts_status status, enum fts_execute
 	end(call, &(struct ftsi_answer){.status = status, .executed = executed, .detail = detail});
 }
 
+static void go_to_log(struct key_call *call);
+
 /* ---- The sharded store ---- */
 
 /* The newest map, when the caller used another one; held. NULL: it needs none. */
@@ -82,6 +84,10 @@ static void written(void *ctx, const struct ftsi_write_result *result)
 	Fts__Kv__V1__SetResponse set = FTS__KV__V1__SET_RESPONSE__INIT;
 	Fts__Kv__V1__DeleteResponse deleted = FTS__KV__V1__DELETE_RESPONSE__INIT;
 	char version[FTSI_VERSION_MAX];
+	if (result->status == FTS_ABORTED) {
+		go_to_log(call);
+		return;
+	}
 	if (result->status != FTS_OK) {
 		fail(call, result->status, result->executed, result->detail);
 		return;
@@ -106,6 +112,10 @@ static void was_read(void *ctx, const struct ftsi_read_result *result)
 	struct key_call *call = ctx;
 	Fts__Kv__V1__GetResponse get = FTS__KV__V1__GET_RESPONSE__INIT;
 	char version[FTSI_VERSION_MAX];
+	if (result->status == FTS_ABORTED) {
+		go_to_log(call);
+		return;
+	}
 	if (result->status != FTS_OK) {
 		fail(call, result->status, FTS_EXECUTED_NO, result->detail);
 		return;
@@ -240,7 +250,8 @@ static void go_to_log(struct key_call *call)
 {
 	const struct fts_call_options options = {.timeout_ms = ftsi_left_ms(call->deadline_ns),
 						 .fence = call->caller.fence,
-						 .identity = &call->caller.identity};
+						 /* of a batch its own command alone is named by the caller */
+						 .identity = call->caller.ordinal == 0 ? &call->caller.identity : NULL};
 	struct fts_channel *log = call->router->log;
 	enum fts_status status;
 	switch (call->kind) {
@@ -269,7 +280,7 @@ bool ftsi_is_linearizable(struct fts_router *router, uint32_t db)
 }
 
 /* NULL: nothing is wrong. */
-static const char *find_fault(const struct key_call *call, const char *if_version, char *out, size_t capacity_bytes)
+static const char *find_fault(const struct key_call *call, char *out, size_t capacity_bytes)
 {
 	if (call->key.size_bytes > FTSI_KEY_MAX)
 		(void)snprintf(out, capacity_bytes, "key: at most %d bytes, not %zu", FTSI_KEY_MAX,
@@ -281,9 +292,6 @@ static const char *find_fault(const struct key_call *call, const char *if_versio
 		(void)snprintf(out, capacity_bytes, "consistency: one, quorum, all or any");
 	else if (call->kind == GET && call->level == FTS__KV__V1__CONSISTENCY__ANY)
 		(void)snprintf(out, capacity_bytes, "consistency: any is for writes only");
-	else if (if_version[0] != '\0' && !ftsi_is_linearizable(call->router, call->db))
-		(void)snprintf(out, capacity_bytes,
-			       "if_version: database %u is not linearizable, so nobody could compare", call->db);
 	else
 		return NULL;
 	return out;
@@ -300,10 +308,10 @@ static void begin(const struct key_call *wanted, const char *if_version)
 		return;
 	}
 	*call = *wanted;
-	if (find_fault(call, if_version, fault, sizeof fault) != NULL)
+	if (find_fault(call, fault, sizeof fault) != NULL)
 		fail(call, FTS_INVALID_ARGUMENT, FTS_EXECUTED_NO, fault);
-	else if (ftsi_is_linearizable(call->router, call->db))
-		go_to_log(call);
+	else if (if_version[0] != '\0' || ftsi_is_linearizable(call->router, call->db))
+		go_to_log(call); /* which alone can compare, and says so of a database that is not there */
 	else if (call->fence != 0)
 		check_fence(call);
 	else

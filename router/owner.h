@@ -62,8 +62,10 @@ struct fts_router_owner {
 	/* The newest map, held (fts_router_map_release); NULL: there is none yet. */
 	const struct fts_router_map *(*map)(void *ctx);
 	uint64_t (*now)(void *ctx);
-	/* FAILED_PRECONDITION: too far ahead of this node's clock. */
+	/* Another node's time. FAILED_PRECONDITION: too far ahead of this node's clock. */
 	enum fts_status (*observe)(void *ctx, uint64_t time);
+	/* By how much this node's clock is further ahead of all others' than they follow; 0: it is not. */
+	int64_t (*clock_ahead_ms)(void *ctx);
 	/* As this node is an owner. record: borrowed until done, which is called exactly once, now or later. */
 	void (*put)(void *ctx, const struct fts_router_record *record, const struct fts_router_stamp *stamp,
 		    fts_router_taken_fn done, void *done_ctx);

@@ -386,6 +386,11 @@ static void start_round(struct ftsi_coordinator *coordinator, const struct ftsi_
 		refuse(read, FTS_UNAVAILABLE, "the cluster has no map yet: try again soon");
 		return;
 	}
+	if (fts_router_map_is_linearizable(map, read->db)) { /* as of a write: the caller goes to the log */
+		fts_router_map_release(map);
+		refuse(read, FTS_ABORTED, "the database is linearizable now");
+		return;
+	}
 	struct read_op *op = make_op(coordinator, read);
 	if (op == NULL) {
 		fts_router_map_release(map);

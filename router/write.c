@@ -303,12 +303,35 @@ static void refuse(const struct ftsi_write *write, enum fts_status status, const
 	write->done(write->ctx, &result);
 }
 
+/* A version by a clock that is far ahead would win over all later writes until the others have caught up. */
+static void refuse_clock(const struct ftsi_write *write, const struct fts_router_map *map, int64_t ahead_ms)
+{
+	char detail[200];
+	(void)snprintf(detail, sizeof detail,
+		       "the clock of %.64s is %" PRId64
+		       " s ahead of the others': set it right, or write through another node",
+		       map->self < 0 ? "this node" : map->nodes[map->self].name, ahead_ms / 1000);
+	refuse(write, FTS_FAILED_PRECONDITION, detail);
+}
+
 static void start_round(struct ftsi_coordinator *coordinator, const struct ftsi_write *write, struct round round)
 {
 	const struct fts_router_owner *owner = coordinator->owner;
 	const struct fts_router_map *map = owner->map(owner->ctx);
+	int64_t ahead_ms = write->record.version_time == 0 ? owner->clock_ahead_ms(owner->ctx) : 0;
 	if (map == NULL) {
 		refuse(write, FTS_UNAVAILABLE, "the cluster has no map yet: try again soon");
+		return;
+	}
+	/* It became one while the write was under way, or before this node heard of it: the caller goes to the log. */
+	if (!write->as_it_is && fts_router_map_is_linearizable(map, write->record.db)) {
+		fts_router_map_release(map);
+		refuse(write, FTS_ABORTED, "the database is linearizable now");
+		return;
+	}
+	if (ahead_ms > 0) {
+		refuse_clock(write, map, ahead_ms);
+		fts_router_map_release(map);
 		return;
 	}
 	struct write_op *op = make_op(coordinator, write);

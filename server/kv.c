@@ -118,7 +118,17 @@ static uint64_t now(void *ctx)
 static enum fts_status observe(void *ctx, uint64_t time)
 {
 	struct ftsi_kv *kv = ctx;
-	return fts_hlc_observe(fts_storage_clock(kv->storage), time, fts_clock_wall_ms(), CLOCK_AHEAD_MAX_MS);
+	int64_t ahead_ms, wall_ms = fts_owner_wall_ms(kv->owner, &ahead_ms);
+	enum fts_status status = fts_hlc_observe(fts_storage_clock(kv->storage), time, wall_ms, CLOCK_AHEAD_MAX_MS);
+	if (status == FTS_OK) fts_owner_heard(kv->owner, time);
+	return status;
+}
+
+static int64_t clock_ahead_ms(void *ctx)
+{
+	int64_t ahead_ms;
+	(void)fts_owner_wall_ms(((struct ftsi_kv *)ctx)->owner, &ahead_ms);
+	return ahead_ms;
 }
 
 /* One record on its way to the disk. */
@@ -361,6 +371,7 @@ enum fts_status ftsi_kv_open(const struct ftsi_kv_options *options, struct ftsi_
 				      .map = newest_map,
 				      .now = now,
 				      .observe = observe,
+				      .clock_ahead_ms = clock_ahead_ms,
 				      .put = put,
 				      .read = read_own,
 				      .recall = recall,

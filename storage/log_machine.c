@@ -164,7 +164,8 @@ static enum fts_status check_key(struct fts_apply *apply, uint32_t db, ProtobufC
 					FTSI_RECORD_KEY_MAX, key.len);
 	enum fts_status status = ftsi_log_is_linearizable(apply->txn, db);
 	if (status == FTS_NOT_FOUND)
-		return fts_apply_refuse(apply, FTS_FAILED_PRECONDITION, "database %u is not linearizable", db);
+		return fts_apply_refuse(apply, FTS_FAILED_PRECONDITION,
+					"database %u is not linearizable: versions can't be compared there", db);
 	return broken(apply, status);
 }
 

@@ -48,8 +48,14 @@ FTS_MUST_USE enum fts_status fts_owner_begin_copy(struct fts_owner *owner, uint6
  * FAILED_PRECONDITION: it has. */
 FTS_MUST_USE enum fts_status fts_owner_drop(struct fts_owner *owner, uint64_t node_id, uint32_t partition);
 uint32_t fts_owner_tombstone_age_ms(const struct fts_owner *owner);
-/* The next time of the node's clock. */
+/* The next time of the node's clock. It goes with the wall clock, but not much further ahead of the others' than they
+ * follow: a wall clock that is set wrong while the node runs does no harm that outlasts it. */
 uint64_t fts_owner_now(struct fts_owner *owner);
+/* Another node's time, whose clock can be believed (fts_hlc_observe), was heard now. */
+void fts_owner_heard(struct fts_owner *owner, uint64_t time);
+/* The wall clock, as far as it can be believed by what was heard; *out_ahead_ms: by how much it is too far ahead; 0: it
+ * is not. */
+int64_t fts_owner_wall_ms(struct fts_owner *owner, int64_t *out_ahead_ms);
 
 /* Keys of db in the order of their bytes, of all partitions of which node takes part in reads. out_partitions:
  * FTSI_PARTITION_COUNT bytes; 1: it is in. visit: false ends it; record without value, borrowed. Blocks. */

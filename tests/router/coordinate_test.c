@@ -277,6 +277,12 @@ static enum fts_status observe(void *ctx, uint64_t time)
 	return FTS_OK;
 }
 
+static int64_t clock_ahead_ms(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
 static void observe_remote(void *ctx, uint64_t time)
 {
 	(void)!observe(ctx, time);
@@ -326,6 +332,7 @@ static void start(struct world *world)
 						.map = map_of,
 						.now = now,
 						.observe = observe,
+						.clock_ahead_ms = clock_ahead_ms,
 						.keep_hint = keep_hint,
 						.read_hint = read_hint};
 	world->coordinator.owner = &world->door;
