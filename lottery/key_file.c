@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/secret_file.h"
+
 static enum fts_status failed(struct fts_error *error, const char *what, const char *path, int code)
 {
 	return fts_error_set(error, code == ENOSPC ? FTS_RESOURCE_EXHAUSTED : FTS_INTERNAL, "can't %s %s: %s", what,
@@ -18,10 +20,11 @@ static enum fts_status failed(struct fts_error *error, const char *what, const c
 static enum fts_status read_key(int fd, const char *path, uint8_t out_key[FTSI_HASH_BYTES], struct fts_error *error)
 {
 	struct stat info;
+	struct fts_error unsafe;
 	ssize_t got;
 	if (fstat(fd, &info) != 0) return failed(error, "read", path, errno);
-	if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		return fts_error_set(error, FTS_FAILED_PRECONDITION, "%s may be read by others: chmod 600 it", path);
+	if (fts_secret_file_check(fd, path, &unsafe) != FTS_OK)
+		return fts_error_set(error, FTS_FAILED_PRECONDITION, "%s", unsafe.detail);
 	do
 		got = pread(fd, out_key, FTSI_HASH_BYTES, 0);
 	while (got < 0 && errno == EINTR);

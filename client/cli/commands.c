@@ -13,6 +13,7 @@ const struct ftsi_flag ftsi_global_flags[] = {
 	[FTSI_GLOBAL_TLS_CERT] = {.name = "tls-cert", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "PEM of this client's certificate (FTS_TLS_CERT)"},
 	[FTSI_GLOBAL_TLS_KEY] = {.name = "tls-key", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "PEM of this client's key, of mode 0600 (FTS_TLS_KEY)"},
 	[FTSI_GLOBAL_TOKEN_FILE] = {.name = "token-file", .value_name = "FILE", .kind = FTSI_TEXT, .purpose = "file with the token to send, of mode 0600 (FTS_TOKEN_FILE)"},
+	[FTSI_GLOBAL_INSECURE] = {.name = "insecure", .kind = FTSI_BOOL, .purpose = "send the token also where it can be read on its way: without TLS to another machine"},
 	[FTSI_GLOBAL_HELP] = {.name = "help", .letter = 'h', .kind = FTSI_BOOL, .purpose = "show this"},
 	[FTSI_GLOBAL_VERSION] = {.name = "version", .kind = FTSI_BOOL, .purpose = "print the version"},
 	[FTSI_GLOBAL_COUNT] = {.name = NULL},

@@ -47,6 +47,17 @@ enum fts_status ftsi_session_token(const struct ftsi_cli *cli, uint8_t *buf, str
 	return path == NULL ? FTS_OK : ftsi_token_read(path, buf, &out_token->size_bytes, out_error);
 }
 
+/* As far as the texts say: names other than localhost are not looked up for it. */
+static bool all_on_this_machine(const char *endpoints)
+{
+	for (const char *at = endpoints; at != NULL; at = strchr(at, ',')) {
+		at += *at == ',';
+		bool is_v4 = strncmp(at, "127.", 4) == 0 && at[strspn(at, "0123456789.")] == ':';
+		if (!is_v4 && strncmp(at, "localhost:", 10) != 0 && strncmp(at, "[::1]:", 6) != 0) return false;
+	}
+	return true;
+}
+
 enum fts_status ftsi_session_channel_to(const struct ftsi_cli *cli, const char *endpoints,
 					struct fts_channel **out_channel, struct fts_error *out_error)
 {
@@ -55,6 +66,12 @@ enum fts_status ftsi_session_channel_to(const struct ftsi_cli *cli, const char *
 
 	enum fts_status st = ftsi_session_token(cli, token, &options.token, out_error);
 	if (st != FTS_OK) return st;
+	if (options.token.size_bytes > 0 && options.tls.ca_file == NULL &&
+	    !ftsi_global_of(cli, FTSI_GLOBAL_INSECURE)->given && !all_on_this_machine(endpoints))
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
+				     "%.200s: a token is not sent to another machine without TLS: give --tls-ca, "
+				     "--tls-cert and --tls-key, or --insecure",
+				     endpoints);
 	return fts_channel_open(&options, out_channel, out_error);
 }
 

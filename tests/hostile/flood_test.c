@@ -29,11 +29,16 @@
 #define LIMIT_S 170
 #define WAIT_MS 60000
 #define CROWD 1000
+#ifdef __SANITIZE_ADDRESS__
+#define GROWTH_MAX_KB (512 * 1024) /* what was freed is kept for a while */
+#else
 #define GROWTH_MAX_KB (64 * 1024)
+#endif
 #define SPARE_DESCRIPTORS 40
-#define FLOOD_FRAMES 20000
+#define FLOOD_FRAMES 20000 /* with the argument "long": a hundred times as many */
 
 static struct harness_node node;
+static unsigned frame_count = FLOOD_FRAMES;
 static char admin[HARNESS_PATH_MAX + 16];
 
 /* ---- What the node holds ---- */
@@ -123,7 +128,11 @@ static void disperse(struct crowd *crowd)
 
 /* ---- The honest ---- */
 
+#define LATENCY_MAX 65536
+
 struct honest {
+	uint32_t latencies_us[LATENCY_MAX]; /* of the calls since the last look; beyond that they are not kept */
+	atomic_uint latency_count;
 	struct fts_channel *channel;
 	pthread_t thread;
 	atomic_bool stop;
@@ -139,12 +148,18 @@ static void *be_honest(void *ctx)
 	request.key = (ProtobufCBinaryData){3, (uint8_t *)"key"};
 	while (!atomic_load(&honest->stop)) {
 		Fts__Kv__V1__GetResponse *response = NULL;
+		uint64_t began_ns = harness_now_ns();
 		const struct fts_call_options options = {.timeout_ms = 30000};
 		if (fts_kv_get(honest->channel, &request, &options, &response, &honest->error) != FTS_OK) {
 			atomic_store(&honest->failed, true);
 			return NULL;
 		}
 		fts__kv__v1__get_response__free_unpacked(response, NULL);
+		unsigned place = atomic_load(&honest->latency_count);
+		if (place < LATENCY_MAX) {
+			honest->latencies_us[place] = (uint32_t)((harness_now_ns() - began_ns) / 1000);
+			atomic_store(&honest->latency_count, place + 1);
+		}
 		atomic_fetch_add(&honest->served, 1);
 	}
 	return NULL;
@@ -164,7 +179,7 @@ static void honest_start(struct honest *honest)
 {
 	char text[128];
 	struct fts_channel_options options = {.endpoints = node.endpoint, .token = {(const uint8_t *)text, 0}};
-	*honest = (struct honest){.channel = NULL};
+	memset(honest, 0, sizeof *honest);
 	read_token(text, &options.token.size_bytes);
 	assert_int_equal(fts_channel_open(&options, &honest->channel, NULL), FTS_OK);
 	assert_int_equal(pthread_create(&honest->thread, NULL, be_honest, honest), 0);
@@ -179,6 +194,25 @@ static void honest_goes_on(struct honest *honest)
 		continue;
 	if (atomic_load(&honest->failed)) fail_msg("an honest call failed: %s", honest->error.detail);
 	assert_true(atomic_load(&honest->served) >= until);
+}
+
+static int compare_us(const void *a, const void *b)
+{
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+	return (left > right) - (left < right);
+}
+
+/* For people: a machine that is busy with other tests says little. Calls of the caller's thread meanwhile may be lost.
+ */
+static void honest_tell(struct honest *honest, const char *when)
+{
+	static uint32_t sorted[LATENCY_MAX];
+	unsigned count = atomic_exchange(&honest->latency_count, 0);
+	memcpy(sorted, honest->latencies_us, count * sizeof *sorted);
+	qsort(sorted, count, sizeof *sorted, compare_us);
+	if (count > 0)
+		print_message("%s: %u honest calls, p50 %u us, p99 %u us\n", when, count, sorted[count / 2],
+			      sorted[count - 1 - count / 100]);
 }
 
 static void honest_stop(struct honest *honest)
@@ -216,12 +250,14 @@ static void crowds(void **state)
 	honest_goes_on(&honest);
 	long before_kb = resident_kb();
 	int before = descriptors();
+	honest_tell(&honest, "quiet");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		gather(&crowd, cases[i].mischief);
 		honest_goes_on(&honest);
 		long grown_kb = resident_kb() - before_kb;
 		print_message("%s: %ld KiB more, %d descriptors\n", cases[i].name, grown_kb, descriptors());
 		if (grown_kb > GROWTH_MAX_KB) fail_msg("%s: %ld KiB more", cases[i].name, grown_kb);
+		honest_tell(&honest, cases[i].name);
 		disperse(&crowd);
 		come_back(before, cases[i].name);
 	}
@@ -286,7 +322,8 @@ static void floods(void **state)
 	honest_start(&honest);
 	honest_goes_on(&honest);
 	long before_kb = resident_kb();
-	for (unsigned i = 0; i < FLOOD_FRAMES; i++) {
+	honest_tell(&honest, "quiet");
+	for (unsigned i = 0; i < frame_count; i++) {
 		if (fd < 0) {
 			if ((fd = connect_to(0)) < 0) continue;
 			connection_count++;
@@ -300,10 +337,12 @@ static void floods(void **state)
 		}
 	}
 	if (fd >= 0) close(fd);
+	honest_tell(&honest, "floods");
 	honest_goes_on(&honest);
 	long grown_kb = resident_kb() - before_kb;
 	print_message("floods: %u connections, %ld KiB more\n", connection_count, grown_kb);
-	assert_true(connection_count > 10); /* none is heard for ever */
+	/* none is heard for ever */
+	assert_true(harness_process_wait_stderr(&node.process, "event=rpc.cut_off", 0, WAIT_MS));
 	assert_true(grown_kb <= GROWTH_MAX_KB);
 	honest_stop(&honest);
 }
@@ -345,13 +384,14 @@ static int stop(void **state)
 	return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(crowds),
 	    cmocka_unit_test(the_silent_are_sent_away),
 	    cmocka_unit_test(floods),
 	};
+	if (argc > 1 && strcmp(argv[1], "long") == 0) frame_count *= 100;
 	alarm(LIMIT_S);
 	return cmocka_run_group_tests(tests, start, stop);
 }
