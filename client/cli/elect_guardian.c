@@ -348,6 +348,7 @@ static void receive(struct guardian *guardian)
 	for (;;) {
 		ssize_t got = recv(guardian->link_fd, &message, sizeof(message), MSG_DONTWAIT);
 		if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+		if (got < 0 && errno == ECONNRESET) continue; /* told once, before what the agent had still sent */
 		if (got <= 0) {
 			guardian->orphan = guardian->agent_is_gone = true;
 			return;
