@@ -19,6 +19,7 @@
 #define MS_NS 1000000ull
 #define AGAIN_MS 50u      /* after a call that failed */
 #define RENEW_MIN_MS 250u /* time limit of a renewal */
+#define CHOOSE_MIN_MS 50u
 #define RESIGN_MS 3000u
 #define ELECT_MS 2000u
 #define SUBSCRIBE_AGAIN_MS 2000u
@@ -121,12 +122,13 @@ static void open_call(struct ftsi_agent *agent, enum ftsi_agent_call call, const
 		      const ProtobufCMessage *request, uint32_t timeout_ms, fts_done_fn done)
 {
 	struct fts_call_options options = {.timeout_ms = timeout_ms};
-	agent->sent_ns = ftsi_script_now_ns();
+	uint64_t now_ns = ftsi_script_now_ns();
+	if (call != FTSI_AGENT_LOOK && call != FTSI_AGENT_NOMINATE) agent->sent_ns = now_ns; /* these renew nothing */
 	enum fts_status status = fts_channel_start(agent->cli->channel, method, request, &options, done, agent, NULL);
 	if (status == FTS_OK)
 		agent->open = call;
 	else
-		agent->next_ns = agent->sent_ns + AGAIN_MS * MS_NS;
+		agent->next_ns = now_ns + AGAIN_MS * MS_NS;
 }
 
 static void elect(struct ftsi_agent *agent)
@@ -155,6 +157,7 @@ static void renew(struct ftsi_agent *agent)
 	request.election = (char *)agent->options.election;
 	request.id = (char *)agent->options.id;
 	request.joined = agent->joined;
+	agent->hurry = false;
 	open_call(agent, FTSI_AGENT_RENEW, fts_elector_renew_method, &request.base,
 		  timeout_ms < RENEW_MIN_MS ? RENEW_MIN_MS : timeout_ms, on_renewed);
 }
@@ -178,12 +181,17 @@ static void resign(struct ftsi_agent *agent)
 	open_call(agent, FTSI_AGENT_RESIGN, fts_elector_resign_method, &request.base, RESIGN_MS, on_done);
 }
 
+/* Time limit of the calls about a choice: a renewal that becomes due meanwhile must not wait long. */
+static uint32_t choose_ms(const struct ftsi_agent *agent)
+{
+	return agent->options.lease_ms / 8 < CHOOSE_MIN_MS ? CHOOSE_MIN_MS : agent->options.lease_ms / 8;
+}
+
 static void look(struct ftsi_agent *agent)
 {
 	Fts__Elector__V1__StatusRequest request = FTS__ELECTOR__V1__STATUS_REQUEST__INIT;
 	request.election = (char *)agent->options.election;
-	open_call(agent, FTSI_AGENT_LOOK, fts_elector_status_method, &request.base, agent->options.lease_ms / 4,
-		  on_looked);
+	open_call(agent, FTSI_AGENT_LOOK, fts_elector_status_method, &request.base, choose_ms(agent), on_looked);
 }
 
 static void nominate(struct ftsi_agent *agent)
@@ -194,8 +202,7 @@ static void nominate(struct ftsi_agent *agent)
 	request.joined = agent->joined;
 	request.master = agent->choice.chosen;
 	request.generation = agent->choice.generation;
-	open_call(agent, FTSI_AGENT_NOMINATE, fts_elector_nominate_method, &request.base, agent->options.lease_ms / 4,
-		  on_done);
+	open_call(agent, FTSI_AGENT_NOMINATE, fts_elector_nominate_method, &request.base, choose_ms(agent), on_done);
 }
 
 /* ---- What has come ---- */
@@ -251,7 +258,6 @@ static void take_renewed(struct ftsi_agent *agent, const struct ftsi_agent_answe
 
 static void take_members(struct ftsi_agent *agent, const struct ftsi_agent_answer *answer)
 {
-	agent->sent_ns = agent->lease_from_ns; /* this call has renewed nothing */
 	if (answer->voters != NULL)
 		ftsi_choice_start(&agent->choice, agent->options.rule_command, answer->voters, agent->options.id);
 	else
@@ -260,8 +266,8 @@ static void take_members(struct ftsi_agent *agent, const struct ftsi_agent_answe
 
 static void take_nominated(struct ftsi_agent *agent, const struct ftsi_agent_answer *answer)
 {
-	agent->sent_ns = answer->status == FTS_OK ? 0 : agent->lease_from_ns; /* 0: ask at once who is master now */
-	agent->choose = false; /* the next renewal says whether there is still something to choose */
+	agent->hurry = answer->status == FTS_OK; /* ask at once who is master now */
+	agent->choose = false;                   /* the next renewal says whether there is still something to choose */
 	if (answer->status != FTS_OK && answer->status != FTS_ABORTED)
 		ftsi_note("the rule's command chose %s: %s", agent->choice.chosen, answer->error.detail);
 	if (answer->status == FTS_OK || answer->status == FTS_ABORTED)
@@ -317,7 +323,7 @@ static void take_news(struct ftsi_agent *agent)
 		else if (!agent->options.fenced)
 			(void)ftsi_elect_tell_news(agent->cli, &news[i]);
 		if (news[i].member != NULL && agent->options.rule_command != NULL)
-			agent->sent_ns = 0; /* renew at once: it may be this one's to choose */
+			agent->hurry = true; /* it may be this one's to choose */
 		ftsi_elect_news_free(&news[i]);
 	}
 }
@@ -404,7 +410,7 @@ void ftsi_agent_move(struct ftsi_agent *agent, const char *endpoint)
 
 static uint64_t renew_at_ns(const struct ftsi_agent *agent)
 {
-	return agent->sent_ns + agent->options.lease_ms * MS_NS / 3;
+	return agent->hurry ? 0 : agent->sent_ns + agent->options.lease_ms * MS_NS / 3;
 }
 
 /* The next call, if it is time for one. */

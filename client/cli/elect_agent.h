@@ -82,6 +82,7 @@ struct ftsi_agent {
 	uint64_t willed; /* the life of which the guardian's will speaks; 0: none */
 	char master[FTSI_AGENT_NAME_MAX + 1];
 	uint32_t members;
+	bool hurry; /* renew at once */
 	bool step_down, leave, choose, stopping, finished, was_member, told_role;
 	bool shown_as_master;
 	uint64_t shown_fence, wish;

@@ -194,10 +194,10 @@ static void a_command_chooses(void **state)
 	fprintf(file, "#!/bin/sh\ntest -e '%s' && exit 9\ntail -n 1 | cut -f 1\n", broken);
 	(void)fchmod(fileno(file), 0700);
 	assert_int_equal(fclose(file), 0);
-	JOIN(0, "job", "a", "--rule", path);
-	JOIN(1, "job", "b", "--rule", path);
+	JOIN(0, "job", "a", "--rule", path, "--lease", "10s");
+	JOIN(1, "job", "b", "--rule", path, "--lease", "10s");
 	wait_status("job", "\"master\":\"b\"");
-	JOIN(2, "job", "c", "--rule", path);
+	JOIN(2, "job", "c", "--rule", path, "--lease", "10s");
 	wait_status("job", "\"master\":\"c\"");
 	assert_int_equal(CLI(out, "elect", "history", "job", "--json"), 0);
 	assert_non_null(strstr(out, "\"cause\":\"NOMINATED\""));
@@ -282,8 +282,8 @@ static void members_are_led_to_nodes_that_joined_later(void **state)
 	harness_cluster_start(&lab.cluster);
 	char first[sizeof(lab.cluster.members[0].endpoint)];
 	(void)snprintf(first, sizeof(first), "%s", lab.cluster.members[0].endpoint);
-	const char *argv[] = {"fts-cli", "--endpoints", first,           "elect", "run",    "job",
-			      "--id",    "a",           "--min-members", "1",     "--json", NULL};
+	const char *argv[] = {"fts-cli", "--endpoints",   first, "elect",   "run", "job",    "--id",
+			      "a",       "--min-members", "1",   "--lease", "10s", "--json", NULL};
 	harness_process_start(&lab.agents[0], lab.dir, "a", argv);
 	wait_status("job", "\"master\":\"a\"");
 	for (size_t i = 0; i < 2; i++) {
@@ -294,7 +294,7 @@ static void members_are_led_to_nodes_that_joined_later(void **state)
 	(void)poll(NULL, 0, 2000);
 	harness_cluster_kill(&lab.cluster, 0); /* the only one that it was told */
 	(void)harness_cluster_wait_leader(&lab.cluster, 0, WAIT_MS);
-	JOIN(1, "job", "b", "--min-members", "1");
+	JOIN(1, "job", "b", "--min-members", "1", "--lease", "10s");
 	wait_status("job", "\"id\":\"b\"");
 	wait_status("job", "\"master\":\"a\"");
 	leave(0);
