@@ -70,7 +70,7 @@ void ftsi_membership_heard(struct fts_replica *replica, uint64_t node_id)
 		at++;
 	if (at == FTSI_HEARD_MAX) at = membership->next_heard++ % FTSI_HEARD_MAX;
 	membership->heard[at].node_id = node_id;
-	membership->heard[at].heard_ns = ftsi_now_ns(replica);
+	membership->heard[at].heard_ns = replica->now_ns;
 }
 
 void ftsi_membership_hello(struct fts_replica *replica, const char *name, const char *address, uint64_t node_id)
@@ -80,7 +80,7 @@ void ftsi_membership_hello(struct fts_replica *replica, const char *name, const 
 	(void)snprintf(membership->lost.name, sizeof membership->lost.name, "%s", name);
 	(void)snprintf(membership->lost.address, sizeof membership->lost.address, "%s", address);
 	membership->lost.node_id = node_id;
-	membership->lost.heard_ns = ftsi_now_ns(replica);
+	membership->lost.heard_ns = replica->now_ns;
 	ftsi_membership_heard(replica, node_id);
 }
 
@@ -105,7 +105,7 @@ void ftsi_membership_configured(struct fts_replica *replica)
 		if (is_configured(replica, membership->members[i])) continue;
 		struct gone *gone = &membership->gone[membership->next_gone++ % FTSI_GONE_MAX];
 		(void)snprintf(gone->text, sizeof gone->text, "%s", membership->members[i]);
-		gone->since_ns = ftsi_now_ns(replica);
+		gone->since_ns = replica->now_ns;
 	}
 	membership->member_count = 0;
 	for (unsigned i = 0; i < configuration->n && membership->member_count < FTS_REPLICA_MEMBER_MAX; i++) {
@@ -128,8 +128,8 @@ bool ftsi_membership_is_gone(const struct ftsi_membership *membership, const cha
 bool ftsi_membership_left_just_now(struct fts_replica *replica, const char *text)
 {
 	const struct ftsi_membership *membership = replica->membership;
-	uint64_t now_ns = ftsi_now_ns(replica);
 	ftsi_membership_configured(replica); /* it may have left in this very turn */
+	uint64_t now_ns = replica->now_ns;
 	for (size_t i = 0; i < FTSI_GONE_MAX && membership != NULL; i++)
 		if (strcmp(membership->gone[i].text, text) == 0 &&
 		    now_ns - membership->gone[i].since_ns < GONE_JUST_NOW_NS)
