@@ -352,7 +352,9 @@ static enum fts_status place_logs(struct ftsi_watch_config *config, struct fts_e
 		if (process->log[0] != '\0') continue;
 		if (strlen(config->state) + strlen(process->name) + 6 > sizeof(process->log))
 			return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "state: the path is too long");
-		snprintf(process->log, sizeof(process->log), "%.900s/%.63s.log", config->state, process->name);
+		char made[FTSI_WATCH_TEXT_MAX];
+		snprintf(made, sizeof(made), "%.900s/%.63s.log", config->state, process->name);
+		memcpy(process->log, made, sizeof(process->log));
 	}
 	return FTS_OK;
 }

@@ -90,10 +90,24 @@ static bool is_known(const struct ftsi_outside *outside, const char *name)
 	return false;
 }
 
+/* Without a token of its own it trusts whoever reaches it: this machine, or who has a certificate. Each byte is looked
+ * at, so that time tells nothing. */
+static bool may_control(const struct ftsi_outside *outside, struct fts_bytes shown)
+{
+	unsigned differs = shown.size_bytes != outside->token_size;
+	for (size_t i = 0; i < outside->token_size && i < shown.size_bytes; i++)
+		differs |= shown.data[i] ^ outside->token[i];
+	return outside->token_size == 0 || differs == 0;
+}
+
 static void control(struct fts_call *call, const Fts__Watchdog__V1__ControlRequest *request, void *ctx)
 {
 	static const Fts__Watchdog__V1__ControlResponse response = FTS__WATCHDOG__V1__CONTROL_RESPONSE__INIT;
 	struct ftsi_outside *outside = ctx;
+	if (!may_control(outside, fts_call_token(call))) {
+		fts_call_fail(call, FTS_PERMISSION_DENIED, "show the watchdog's own token: --token-file");
+		return;
+	}
 	if (!is_known(outside, request->name)) {
 		fts_call_fail(call, FTS_NOT_FOUND, "no process \"%.60s\" here", request->name);
 		return;
@@ -218,10 +232,10 @@ static size_t reasons(void *ctx, char (*out_texts)[FTS_PRESENCE_REASON_BYTES])
 	for (size_t i = 0; i < outside->process_count && count < FTS_PRESENCE_REASONS_MAX; i++) {
 		const struct ftsi_outside_process *process = &outside->processes[i];
 		if (process->state == FTS__WATCHDOG__V1__PROCESS_STATE__QUARANTINED)
-			snprintf(out_texts[count++], FTS_PRESENCE_REASON_BYTES, "%s is quarantined: it ended too often",
-				 process->name);
+			snprintf(out_texts[count++], FTS_PRESENCE_REASON_BYTES,
+				 "%.60s is quarantined: it ended too often", process->name);
 		else if (process->held[0] != '\0')
-			snprintf(out_texts[count++], FTS_PRESENCE_REASON_BYTES, "%s is stuck: %.100s", process->name,
+			snprintf(out_texts[count++], FTS_PRESENCE_REASON_BYTES, "%.60s is stuck: %.80s", process->name,
 				 process->held);
 	}
 	pthread_mutex_unlock(&outside->lock);
@@ -294,7 +308,8 @@ enum fts_status ftsi_outside_start(const struct ftsi_watch_config *config, int w
 					.key_file = path_or_null(config->tls_key)};
 	pthread_mutex_init(&outside->lock, NULL);
 	pthread_cond_init(&outside->asked, NULL);
-	if ((started = start_server(outside, out_error)) != FTS_OK ||
+	if ((started = ftsi_outside_token_read(outside, out_error)) != FTS_OK ||
+	    (started = start_server(outside, out_error)) != FTS_OK ||
 	    (started = ftsi_outside_quorum_start(outside, out_error)) != FTS_OK ||
 	    (started = start_presence(outside, out_error)) != FTS_OK)
 		ftsi_outside_stop(outside);

@@ -13,6 +13,7 @@
 
 #define COMMAND_MAX 16
 #define ACTION_BYTES 1024
+#define TOKEN_BYTES 128
 #define ASKED_MAX 16 /* nodes that are asked about the quorum */
 
 struct kept_action {
@@ -24,7 +25,9 @@ struct kept_action {
 struct ftsi_outside {
 	const struct ftsi_watch_config *config;
 	int wake_fd;
-	struct fts_tls tls; /* borrows from config */
+	struct fts_tls tls;         /* borrows from config */
+	uint8_t token[TOKEN_BYTES]; /* that it shows to nodes, and wants to be shown before it is told anything */
+	size_t token_size;          /* 0: none */
 	struct fts_server *server;
 	struct fts_publisher *publisher;
 	struct fts_presence *presence;
@@ -58,6 +61,8 @@ struct ftsi_outside {
 
 /* Write to wake_fd. */
 void ftsi_outside_wake(struct ftsi_outside *outside);
+/* Read token_file, if one is named. */
+FTS_MUST_USE enum fts_status ftsi_outside_token_read(struct ftsi_outside *outside, struct fts_error *out_error);
 /* The channels, and the thread that asks by them; nothing without a cluster. */
 FTS_MUST_USE enum fts_status ftsi_outside_quorum_start(struct ftsi_outside *outside, struct fts_error *out_error);
 void ftsi_outside_quorum_stop(struct ftsi_outside *outside);

@@ -14,7 +14,6 @@
 #include "watchdog/quorum.h"
 
 #define ASK_MS 1000
-#define TOKEN_BYTES 128
 
 /* One round: all are asked at once. Lives until the last answer is in. */
 struct round {
@@ -138,19 +137,21 @@ enum ftsi_quorum ftsi_outside_quorum(struct ftsi_outside *outside, const char *m
 
 /* ---- Life ---- */
 
-static enum fts_status read_token(const char *path, uint8_t *out, size_t *out_size, struct fts_error *out_error)
+enum fts_status ftsi_outside_token_read(struct ftsi_outside *outside, struct fts_error *out_error)
 {
 	struct stat about;
+	const char *path = outside->config->token_file;
+	if (path[0] == '\0') return FTS_OK;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool readable = fd >= 0 && fstat(fd, &about) == 0;
-	ssize_t got = readable && (about.st_mode & (S_IRWXG | S_IRWXO)) == 0 ? read(fd, out, TOKEN_BYTES) : -1;
+	bool readable = fd >= 0 && fstat(fd, &about) == 0 && (about.st_mode & (S_IRWXG | S_IRWXO)) == 0;
+	ssize_t got = readable ? read(fd, outside->token, sizeof(outside->token)) : -1;
 	if (fd >= 0) close(fd);
-	while (got > 0 && strchr(" \t\r\n", out[got - 1]) != NULL)
+	while (got > 0 && strchr(" \t\r\n", outside->token[got - 1]) != NULL)
 		got--;
 	if (got <= 0)
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 				     "token_file: %.300s: expected a file of mode 0600 with a token in it", path);
-	*out_size = (size_t)got;
+	outside->token_size = (size_t)got;
 	return FTS_OK;
 }
 
@@ -174,13 +175,9 @@ static bool can_be_reached(const struct ftsi_watch_config *config, const struct 
 static enum fts_status open_channels(struct ftsi_outside *outside, const struct ftsi_endpoint_list *nodes,
 				     struct fts_error *out_error)
 {
-	uint8_t token[TOKEN_BYTES];
-	struct fts_channel_options options = {.tls = outside->tls, .connect_timeout_ms = ASK_MS};
+	struct fts_channel_options options = {
+	    .tls = outside->tls, .token = {outside->token, outside->token_size}, .connect_timeout_ms = ASK_MS};
 	enum fts_status status = FTS_OK;
-	if (outside->config->token_file[0] != '\0') {
-		options.token.data = token;
-		status = read_token(outside->config->token_file, token, &options.token.size_bytes, out_error);
-	}
 	for (uint32_t i = 0; i < nodes->count && i < ASKED_MAX && status == FTS_OK; i++) {
 		options.endpoints = nodes->items[i].text;
 		status = fts_channel_open(&options, &outside->channels[i], out_error);

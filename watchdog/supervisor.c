@@ -103,6 +103,7 @@ static void begin_stop(struct ftsi_watch *watch)
 	FTS_LOG_INFO("watchdog.stopping", "name=%s", watch->config->name);
 	for (size_t i = 0; i < watch->count; i++) {
 		bool wanted = watch->list[i].wanted;
+		if (watch->list[i].state == FTSI_WATCH_QUARANTINED) continue; /* it stays so for the next watchdog */
 		ftsi_watched_handle(&watch->list[i], FTSI_WATCH_STOP);
 		watch->list[i].wanted = wanted; /* the next watchdog starts it again */
 	}

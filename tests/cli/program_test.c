@@ -214,7 +214,8 @@ static void test_cluster(void **state)
 	expect(port, "status|--explain", 0, "leader n1", "attempts=1 node=fake");
 	check_json(
 	    port, "health|--json", 0,
-	    "{\"answered\":[{\"name\":\"n1\",\"state\":\"READY\",\"progress\":5,\"oldest_call_ms\":0,\"queue\":0,"
+	    "{\"answered\":[{\"name\":\"n1\",\"kind\":\"unknown\",\"state\":\"READY\",\"progress\":5,\"oldest_call_ms\":0,"
+	    "\"queue\":0,"
 	    "\"reasons\":[]}],\"missing\":[],\"took_ms\":41}");
 	fake_lottery_lose_node(fake);
 	expect(port, "health", 3, "n2", NULL);

@@ -101,9 +101,9 @@ struct described {
 static void describes_by_name(void **state)
 {
 	static const struct described cases[] = {
-	    {"fts.health.v1.Health", 1, 3, 7, 1, "fts.health.v1.PingRequest"},
+	    {"fts.health.v1.Health", 1, 4, 12, 2, "fts.health.v1.PingRequest"},
 	    {"fts.health.v1.Health/Ping", 1, 1, 2, 0, "fts.health.v1.PingRequest"},
-	    {"fts.health.v1.Report", 0, 0, 1, 1, "fts.health.v1.Report"},
+	    {"fts.health.v1.Report", 0, 0, 4, 2, "fts.health.v1.Report"},
 	    {"fts.health.v1.State", 0, 0, 0, 1, NULL},
 	    {"lottery.draw", 0, 0, 1, 1, "fts.lottery.v1.DrawEvent"},
 	};
