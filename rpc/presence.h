@@ -23,7 +23,7 @@ struct fts_presence_options {
 	const char *name; /* as surveys name it: at most 143 bytes. Borrowed for the call. */
 	enum fts_presence_kind kind;
 	/* Where surveys are answered, "HOST:PORT". NULL: a free port of the address from which the first of endpoints
-	 * is reached. Borrowed for the call. */
+	 * is reached, and with TLS none: surveys don't ask it then, only the watchdog does. Borrowed for the call. */
 	const char *listen;
 	const char *endpoints;       /* of the nodes, as the channel's. Borrowed for the call. */
 	struct fts_tls tls;          /* of its own survey socket. Borrowed for the call. */
