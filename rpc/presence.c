@@ -224,6 +224,8 @@ static enum fts_status start(struct fts_presence *presence, const struct fts_pre
 		status = fts_pulse_create(pulse, respond, presence, &presence->pulse, out_error);
 		unsetenv(FTS_PULSE_VARIABLE); /* it is this process's, not that of programs it starts */
 	}
+	/* Its certificate, if it has one, names no address that nobody chose: surveys would call it missing. */
+	if (options->listen == NULL && options->tls.ca_file != NULL) return status;
 	if (status == FTS_OK) status = choose_address(options, presence->address, sizeof(presence->address), out_error);
 	if (status != FTS_OK) return status;
 	struct fts_respondent_options respondent = {
