@@ -2,12 +2,13 @@
  * makes blocking calls, as a program does. Payload: 100 bytes there, 20 back, as gearman's peer. */
 #include "bench/worker.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <fts/dispatch/v1/dispatch.fts.h>
 #include <fts/worker.h>
 
 #include "bench/measure.h"
@@ -48,58 +49,177 @@ int bench_worker_serve(const struct bench_options *options)
 	return ok ? 0 : 1;
 }
 
-/* ---- The callers' ---- */
+/* ---- One after the other ---- */
 
-struct load {
-	struct fts_caller *caller;
-	uint64_t end_ns;
-	struct measure measure;
-	pthread_t thread;
-	bool runs;
-};
+static const uint8_t request_bytes[REQUEST_BYTES] = "do";
 
-static void *call_again(void *ctx)
+static bool run_blocking(const struct bench_options *options, struct fts_channel *channel, struct measure *out_measure)
 {
-	static const uint8_t request[REQUEST_BYTES] = "do";
-	const struct fts_caller_call terms = {.timeout_ms = WAIT_MS, .wait_ms = WAIT_MS};
-	struct load *load = ctx;
-	for (uint64_t now; (now = measure_now_ns()) < load->end_ns;) {
+	const struct fts_caller_options terms = {.batch_runs = options->batch};
+	const struct fts_caller_call limits = {.timeout_ms = WAIT_MS, .wait_ms = WAIT_MS};
+	struct fts_caller *caller = NULL;
+	struct fts_error error;
+	uint64_t end_ns = measure_now_ns() + options->seconds * 1000000000ull;
+	if (fts_caller_open(channel, &terms, &caller, &error) != FTS_OK) return false;
+	for (uint64_t now; (now = measure_now_ns()) < end_ns;) {
 		struct fts_outcome outcome;
-		struct fts_error error;
-		enum fts_status status = fts_caller_call(
-		    load->caller, "bench", (struct fts_bytes){request, sizeof request}, &terms, &outcome, &error);
-		if (status == FTS_OK)
-			measure_add(&load->measure, measure_now_ns() - now);
-		else if (load->measure.error_count++ == 0)
-			fprintf(stderr, "fts-bench: %s\n", error.detail);
+		if (fts_caller_call(caller, "bench", (struct fts_bytes){request_bytes, sizeof request_bytes}, &limits,
+				    &outcome, &error) == FTS_OK)
+			measure_add(out_measure, measure_now_ns() - now);
+		else
+			out_measure->error_count++;
 		fts_outcome_fini(&outcome);
 	}
-	return NULL;
+	fts_caller_close(caller);
+	return true;
+}
+
+/* ---- Many at once ---- */
+
+struct load {
+	struct fts_channel *cluster;
+	uint32_t batch;
+	uint64_t end_ns;
+	size_t worker_count;
+	char addresses[WORKER_MAX][128];
+	struct fts_channel *workers[WORKER_MAX];
+	atomic_uint running; /* chains that have not ended */
+};
+
+/* Calls of which each is begun when the one before has ended. */
+struct chain {
+	struct load *load;
+	struct fts_channel *worker;
+	uint8_t ticket[64];
+	size_t ticket_bytes;
+	uint32_t run, runs;
+	uint64_t sent_ns;
+	struct measure measure;
+};
+
+static void end_chain(struct chain *chain, bool well)
+{
+	if (!well) chain->measure.error_count++;
+	atomic_fetch_sub(&chain->load->running, 1);
+}
+
+static void begin_run(struct chain *chain);
+
+static void on_ran(void *ctx, enum fts_status status, const Fts__Dispatch__V1__RunResponse *response,
+		   const struct fts_error *error)
+{
+	struct chain *chain = ctx;
+	(void)response, (void)error;
+	uint64_t now_ns = measure_now_ns();
+	if (status != FTS_OK) {
+		end_chain(chain, false);
+		return;
+	}
+	measure_add(&chain->measure, now_ns - chain->sent_ns);
+	chain->sent_ns = now_ns;
+	if (now_ns >= chain->load->end_ns)
+		end_chain(chain, true);
+	else
+		begin_run(chain);
+}
+
+static void on_acquired(void *ctx, enum fts_status status, const Fts__Dispatch__V1__AcquireResponse *response,
+			const struct fts_error *error)
+{
+	struct chain *chain = ctx;
+	(void)error;
+	chain->worker = NULL;
+	for (size_t i = 0; status == FTS_OK && i < chain->load->worker_count; i++)
+		if (strcmp(chain->load->addresses[i], response->address) == 0) chain->worker = chain->load->workers[i];
+	if (chain->worker == NULL || response->ticket.len > sizeof chain->ticket) {
+		end_chain(chain, false);
+		return;
+	}
+	memcpy(chain->ticket, response->ticket.data, response->ticket.len);
+	chain->ticket_bytes = response->ticket.len;
+	chain->runs = response->runs;
+	chain->run = 0;
+	begin_run(chain);
+}
+
+static void acquire(struct chain *chain)
+{
+	Fts__Dispatch__V1__AcquireRequest request = FTS__DISPATCH__V1__ACQUIRE_REQUEST__INIT;
+	request.name = (char *)"bench";
+	request.runs = chain->load->batch;
+	if (fts_dispatch_acquire_start(chain->load->cluster, &request, NULL, on_acquired, chain, NULL) != FTS_OK)
+		end_chain(chain, false);
+}
+
+static void begin_run(struct chain *chain)
+{
+	Fts__Dispatch__V1__RunRequest request = FTS__DISPATCH__V1__RUN_REQUEST__INIT;
+	const struct fts_call_options options = {.no_retry = true};
+	if (chain->run == chain->runs) {
+		acquire(chain);
+		return;
+	}
+	request.ticket.data = chain->ticket;
+	request.ticket.len = chain->ticket_bytes;
+	request.input.data = (uint8_t *)request_bytes;
+	request.input.len = sizeof request_bytes;
+	request.run = ++chain->run;
+	if (fts_worker_run_start(chain->worker, &request, &options, on_ran, chain, NULL) != FTS_OK)
+		end_chain(chain, false);
+}
+
+static bool open_workers(struct load *load)
+{
+	Fts__Dispatch__V1__ListRequest request = FTS__DISPATCH__V1__LIST_REQUEST__INIT;
+	Fts__Dispatch__V1__ListResponse *response = NULL;
+	bool ok = fts_dispatch_list(load->cluster, &request, NULL, &response, NULL) == FTS_OK;
+	for (size_t i = 0; ok && i < response->n_workers && i < WORKER_MAX; i++) {
+		const struct fts_channel_options options = {.endpoints = response->workers[i]->address};
+		(void)snprintf(load->addresses[i], sizeof load->addresses[i], "%s", response->workers[i]->address);
+		ok = fts_channel_open(&options, &load->workers[i], NULL) == FTS_OK;
+		load->worker_count += ok;
+	}
+	if (response != NULL) fts__dispatch__v1__list_response__free_unpacked(response, NULL);
+	return ok && load->worker_count > 0;
+}
+
+static bool run_many(const struct bench_options *options, struct fts_channel *channel, struct measure *out_measure)
+{
+	static struct load load;
+	struct chain *chains = calloc(options->outstanding, sizeof *chains);
+	load.cluster = channel;
+	load.batch = options->batch;
+	bool ok = chains != NULL && open_workers(&load);
+	load.end_ns = measure_now_ns() + options->seconds * 1000000000ull;
+	atomic_store(&load.running, ok ? options->outstanding : 0);
+	for (uint32_t i = 0; ok && i < options->outstanding; i++) {
+		chains[i].load = &load;
+		chains[i].sent_ns = measure_now_ns();
+		acquire(&chains[i]);
+	}
+	while (atomic_load(&load.running) > 0)
+		usleep(1000);
+	for (uint32_t i = 0; ok && i < options->outstanding; i++)
+		measure_merge(out_measure, &chains[i].measure);
+	for (size_t i = 0; i < load.worker_count; i++)
+		fts_channel_close(load.workers[i]);
+	free(chains);
+	return ok;
 }
 
 static bool run(const struct bench_options *options, const char *endpoints, struct measure *out_measure)
 {
 	const struct fts_channel_options servers = {.endpoints = endpoints, .learn_members = true};
-	const struct fts_caller_options terms = {.batch_runs = options->batch};
-	struct load *loads = calloc(options->outstanding, sizeof *loads);
 	struct fts_channel *channel = NULL;
-	struct fts_caller *caller = NULL;
 	struct fts_error error = {0};
-	bool ok = loads != NULL && fts_channel_open(&servers, &channel, &error) == FTS_OK &&
-		  fts_caller_open(channel, &terms, &caller, &error) == FTS_OK;
-	for (uint32_t i = 0; ok && i < options->outstanding; i++) {
-		loads[i].caller = caller;
-		loads[i].end_ns = measure_now_ns() + options->seconds * 1000000000ull;
-		loads[i].runs = pthread_create(&loads[i].thread, NULL, call_again, &loads[i]) == 0;
-	}
-	if (!ok) fprintf(stderr, "fts-bench: %s\n", error.detail);
-	for (uint32_t i = 0; ok && i < options->outstanding; i++) {
-		if (loads[i].runs) pthread_join(loads[i].thread, NULL);
-		measure_merge(out_measure, &loads[i].measure);
-	}
-	fts_caller_close(caller);
+	bool ok = fts_channel_open(&servers, &channel, &error) == FTS_OK;
+	if (ok && options->outstanding == 1)
+		ok = run_blocking(options, channel, out_measure);
+	else if (ok)
+		ok = run_many(options, channel, out_measure);
+	if (!ok)
+		fprintf(stderr, "fts-bench: %s\n", error.detail[0] == 0 ? "the workers can't be called" : error.detail);
 	fts_channel_close(channel);
-	free(loads);
 	return ok;
 }
 

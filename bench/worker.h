@@ -4,8 +4,8 @@
 
 #include "bench/options.h"
 
-/* Runs the measurement and prints it: --outstanding threads call workers of their own process, each with a ticket for
- * --batch runs. Starts an ftsd of its own unless endpoints are given. Returns the exit code. */
+/* Runs the measurement and prints it: --outstanding calls at a time of workers in a process of their own, with tickets
+ * for --batch runs. Starts an ftsd of its own unless endpoints are given. Returns the exit code. */
 int bench_worker(const struct bench_options *options);
 /* The workers' process: --clients workers at --endpoints, with room for --outstanding runs each, until standard
  * input ends. */

@@ -1,0 +1,76 @@
+/* Why this file exists: see caller_internal.h: connections to workers, kept between calls; at most as many as there are
+ * places, the one unused for longest goes first. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/caller_internal.h"
+
+enum { OPEN_CALLS_MAX = 4096 };
+
+static struct ftsi_caller_link *open_link(const struct fts_caller *caller, const char *address,
+					  struct fts_error *out_error)
+{
+	struct ftsi_caller_link *link = calloc(1, sizeof *link);
+	const struct fts_channel_options options = {
+	    .endpoints = address, .tls = caller->tls, .max_open_calls = OPEN_CALLS_MAX};
+	if (link == NULL) {
+		(void)fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for a connection");
+		return NULL;
+	}
+	(void)snprintf(link->address, sizeof link->address, "%s", address);
+	if (fts_channel_open(&options, &link->channel, out_error) == FTS_OK) return link;
+	free(link);
+	return NULL;
+}
+
+void ftsi_caller_close_link(struct ftsi_caller_link *link)
+{
+	if (link == NULL) return;
+	fts_channel_close(link->channel);
+	free(link);
+}
+
+/* The place for address: its own, a free one, or that of the one unused for longest. NULL: all are in use. Called with
+ * lock held. */
+static struct ftsi_caller_link **place_for(struct fts_caller *caller, const char *address)
+{
+	struct ftsi_caller_link **best = NULL;
+	for (size_t i = 0; i < FTSI_CALLER_LINK_MAX; i++) {
+		struct ftsi_caller_link *link = caller->links[i];
+		if (link != NULL && strcmp(link->address, address) == 0) return &caller->links[i];
+		if (link != NULL && link->use_count > 0) continue;
+		if (best == NULL || (*best != NULL && (link == NULL || link->used_ns < (*best)->used_ns)))
+			best = &caller->links[i];
+	}
+	return best;
+}
+
+struct ftsi_caller_link *ftsi_caller_take_link(struct fts_caller *caller, const char *address,
+					       struct fts_error *out_error)
+{
+	struct ftsi_caller_link *old = NULL, *link = NULL;
+	pthread_mutex_lock(&caller->lock);
+	struct ftsi_caller_link **place = place_for(caller, address);
+	if (place == NULL) {
+		(void)fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "calls to %d workers are open",
+				    FTSI_CALLER_LINK_MAX);
+	} else if (*place != NULL && strcmp((*place)->address, address) == 0) {
+		link = *place;
+	} else if ((link = open_link(caller, address, out_error)) != NULL) {
+		old = *place;
+		*place = link;
+	}
+	if (link != NULL) link->use_count++;
+	pthread_mutex_unlock(&caller->lock);
+	ftsi_caller_close_link(old);
+	return link;
+}
+
+void ftsi_caller_give_link(struct fts_caller *caller, struct ftsi_caller_link *link)
+{
+	pthread_mutex_lock(&caller->lock);
+	link->use_count--;
+	link->used_ns = fts_clock_monotonic_ns();
+	pthread_mutex_unlock(&caller->lock);
+}
