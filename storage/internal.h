@@ -38,6 +38,8 @@ struct fts_storage {
 	size_t queue_bytes;                          /* guarded by queue_lock */
 	uint32_t batches_since_background;           /* guarded by queue_lock */
 	bool stopping;                               /* guarded by queue_lock */
+	uint64_t room_checked_ns;                    /* guarded by queue_lock */
+	bool disk_full;                              /* guarded by queue_lock */
 
 	pthread_t writer, builder;
 	bool writer_runs; /* from the first put on; guarded by queue_lock */

@@ -17,6 +17,8 @@
 #include "store/store.h"
 
 #define FTSI_PUT_QUEUE_BYTES_MAX ((size_t)64 * 1024 * 1024)
+/* With less than this left on its disk nothing is stored any more: RESOURCE_EXHAUSTED. */
+#define FTSI_STORAGE_RESERVE_BYTES ((uint64_t)64 * 1024 * 1024)
 
 struct fts_storage;
 

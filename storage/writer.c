@@ -6,12 +6,20 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "storage/hints.h"
 #include "storage/internal.h"
 
-enum { BATCH_BYTES_MAX = 4 * 1024 * 1024, BATCH_RECORD_MAX = 8192, FORGET_MAX = 4096, BACKGROUND_EVERY = 8 };
+enum {
+	BATCH_BYTES_MAX = 4 * 1024 * 1024,
+	BATCH_RECORD_MAX = 8192,
+	FORGET_MAX = 4096,
+	BACKGROUND_EVERY = 8,
+	ROOM_CHECK_MS = 100
+};
 
 /* What a record of the batch did to the trees, until it is on disk. Values are not needed: digests are. */
 struct change {
@@ -77,6 +85,26 @@ static bool have_writer(struct fts_storage *storage)
 	return true;
 }
 
+/* RocksDB 7.8 ends the process by an assertion when a write-ahead log meets a full disk and is written on: so nothing
+ * is taken long before. The replicated log, which keeps less in reserve, goes on. Called with queue_lock held. */
+static bool has_room(struct fts_storage *storage)
+{
+	struct statvfs disk;
+	uint64_t now_ns = fts_clock_monotonic_ns();
+	if (storage->room_checked_ns != 0 && now_ns - storage->room_checked_ns < (uint64_t)ROOM_CHECK_MS * 1000000)
+		return !storage->disk_full;
+	storage->room_checked_ns = now_ns;
+	if (statvfs(storage->options.data, &disk) != 0) return !storage->disk_full;
+	uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+	bool full = free_bytes < FTSI_STORAGE_RESERVE_BYTES;
+	if (full && !storage->disk_full)
+		FTS_LOG_WARN("storage.disk_full", "free_bytes=%llu", (unsigned long long)free_bytes);
+	if (!full && storage->disk_full)
+		FTS_LOG_INFO("storage.disk_room", "free_bytes=%llu", (unsigned long long)free_bytes);
+	storage->disk_full = full;
+	return !full;
+}
+
 enum fts_status fts_storage_put(struct fts_storage *storage, struct fts_storage_put *put)
 {
 	int lane = put->background ? 1 : 0;
@@ -86,7 +114,8 @@ enum fts_status fts_storage_put(struct fts_storage *storage, struct fts_storage_
 	pthread_mutex_lock(&storage->queue_lock);
 	if (storage->stopping) {
 		status = FTS_UNAVAILABLE;
-	} else if (storage->queue_bytes + put->size_bytes > FTSI_PUT_QUEUE_BYTES_MAX || !have_writer(storage)) {
+	} else if ((put->count > 0 && !has_room(storage)) ||
+		   storage->queue_bytes + put->size_bytes > FTSI_PUT_QUEUE_BYTES_MAX || !have_writer(storage)) {
 		status = FTS_RESOURCE_EXHAUSTED;
 	} else {
 		storage->queue_bytes += put->size_bytes;
