@@ -49,7 +49,11 @@ static size_t damage_file(const char *path, const void *bytes, size_t size_bytes
 	size_t file_bytes = 0, count = 0;
 	char *text = harness_file_read(path, &file_bytes);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (text == NULL || fd < 0) fail_msg("%s: %s", path, strerror(errno));
+	if (text == NULL || fd < 0) { /* a node that runs removes tables, too */
+		if (fd >= 0) close(fd);
+		free(text);
+		return 0;
+	}
 	for (char *at = text; (at = memmem(at, file_bytes - (size_t)(at - text), bytes, size_bytes)) != NULL;
 	     at += size_bytes, count++) {
 		char wrong = (char)(at[size_bytes / 2] ^ 0x20);

@@ -49,6 +49,12 @@ static uint32_t between(uint32_t low, uint32_t high)
 	return low + harness_random_below(&mix.random, high - low + 1);
 }
 
+/* How long a fault lasts; half as long at most when each comes but once. */
+static uint32_t span_ms(uint32_t low, uint32_t high)
+{
+	return between(low, mix.options->in_turn ? (low + high) / 2 : high);
+}
+
 /* As long as the fault lasts: nothing to wait for but time. */
 static void let_pass_ms(uint32_t time_ms)
 {
@@ -83,7 +89,7 @@ static const char *name_of(size_t node)
 static void kill_one(void)
 {
 	size_t node = victim();
-	uint32_t away_ms = between(0, 1500);
+	uint32_t away_ms = span_ms(0, 1500);
 	say("kill -9 %s, away for %u ms", name_of(node), away_ms);
 	harness_cluster_kill(&mix.cluster, node);
 	let_pass_ms(away_ms);
@@ -102,7 +108,7 @@ static void kill_all(void)
 static void pause_one(void)
 {
 	size_t node = victim();
-	uint32_t away_ms = between(20, 2800);
+	uint32_t away_ms = span_ms(20, 2800);
 	say("SIGSTOP %s for %u ms", name_of(node), away_ms);
 	harness_cluster_pause(&mix.cluster, node);
 	let_pass_ms(away_ms);
@@ -121,7 +127,7 @@ static void stop_one(void)
 static void isolate(void)
 {
 	size_t node = victim();
-	uint32_t away_ms = between(100, 3000);
+	uint32_t away_ms = span_ms(100, 3000);
 	bool with_test = between(0, 1) == 1;
 	say("%s is cut off%s for %u ms", name_of(node), with_test ? ", from clients too" : "", away_ms);
 	harness_lab_isolate(&mix.lab, node, with_test);
@@ -132,7 +138,7 @@ static void isolate(void)
 static void one_way(void)
 {
 	size_t node = victim();
-	uint32_t away_ms = between(100, 3000);
+	uint32_t away_ms = span_ms(100, 3000);
 	bool deaf = between(0, 1) == 1;
 	say("%s is %s for %u ms", name_of(node), deaf ? "deaf" : "dumb", away_ms);
 	for (size_t i = 0; i < mix.options->node_count; i++)
@@ -145,7 +151,7 @@ static void one_way(void)
 static void set_clock(void)
 {
 	size_t node = victim();
-	uint32_t away_ms = between(100, 2000);
+	uint32_t away_ms = span_ms(100, 2000);
 	bool restarts = between(0, 2) == 0;
 	int64_t ahead_ms = between(0, 1) == 0 ? (int64_t)between(1, 20000) : -(int64_t)between(1, HOUR_MS / 2);
 	say("the clock of %s is set by %" PRId64 " ms for %u ms%s", name_of(node), ahead_ms, away_ms,
@@ -193,7 +199,7 @@ static void damage_one(void)
 static void fill_disk(void)
 {
 	char file[sizeof mix.disk + 8];
-	uint32_t away_ms = between(500, 2500);
+	uint32_t away_ms = span_ms(500, 2500);
 	say("the disk of %s is full for %u ms", name_of(mix.options->node_count - 1), away_ms);
 	(void)snprintf(file, sizeof file, "%s/other", mix.disk);
 	harness_disk_fill(file, FULL_LEFT_BYTES);
@@ -254,7 +260,8 @@ static void start_nodes(void)
 	harness_disk_make(mix.disk, DISK_MIB);
 	(void)snprintf(last->data, sizeof last->data, "%.480s/data", mix.disk);
 	harness_cluster_expect(&mix.cluster, "event=storage.damaged");
-	harness_cluster_expect(&mix.cluster, "event=storage.failed status=RESOURCE_EXHAUSTED");
+	harness_cluster_expect(&mix.cluster, "event=storage.failed");
+	harness_cluster_expect(&mix.cluster, "event=store.write_failed");
 	if (mix.has_lab) harness_lab_settle(&mix.lab, &mix.cluster);
 	harness_cluster_start(&mix.cluster);
 	for (size_t i = 0; i < mix.cluster.count; i++)

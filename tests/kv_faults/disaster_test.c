@@ -1,0 +1,248 @@
+/* Why this file exists: single disasters that a mix does not aim at: a clock that is wrong by minutes, a disk that
+ * turns bytes over while its node runs, an owner that comes back blank as the only one of a majority, all disks full;
+ * and the three errors of the original, which are never mistaken for each other. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/harness/disk.h"
+#include "tests/harness/wrong_clock.h"
+#include "tests/kv_faults/damage.h"
+#include "tests/kv_faults/load.h"
+
+#define LIMIT_S 280
+#define READY_MS 60000
+#define AHEAD_MS 120000 /* others follow 30 s */
+#define DISK_MIB 260
+#define FULL_LEFT_BYTES (1u << 20)
+
+enum { LARGE_BYTES = 65536, LARGE_COUNT = 320 }; /* together more than is kept in memory before tables are written */
+
+static struct harness_cluster cluster; /* outlives a test that fails */
+static struct harness_wrong_clock clocks[3];
+static char disk[HARNESS_PATH_MAX + 16];
+
+static void unmake_disk(void)
+{
+	if (disk[0] != '\0') harness_disk_unmake(disk);
+	disk[0] = '\0';
+}
+
+static void start(const char *sweep_s)
+{
+	harness_cluster_init(&cluster, 3);
+	cluster.flags[0] = "--kv-sweep-s";
+	cluster.flags[1] = sweep_s;
+	for (size_t i = 0; i < 3; i++) {
+		harness_wrong_clock_init(&clocks[i], cluster.members[i].root);
+		harness_wrong_clock_use(&clocks[i], cluster.members[i].environment);
+	}
+}
+
+static void wait_placed(void)
+{
+	for (size_t i = 0; i < 3; i++)
+		kv_wait_map(&cluster, i, 3, READY_MS);
+}
+
+static void finish(void)
+{
+	for (size_t i = 0; i < 3; i++)
+		harness_cluster_kill(&cluster, i);
+	unmake_disk();
+	harness_cluster_fini(&cluster);
+	for (size_t i = 0; i < 3; i++)
+		harness_wrong_clock_fini(&clocks[i]);
+}
+
+static void must_set(size_t via, const char *key, const char *value)
+{
+	struct kv_answer answer = kv_set(&cluster, (struct kv_call){.via = via, .key = key, .value = value});
+	if (answer.status != FTS_OK) fail_msg("set %s at n%zu: %s", key, via + 1, answer.error.detail);
+}
+
+static void must_get(size_t via, const char *key, const char *value)
+{
+	struct kv_answer answer = kv_get(&cluster, (struct kv_call){.via = via, .key = key});
+	if (answer.status != FTS_OK || strcmp(answer.value, value) != 0 || answer.maybe_stale)
+		fail_msg("get %s at n%zu: %s \"%s\" instead of \"%s\" (%s)", key, via + 1,
+			 fts_status_name(answer.status), answer.value, value, answer.error.detail);
+}
+
+/* A node whose clock is minutes ahead is refused and named, and what it tried hinders nobody. */
+static void a_clock_far_ahead(void **state)
+{
+	char key[32];
+	(void)state;
+	start("2");
+	harness_cluster_start(&cluster);
+	wait_placed();
+	must_set(1, "clock", "before");
+	harness_wrong_clock_set(&clocks[0], AHEAD_MS);
+	for (int i = 0; i < 10; i++) {
+		(void)snprintf(key, sizeof key, i == 0 ? "clock" : "clock-%d", i);
+		struct kv_answer answer = kv_set(&cluster, (struct kv_call){.via = 0, .key = key, .value = "far"});
+		assert_int_equal(answer.status, FTS_FAILED_PRECONDITION);
+		if (strstr(answer.error.detail, "clock of n1") == NULL) fail_msg("it says %s", answer.error.detail);
+	}
+	must_get(1, "clock", "before");
+	must_set(2, "clock", "meanwhile");
+	must_get(0, "clock", "meanwhile");
+	harness_wrong_clock_set(&clocks[0], 0);
+	must_set(0, "clock", "after");
+	must_get(1, "clock", "after");
+	must_set(1, "clock-1", "after");
+	must_get(2, "clock-1", "after");
+	finish();
+}
+
+/* A table of a node that runs is damaged on its disk: what it gives is right or an error, and reads mend it. */
+static void bytes_turn_over_while_it_runs(void **state)
+{
+	static char value[LARGE_BYTES + 1];
+	struct harness_random random = {5};
+	char key[32];
+	(void)state;
+	start("1000");
+	harness_cluster_start(&cluster);
+	wait_placed();
+	for (size_t i = 0; i < LARGE_BYTES; i++)
+		value[i] = (char)('a' + harness_random_below(&random, 26));
+	for (int i = 0; i < LARGE_COUNT; i++) {
+		(void)snprintf(key, sizeof key, "large-%03d", i);
+		(void)snprintf(value, 16, "%015d", i);
+		value[15] = 'x';
+		must_set(0, key, value);
+	}
+	size_t count = 0;
+	for (struct harness_wait wait = harness_wait_ms(READY_MS);
+	     (count = damage_tables(&cluster.members[1], "000000000000100x", 16)) == 0;)
+		if (!harness_wait_more(&wait)) fail_msg("the record is in no table");
+	harness_cluster_expect(&cluster, "event=storage.damaged");
+	harness_cluster_expect(&cluster, "event=store.read_failed");
+	for (int i = 95; i < 105; i++)
+		for (size_t via = 0; via < 3; via++) {
+			(void)snprintf(key, sizeof key, "large-%03d", i);
+			struct kv_answer answer = kv_get(&cluster, (struct kv_call){.via = via, .key = key});
+			assert_int_equal(answer.status, FTS_OK);
+			assert_int_equal(strtol(answer.value, NULL, 10), i);
+		}
+	for (struct harness_wait wait = harness_wait_ms(READY_MS);
+	     kv_look(&cluster, 1, 0, "large-100").status != FTS_OK;)
+		if (!harness_wait_more(&wait)) fail_msg("large-100 stays damaged at n2");
+	finish();
+}
+
+/* n1 and n2 have a write, n3 missed it; n1 comes back blank: with n3 it would be a majority that knows nothing. */
+static void a_blank_node_is_no_owner(void **state)
+{
+	char key[32];
+	(void)state;
+	start("2");
+	harness_cluster_start(&cluster);
+	wait_placed();
+	harness_cluster_kill(&cluster, 2);
+	for (int i = 0; i < 50; i++) {
+		(void)snprintf(key, sizeof key, "blank-%d", i);
+		must_set(0, key, "here");
+	}
+	harness_cluster_kill(&cluster, 0);
+	harness_directory_remove(cluster.members[0].data);
+	harness_cluster_restart(&cluster, 2);
+	harness_cluster_launch(&cluster, 0);
+	int found = 0;
+	for (struct harness_wait wait = harness_wait_ms(READY_MS); found < 300;) {
+		(void)snprintf(key, sizeof key, "blank-%d", found % 50);
+		struct kv_answer answer =
+		    kv_get(&cluster, (struct kv_call){.via = (size_t)found % 3, .key = key, .timeout_ms = 1000});
+		if (answer.status == FTS_NOT_FOUND) fail_msg("%s is lost at n%d", key, found % 3 + 1);
+		if (answer.status == FTS_OK) found++;
+		if (answer.status != FTS_OK && !harness_wait_more(&wait))
+			fail_msg("%s is not read any more: %s", key, answer.error.detail);
+	}
+	finish();
+}
+
+/* NOT_FOUND: no such key. UNAVAILABLE: no owner, and which. Nobody at all: exit 4. */
+static void three_errors(void **state)
+{
+	const char *argv[] = {"fts-cli", "--endpoints", NULL, "--timeout", "3s", "kv", "get", "nothing", NULL};
+	char *err = NULL;
+	(void)state;
+	start("1000");
+	harness_cluster_start(&cluster);
+	wait_placed();
+	argv[2] = cluster.members[0].endpoint;
+	assert_int_equal(harness_run(argv, READY_MS, NULL, &err), 1);
+	assert_non_null(strstr(err, "NOT_FOUND"));
+	free(err);
+	harness_cluster_kill(&cluster, 1);
+	harness_cluster_kill(&cluster, 2);
+	assert_int_equal(harness_run(argv, READY_MS, NULL, &err), 4);
+	if (strstr(err, "UNAVAILABLE") == NULL || strstr(err, "n2") == NULL || strstr(err, "n3") == NULL)
+		fail_msg("it says %s", err);
+	free(err);
+	harness_cluster_kill(&cluster, 0);
+	assert_int_equal(harness_run(argv, READY_MS, NULL, &err), 4);
+	if (strstr(err, "no server reachable") == NULL) fail_msg("it says %s", err);
+	free(err);
+	finish();
+}
+
+/* Refused cleanly, read all the same, and stored again when there is room. A node whose log finds no room for what it
+ * must write ends, and says why; it is started again, as its watchdog would. */
+static void all_disks_full(void **state)
+{
+	char file[sizeof disk + 8];
+	struct kv_answer answer = {0};
+	(void)state;
+	start("2");
+	(void)snprintf(disk, sizeof disk, "%s/disk", cluster.members[0].root);
+	(void)snprintf(file, sizeof file, "%s/other", disk);
+	harness_disk_make(disk, DISK_MIB);
+	for (size_t i = 0; i < 3; i++)
+		(void)snprintf(cluster.members[i].data, sizeof cluster.members[i].data, "%.480s/data-%zu", disk, i);
+	harness_cluster_expect(&cluster, "event=storage.failed");
+	harness_cluster_expect(&cluster, "event=store.write_failed");
+	harness_cluster_start(&cluster);
+	wait_placed();
+	must_set(0, "full", "before");
+	harness_disk_fill(file, FULL_LEFT_BYTES);
+	static char value[LARGE_BYTES + 1];
+	memset(value, 'f', LARGE_BYTES);
+	for (struct harness_wait wait = harness_wait_ms(READY_MS);;) {
+		answer = kv_set(&cluster, (struct kv_call){.via = 0, .key = "fill", .value = value});
+		if (answer.status == FTS_RESOURCE_EXHAUSTED) break;
+		if (!harness_wait_more(&wait)) fail_msg("writes are not refused: %s", answer.error.detail);
+	}
+	must_get(1, "full", "before");
+	assert_int_equal(unlink(file), 0);
+	for (size_t i = 0; i < 3; i++)
+		if (!harness_process_running(&cluster.members[i].process)) harness_cluster_restart(&cluster, i);
+	for (struct harness_wait wait = harness_wait_ms(READY_MS);;) {
+		answer = kv_set(&cluster, (struct kv_call){.via = 1, .key = "full", .value = "after"});
+		if (answer.status == FTS_OK) break;
+		if (!harness_wait_more(&wait)) fail_msg("writes are refused for ever: %s", answer.error.detail);
+	}
+	must_get(2, "full", "after");
+	finish();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_clock_far_ahead),        cmocka_unit_test(bytes_turn_over_while_it_runs),
+	    cmocka_unit_test(a_blank_node_is_no_owner), cmocka_unit_test(three_errors),
+	    cmocka_unit_test(all_disks_full),
+	};
+	alarm(LIMIT_S);
+	(void)atexit(unmake_disk);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
