@@ -43,7 +43,7 @@ static bool read_ticket(const Fts__Dispatch__V1__AcquireResponse *response, stru
 	if (response->ticket.len > sizeof ticket->bytes || strlen(response->address) >= sizeof ticket->address)
 		return false;
 	(void)snprintf(ticket->address, sizeof ticket->address, "%s", response->address);
-	memcpy(ticket->bytes, response->ticket.data, response->ticket.len);
+	if (response->ticket.len > 0) memcpy(ticket->bytes, response->ticket.data, response->ticket.len);
 	ticket->size_bytes = response->ticket.len;
 	ticket->number = response->number;
 	ticket->runs = response->runs;

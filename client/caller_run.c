@@ -36,7 +36,8 @@ static void on_ran(void *ctx, enum fts_status status, const ProtobufCMessage *ba
 			run->status = fts_error_set(&run->error, FTS_RESOURCE_EXHAUSTED, "no memory for the answer");
 			run->error.executed = FTS_EXECUTED_YES;
 		} else {
-			memcpy(outcome->output, response->output.data, response->output.len);
+			if (response->output.len > 0)
+				memcpy(outcome->output, response->output.data, response->output.len);
 			outcome->output[response->output.len] = 0; /* for those who print it */
 			outcome->output_size_bytes = response->output.len;
 		}
