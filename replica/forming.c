@@ -163,9 +163,11 @@ static void look_for_self(struct fts_replica *replica)
 {
 	struct ftsi_forming *forming = replica->forming;
 	bool member = ftsi_forming_server(replica, replica->identity.node_id) != NULL;
-	if (member)
+	bool settled = ftsi_forming_is_settled(replica);
+	/* A change that lets it in may still be taken back, by a leader who lets it in again. */
+	if (member && settled)
 		forming->was_member = true;
-	else if (forming->was_member && ftsi_forming_is_settled(replica) && !replica->identity.removed)
+	else if (!member && forming->was_member && settled && !replica->identity.removed)
 		ftsi_forming_removed(replica, "its own log says so");
 }
 

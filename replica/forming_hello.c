@@ -286,6 +286,13 @@ void ftsi_forming_removed(struct fts_replica *replica, const char *how)
 	    replica->name, how);
 }
 
+static uint64_t newest_configuration(const struct fts_replica *replica)
+{
+	const struct raft *raft = &replica->raft;
+	return raft->configuration_uncommitted_index > raft->configuration_index ? raft->configuration_uncommitted_index
+										 : raft->configuration_index;
+}
+
 void ftsi_forming_refused(struct fts_replica *replica, const Fts__Replica__V1__PeerMessage *message)
 {
 	const Fts__Replica__V1__Refused *refused = message->refused;
@@ -296,8 +303,9 @@ void ftsi_forming_refused(struct fts_replica *replica, const Fts__Replica__V1__P
 		return;
 	}
 	bool ours = message->cluster_id == replica->identity.cluster_id;
-	/* Only what comes behind all that it knows of itself: it may be newer than who speaks. */
-	if (ours && refused->removed && refused->configuration_index > replica->raft.configuration_index &&
+	/* Only what comes behind all that it knows of itself, what has not committed here included: it may be newer
+	 * than who speaks, as a node that was just let in. */
+	if (ours && refused->removed && refused->configuration_index > newest_configuration(replica) &&
 	    ftsi_forming_server(replica, replica->identity.node_id) != NULL) {
 		ftsi_forming_removed(replica, refused->detail);
 		return;

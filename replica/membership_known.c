@@ -127,8 +127,8 @@ bool ftsi_membership_is_gone(const struct ftsi_membership *membership, const cha
 
 bool ftsi_membership_left_just_now(struct fts_replica *replica, const char *text)
 {
+	ftsi_membership_configured(replica); /* it may have left in this very turn; and makes membership */
 	const struct ftsi_membership *membership = replica->membership;
-	ftsi_membership_configured(replica); /* it may have left in this very turn */
 	uint64_t now_ns = replica->now_ns;
 	for (size_t i = 0; i < FTSI_GONE_MAX && membership != NULL; i++)
 		if (strcmp(membership->gone[i].text, text) == 0 &&

@@ -11,6 +11,7 @@
 
 #include "puppet.h"
 #include "replica/configuration.h"
+#include "replica/membership.h"
 #include "replica/state_internal.h"
 
 #define N2 "127.0.0.1:7410"
@@ -224,12 +225,70 @@ static void a_false_split_elsewhere(void **state)
 	puppet_close(&puppet);
 }
 
+/* ---- One that says that this node was removed ---- */
+
+static void say_removed(struct puppet *puppet, uint64_t configuration_index)
+{
+	Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
+	Fts__Replica__V1__Refused refused = FTS__REPLICA__V1__REFUSED__INIT;
+	refused.detail = (char *)(uintptr_t) "n3 says that it was removed";
+	refused.removed = true;
+	refused.configuration_index = configuration_index;
+	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_REFUSED;
+	message.refused = &refused;
+	puppet_give(puppet, 3, &message);
+}
+
+/* Who has just been let in knows more than who speaks, though it has not committed yet. */
+static void an_old_removal(void **state)
+{
+	static const struct puppet_entry change[] = {{.term = 2}, {.term = 2, .change = true}};
+	struct puppet puppet;
+	(void)state;
+	puppet_open(&puppet, 0);
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 1, 1, 1, change, 2});
+	assert_int_equal(puppet.replica->raft.configuration_uncommitted_index, 3);
+	say_removed(&puppet, 2);
+	assert_int_equal(atomic_load(&puppet.fatal.count), 0);
+	assert_false(atomic_load(&puppet.replica->failed));
+	say_removed(&puppet, 4); /* behind all that it knows: it goes */
+	assert_int_equal(atomic_load(&puppet.fatal.count), 1);
+	assert_int_equal(puppet.fatal.error.status, FTS_FAILED_PRECONDITION);
+	atomic_store(&puppet.fatal.count, 0); /* wanted */
+	puppet_close(&puppet);
+}
+
+/* ---- One whose old id goes, and whose new one is about to come ---- */
+
+static uint64_t ticking_ns(void *ctx)
+{
+	return ++((struct puppet *)ctx)->now_ns;
+}
+
+/* Its next Hello may come in the very turn in which its old id goes: it must not be taken for a stranger's. */
+static void gone_this_moment(void **state)
+{
+	struct puppet puppet;
+	(void)state;
+	puppet_open(&puppet, 0);
+	puppet.environment.monotonic_ns = ticking_ns;
+	assert_false(ftsi_membership_left_just_now(puppet.replica, "n3=127.0.0.1:7420"));
+	puppet.replica->raft.configuration.n = 2; /* libraft has just taken n3 out, and no turn has ended since */
+	assert_true(ftsi_membership_left_just_now(puppet.replica, "n3=127.0.0.1:7420"));
+	assert_true(ftsi_membership_left_just_now(puppet.replica, "n3=127.0.0.1:7420"));
+	puppet.replica->now_ns += 60000000000; /* a minute later it is a stranger */
+	assert_false(ftsi_membership_left_just_now(puppet.replica, "n3=127.0.0.1:7420"));
+	puppet.replica->raft.configuration.n = 3;
+	puppet_close(&puppet);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_silent_sender),         cmocka_unit_test(another_sender),
 	    cmocka_unit_test(copies_are_bounded),      cmocka_unit_test(a_false_split),
-	    cmocka_unit_test(a_false_split_elsewhere),
+	    cmocka_unit_test(a_false_split_elsewhere), cmocka_unit_test(an_old_removal),
+	    cmocka_unit_test(gone_this_moment),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
