@@ -59,6 +59,8 @@ void ftsi_watched_init(struct ftsi_watched *watched, struct ftsi_watch *watch, c
 void ftsi_watched_handle(struct ftsi_watched *watched, enum ftsi_watch_event event);
 /* So much time has passed; judge it, and do what is due. */
 void ftsi_watched_tick(struct ftsi_watched *watched, uint64_t passed_ms);
+/* As things stand with one that runs: tell, hold or end it. */
+void ftsi_watched_judge(struct ftsi_watched *watched);
 /* A child of this process has ended. True: it was this one's. */
 bool ftsi_watched_reap(struct ftsi_watched *watched, pid_t pid, int status);
 /* Its pidfd says that it has ended: of one that is no child. */
