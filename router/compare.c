@@ -12,6 +12,29 @@ enum { COPY_PAGE_BYTES = 512 * 1024, FORGET_BATCH = 256, COPY_BYTES_A_SECOND = 6
 
 /* ---- Comparing ---- */
 
+void ftsi_take_roots(const struct ftsi_round *round, struct ftsi_roots *out_roots)
+{
+	out_roots->epoch = round->map->epoch;
+	for (size_t i = 0; i < round->map->node_count && !atomic_load(round->stopping); i++) {
+		Fts__Kv__V1__TreeResponse *tree = NULL;
+		memset(out_roots->by_place[i], 0, sizeof out_roots->by_place[i]);
+		if (ftsi_ask_roots(round->router, &round->map->nodes[i], &tree) != FTS_OK) continue;
+		if (tree->n_roots == FTS_ROUTER_PARTITION_COUNT)
+			memcpy(out_roots->by_place[i], tree->roots, sizeof out_roots->by_place[i]);
+		fts__kv__v1__tree_response__free_unpacked(tree, NULL);
+	}
+}
+
+bool ftsi_roots_agree(const struct ftsi_roots *roots, const struct fts_router_map *map, uint32_t p)
+{
+	const struct fts_router_partition *partition = &map->partitions[p];
+	uint64_t first = roots->by_place[partition->order[0]][p];
+	if (roots->epoch != map->epoch || first == 0) return false;
+	for (uint8_t i = 1; i < partition->owner_count; i++)
+		if (roots->by_place[partition->order[i]][p] != first) return false;
+	return true;
+}
+
 /* Each pair of owners is one's to look at: the earlier in the order. Whose own tree can't be trusted looks at all. */
 void ftsi_compare_owners(const struct ftsi_round *round, uint32_t p)
 {

@@ -21,6 +21,7 @@ struct ftsi_keeper {
 	uint64_t dropped_at[FTS_ROUTER_PARTITION_COUNT]; /* changed, when it was dropped */
 	uint64_t forgot_ns[FTS_ROUTER_PARTITION_COUNT];
 	uint32_t sweep_at;
+	struct ftsi_roots roots; /* of this lap */
 	uint64_t swept_ns;
 	uint32_t moving; /* told last */
 	bool alone;      /* no other node is in the map: nothing moves, nobody differs */
@@ -100,8 +101,9 @@ static void sweep(struct ftsi_keeper *keeper, const struct ftsi_round *round)
 	for (uint32_t i = 0; i < share && !atomic_load(&keeper->stopping); i++) {
 		uint32_t p = keeper->sweep_at;
 		keeper->sweep_at = (p + 1) % FTS_ROUTER_PARTITION_COUNT;
+		if (p == 0 && !keeper->alone) ftsi_take_roots(round, &keeper->roots);
 		if (!owns(round, p)) continue;
-		ftsi_compare_owners(round, p);
+		if (!ftsi_roots_agree(&keeper->roots, round->map, p)) ftsi_compare_owners(round, p);
 		forget_now_and_then(keeper, round, p);
 	}
 	for (uint32_t p = 0; p < FTS_ROUTER_PARTITION_COUNT && !atomic_load(&keeper->stopping); p++)

@@ -29,6 +29,16 @@ void ftsi_deliver_hints(const struct ftsi_round *round, uint64_t *retry_ns);
 /* retry_ns: FTS_ROUTER_NODES_MAX + 1, by place: when a node is tried again, and last when hints of nodes that own
  * nothing are; kept between rounds. */
 
+/* The roots of all nodes' trees, as they were when a lap of the sweep began: one call a node tells of most partitions
+ * that there is nothing to compare. */
+struct ftsi_roots {
+	uint64_t epoch;                                                      /* of the map whose places these are */
+	uint64_t by_place[FTS_ROUTER_NODES_MAX][FTS_ROUTER_PARTITION_COUNT]; /* 0: not known, or untrusted */
+};
+void ftsi_take_roots(const struct ftsi_round *round, struct ftsi_roots *out_roots);
+/* All owners of partition have the same tree. False: they have not, or who knows. */
+bool ftsi_roots_agree(const struct ftsi_roots *roots, const struct fts_router_map *map, uint32_t partition);
+
 /* Copy partition here, of which the move under way is to this node. False: too few owners could be read. */
 bool ftsi_copy_partition(const struct ftsi_round *round, uint32_t partition);
 /* Compare partition, of which this node is an owner, with the other owners. */

@@ -26,6 +26,16 @@ enum fts_status ftsi_ask_tree(struct fts_router *router, const struct fts_router
 	return channel == NULL ? FTS_UNAVAILABLE : fts_kv_storage_tree(channel, &request, &once, out_response, NULL);
 }
 
+enum fts_status ftsi_ask_roots(struct fts_router *router, const struct fts_router_node *node,
+			       Fts__Kv__V1__TreeResponse **out_response)
+{
+	Fts__Kv__V1__TreeRequest request = FTS__KV__V1__TREE_REQUEST__INIT;
+	struct fts_channel *channel = channel_of(router, node);
+	request.all_roots = true;
+	request.for_node = node->node_id;
+	return channel == NULL ? FTS_UNAVAILABLE : fts_kv_storage_tree(channel, &request, &once, out_response, NULL);
+}
+
 enum fts_status ftsi_ask_scan(struct fts_router *router, const struct fts_router_node *node,
 			      const Fts__Kv__V1__ScanRequest *request, Fts__Kv__V1__ScanResponse **out_response)
 {

@@ -27,6 +27,9 @@ struct ftsi_sync_result {
 FTS_MUST_USE enum fts_status ftsi_sync_run(const struct ftsi_sync *sync, struct ftsi_sync_result *out_result);
 
 /* One call at a node; responses are freed with protobuf_c_message_free_unpacked. Errors: the call's. */
+/* The roots of all partitions. */
+FTS_MUST_USE enum fts_status ftsi_ask_roots(struct fts_router *router, const struct fts_router_node *node,
+					    Fts__Kv__V1__TreeResponse **out_response);
 FTS_MUST_USE enum fts_status ftsi_ask_tree(struct fts_router *router, const struct fts_router_node *node,
 					   uint32_t partition, bool leaves, Fts__Kv__V1__TreeResponse **out_response);
 FTS_MUST_USE enum fts_status ftsi_ask_scan(struct fts_router *router, const struct fts_router_node *node,

@@ -348,7 +348,7 @@ static void tree(struct fts_call *call, const Fts__Kv__V1__TreeRequest *request,
 	struct fts_owner *owner = ctx;
 	struct fts_storage *storage = owner->options.storage;
 	Fts__Kv__V1__TreeResponse response = FTS__KV__V1__TREE_RESPONSE__INIT;
-	uint64_t leaves[FTSI_LEAF_COUNT];
+	uint64_t leaves[FTSI_LEAF_COUNT], roots[FTSI_PARTITION_COUNT], records;
 	if (!is_for_me(owner, call, request->for_node)) return;
 	if (request->partition >= FTSI_PARTITION_COUNT) {
 		fts_call_fail(call, FTS_INVALID_ARGUMENT, "partition: 0 to %d", FTSI_PARTITION_COUNT - 1);
@@ -358,6 +358,10 @@ static void tree(struct fts_call *call, const Fts__Kv__V1__TreeRequest *request,
 					     request->leaves ? leaves : NULL, &response.records);
 	response.leaves = leaves;
 	response.n_leaves = request->leaves && !response.untrusted ? FTSI_LEAF_COUNT : 0;
+	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT && request->all_roots; p++)
+		if (!ftsi_tree_read(fts_storage_tree(storage), p, &roots[p], NULL, &records)) roots[p] = 0;
+	response.roots = roots;
+	response.n_roots = request->all_roots ? FTSI_PARTITION_COUNT : 0;
 	response.oldest_hint = fts_hints_oldest(storage, request->partition);
 	response.hints_pending = fts_hints_count(storage);
 	fts_hints_measure(storage, &response.hint_bytes, &response.hints_dropped);
