@@ -111,7 +111,8 @@ void ftsi_outside_ask_quorum(struct ftsi_outside *outside, const char *member, b
 {
 	if (outside == NULL || !outside->running) return;
 	pthread_mutex_lock(&outside->lock);
-	if (outside->asked_member[0] == '\0') {
+	/* An answer that nobody fetched, since its member is well again, stands in nobody's way. */
+	if (outside->asked_member[0] == '\0' || outside->answer != FTSI_QUORUM_ASKING) {
 		snprintf(outside->asked_member, sizeof(outside->asked_member), "%s", member);
 		outside->asked_takes_no_part = takes_no_part;
 		outside->answer = FTSI_QUORUM_ASKING;

@@ -99,7 +99,7 @@ static size_t count_of(char *const *words)
 
 /* The watchdog's environment without what was meant for it alone, then the process's own. pulse, mark: "NAME=VALUE".
  * Returned (free()); its texts are borrowed. NULL: no memory. */
-static char **make_environment(const struct ftsi_watch_process *what, char *pulse, char *mark)
+static char **make_environment(const struct ftsi_watch_process *what, char *pulse, const char *mark)
 {
 	size_t at = 0, more = count_of(what->environment);
 	char **made = calloc(count_of(environ) + more + 3, sizeof(char *));
@@ -109,7 +109,7 @@ static char **make_environment(const struct ftsi_watch_process *what, char *puls
 	for (size_t i = 0; environ[i] != NULL; i++)
 		if (!is_own_variable(environ[i])) made[at++] = environ[i];
 	if (pulse[0] != '\0') made[at++] = pulse;
-	made[at] = mark;
+	made[at] = (char *)(uintptr_t)mark; /* nobody writes to it */
 	return made;
 }
 
@@ -174,14 +174,13 @@ static enum fts_status fork_child(struct plan *plan, struct ftsi_process *out_pr
 	return FTS_OK;
 }
 
-enum fts_status ftsi_process_start(const struct ftsi_watch_process *what, const char *pulse_path,
+enum fts_status ftsi_process_start(const struct ftsi_watch_process *what, const char *pulse_path, const char *mark,
 				   struct ftsi_process *out_process, struct fts_error *out_error)
 {
-	char pulse[sizeof(FTS_PULSE_VARIABLE) + 128] = "", mark[sizeof(FTSI_PROCESS_MARK) + FTSI_WATCH_NAME_MAX + 1];
+	char pulse[sizeof(FTS_PULSE_VARIABLE) + 128] = "";
 	struct plan plan = {.argv = what->argv, .directory = what->directory, .log_fd = -1};
 	enum fts_status status;
 	if (pulse_path[0] != '\0') snprintf(pulse, sizeof(pulse), FTS_PULSE_VARIABLE "=%s", pulse_path);
-	snprintf(mark, sizeof(mark), FTSI_PROCESS_MARK "=%s", what->name);
 	if (strcmp(what->log, "-") != 0) {
 		plan.log_fd = open(what->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 		if (plan.log_fd < 0)
@@ -239,20 +238,19 @@ void ftsi_process_close(struct ftsi_process *process)
 
 /* ---- The end of everything ---- */
 
-static bool has_mark(pid_t pid, const char *name)
+static bool has_mark(pid_t pid, const char *mark)
 {
-	char path[64], wanted[sizeof(FTSI_PROCESS_MARK) + FTSI_WATCH_NAME_MAX + 1];
+	char path[64];
 	static char text[ENVIRON_BYTES]; /* of the supervisor's thread alone */
 	size_t size;
 	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
-	snprintf(wanted, sizeof(wanted), FTSI_PROCESS_MARK "=%s", name);
 	if (!read_small(path, text, sizeof(text), &size)) return false;
 	for (size_t at = 0; at < size; at += strlen(text + at) + 1)
-		if (strcmp(text + at, wanted) == 0) return true;
+		if (strcmp(text + at, mark) == 0) return true;
 	return false;
 }
 
-size_t ftsi_process_sweep(pid_t session, const char *name)
+size_t ftsi_process_sweep(pid_t session, const char *mark)
 {
 	struct ftsi_process_facts facts;
 	size_t count = 0;
@@ -262,8 +260,7 @@ size_t ftsi_process_sweep(pid_t session, const char *name)
 		char *end;
 		long pid = strtol(entry->d_name, &end, 10);
 		if (pid <= 0 || *end != '\0' || !ftsi_process_look((pid_t)pid, &facts) || facts.state == 'Z') continue;
-		bool its = facts.session == session ||
-			   (facts.parent == getpid() && facts.session != session && has_mark((pid_t)pid, name));
+		bool its = facts.session == session || has_mark((pid_t)pid, mark);
 		if (its && kill((pid_t)pid, SIGKILL) == 0) count++;
 	}
 	closedir(all);

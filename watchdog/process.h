@@ -13,7 +13,8 @@
 
 #include "watchdog/config.h"
 
-#define FTSI_PROCESS_MARK "FTS_WATCHED" /* in the environment of a process and of all that it starts: its name */
+#define FTSI_PROCESS_MARK "FTS_WATCHED" /* in the environment of a process and of all that it starts: NAME@STATE */
+#define FTSI_PROCESS_MARK_BYTES (sizeof(FTSI_PROCESS_MARK) + FTSI_WATCH_NAME_MAX + FTSI_WATCH_TEXT_MAX + 2)
 
 struct ftsi_process {
 	pid_t pid;            /* 0: none */
@@ -31,10 +32,13 @@ struct ftsi_process_facts {
 };
 
 void ftsi_process_init(struct ftsi_process *process);
-/* Fork a child that will run what, answering its watchdog at pulse_path (borrowed; "": nowhere). It waits for the
- * release. Errors: RESOURCE_EXHAUSTED, UNAVAILABLE (its log can't be opened). */
+/* Fork a child that will run what, answering its watchdog at pulse_path ("": nowhere), with mark ("NAME=VALUE") in its
+ * environment. All borrowed. It waits for the release. Errors: RESOURCE_EXHAUSTED, UNAVAILABLE (its log can't be
+ * opened).
+ */
 FTS_MUST_USE enum fts_status ftsi_process_start(const struct ftsi_watch_process *what, const char *pulse_path,
-						struct ftsi_process *out_process, struct fts_error *out_error);
+						const char *mark, struct ftsi_process *out_process,
+						struct fts_error *out_error);
 /* Let it run its program. */
 void ftsi_process_release(struct ftsi_process *process);
 /* Why its program could not be run: errno; 0: it runs, or ran. Doesn't wait. */
@@ -46,9 +50,9 @@ void ftsi_process_close(struct ftsi_process *process);
 
 /* False: no such process. */
 bool ftsi_process_look(pid_t pid, struct ftsi_process_facts *out_facts);
-/* SIGKILL to everything of the session that session names, and to orphans marked name (borrowed) that have become
- * children of this process. Returns how many there were. */
-size_t ftsi_process_sweep(pid_t session, const char *name);
+/* SIGKILL to everything of the session that session names, and to all that carry mark (borrowed) in their environment,
+ * wherever they have gone. Returns how many there were. */
+size_t ftsi_process_sweep(pid_t session, const char *mark);
 /* How long its threads have waited for a processor, in ns, in sum; 0: it can't be told. */
 uint64_t ftsi_process_starved_ns(pid_t pid);
 

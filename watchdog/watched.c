@@ -51,6 +51,12 @@ static void pulse_path(const struct ftsi_watched *watched, char *out, size_t siz
 		snprintf(out, size_bytes, "%.100s/%.63s.pulse", watched->watch->config->state, watched->what->name);
 }
 
+/* Other watchdogs of this machine may have processes of the same name. */
+static void mark_of(const struct ftsi_watched *watched, char *out, size_t size_bytes)
+{
+	snprintf(out, size_bytes, FTSI_PROCESS_MARK "=%s@%s", watched->what->name, watched->watch->config->state);
+}
+
 static void begin_watching(struct ftsi_watched *watched)
 {
 	char path[PULSE_PATH_BYTES];
@@ -73,12 +79,14 @@ static void begin_watching(struct ftsi_watched *watched)
 
 static void start(struct ftsi_watched *watched)
 {
-	char path[PULSE_PATH_BYTES];
+	char path[PULSE_PATH_BYTES], mark[FTSI_PROCESS_MARK_BYTES];
 	struct fts_error error;
 	pulse_path(watched, path, sizeof(path));
 	watched->wanted = true;
+	watched->adopted = false;
 	watched->due_ns = 0;
-	if (ftsi_process_start(watched->what, path, &watched->process, &error) != FTS_OK) {
+	mark_of(watched, mark, sizeof(mark));
+	if (ftsi_process_start(watched->what, path, mark, &watched->process, &error) != FTS_OK) {
 		begin_watching(watched);
 		set_reason(watched, "exit");
 		snprintf(watched->detail, sizeof(watched->detail), "%.200s", error.detail);
@@ -105,10 +113,12 @@ static void kill_group(const struct ftsi_watched *watched)
 /* Look at what is left of it; nothing: gone. Called again and again until then. */
 static void sweep(struct ftsi_watched *watched)
 {
+	char mark[FTSI_PROCESS_MARK_BYTES];
 	if (!watched->main_ended) return;
 	if (watched->session > 0) {
 		(void)kill(-watched->session, SIGKILL);
-		if (ftsi_process_sweep(watched->session, watched->what->name) > 0) return;
+		mark_of(watched, mark, sizeof(mark));
+		if (ftsi_process_sweep(watched->session, mark) > 0) return;
 	}
 	ftsi_process_close(&watched->process);
 	ftsi_watched_handle(watched, FTSI_WATCH_GONE);

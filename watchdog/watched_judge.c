@@ -82,6 +82,7 @@ void ftsi_watched_judge(struct ftsi_watched *watched)
 	if (verdict == FTSI_VERDICT_WELL) {
 		if (watched->verdict != FTSI_VERDICT_WELL) ftsi_watched_tell(watched, "recovered", "it moves again");
 		watched->verdict = FTSI_VERDICT_WELL;
+		watched->asking_quorum = false;
 		watched->held[0] = '\0';
 		return;
 	}
