@@ -143,14 +143,30 @@ static bool is_loopback(const char *listen)
 	       strncmp(listen, "[::1]:", 6) == 0;
 }
 
+/* Of its own port. */
+static struct fts_tls serving_tls(const struct ftsi_cli *cli)
+{
+	struct fts_tls tls = ftsi_tls(cli);
+	if (!ftsi_value_of(cli, "serve-cert")->given) return tls;
+	tls.cert_file = ftsi_value_of(cli, "serve-cert")->text;
+	tls.key_file = ftsi_value_of(cli, "serve-key")->text;
+	tls.client_ca_file = ftsi_value_of(cli, "serve-client-ca")->text;
+	return tls;
+}
+
 /* NULL: it is right. */
 static const char *check(const struct ftsi_cli *cli)
 {
+	bool serves_own = ftsi_value_of(cli, "serve-cert")->given;
 	const char *listen = ftsi_value_of(cli, "listen")->text;
 	if (ftsi_value_of(cli, "lease")->number < 300) return "--lease: at least 300ms";
 	if (strrchr(listen, ':') == NULL) return "--listen: HOST:PORT (port 0: any free one)";
-	if (!is_loopback(listen) && ftsi_tls(cli).cert_file == NULL && !ftsi_value_of(cli, "insecure")->given)
-		return "--listen: other than loopback wants --tls-ca, --tls-cert and --tls-key, or --insecure";
+	if (!is_loopback(listen) && serving_tls(cli).cert_file == NULL && !ftsi_value_of(cli, "insecure")->given)
+		return "--listen: other than loopback wants TLS (--tls-ca, --tls-cert, --tls-key), or --insecure";
+	if (serves_own != ftsi_value_of(cli, "serve-key")->given)
+		return "--serve-cert and --serve-key: both or neither";
+	if (serves_own && ftsi_tls(cli).ca_file == NULL)
+		return "--serve-cert wants --tls-ca, --tls-cert and --tls-key too";
 	if (!is_command(cli->args.rest[0])) return "there is no such command to run";
 	return NULL;
 }
@@ -201,7 +217,7 @@ static enum ftsi_exit serve(struct ftsi_cli *cli, struct offer *offer)
 	    .lease_ms = (uint32_t)ftsi_value_of(cli, "lease")->number,
 	    .run = on_work,
 	    .ctx = offer,
-	    .tls = ftsi_tls(cli),
+	    .tls = serving_tls(cli),
 	};
 	struct fts_worker *worker = NULL;
 	struct fts_error error = {0};
