@@ -13,8 +13,9 @@
 
 #include "tests/kv_faults/load.h"
 
-#define LIMIT_S 280
+#define LIMIT_S 580
 #define READY_MS 60000
+#define MOVED_MS 120000
 #define CLI_MS 90000
 
 static struct harness_cluster cluster; /* outlives a test that fails */
@@ -66,7 +67,7 @@ static void must_not_fail(struct kv_load *load, const char *while_what)
 static void wait_moved(size_t via, const char *name, bool in)
 {
 	uint64_t id = 0;
-	for (struct harness_wait wait = harness_wait_ms(READY_MS);
+	for (struct harness_wait wait = harness_wait_ms(MOVED_MS);
 	     !kv_map_rests(&cluster, via, name, &id) || (id != 0) != in;)
 		if (!harness_wait_more(&wait))
 			fail_msg("partitions do not come to rest with %s %s", name, in ? "in" : "out");

@@ -20,6 +20,7 @@
 #include "tests/kv_faults/load.h"
 
 #define READY_MS 30000
+#define MOVED_MS 150000 /* all that a node owns, under a sanitizer on a busy machine */
 #define PROGRESS_CALLS 20
 #define DISK_MIB 160
 #define FULL_LEFT_BYTES (1u << 20)
@@ -175,7 +176,7 @@ static void lose_disk(void)
 	harness_directory_remove(mix.cluster.members[node].data);
 	harness_cluster_restart(&mix.cluster, node);
 	harness_cluster_wait_voters(&mix.cluster, mix.options->node_count, READY_MS);
-	for (struct harness_wait wait = harness_wait_ms(READY_MS);
+	for (struct harness_wait wait = harness_wait_ms(MOVED_MS);
 	     !kv_map_rests(&mix.cluster, other, name_of(node), &new_id) || new_id == 0 || new_id == old_id;)
 		if (!harness_wait_more(&wait)) fail_msg("%s is not given what it owns", name_of(node));
 }
