@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "cluster.h"
+#include "store/key.h"
 
 enum { ELECTION_MS = 300 };
 
@@ -419,12 +420,61 @@ static void exactly_once(void **state)
 	cluster_close(&cluster);
 }
 
+/* ---- A state that is altered while the node runs ---- */
+
+static void alter(struct fts_replica *replica, void *ctx)
+{
+	const int64_t *value = ctx;
+	struct fts_txn *txn = NULL;
+	struct fts_key key;
+	fts_key_begin(&key, FTS_TABLE_LOTTERY); /* where counter.c keeps its own */
+	fts_key_text(&key, "a", 1);
+	assert_null(replica->txn);
+	/* Beside the replica: nothing that it has written says so. */
+	assert_int_equal(fts_txn_begin(replica->state, &txn), FTS_OK);
+	assert_int_equal(
+	    fts_txn_put(txn, fts_key_bytes(&key), (struct fts_bytes){(const uint8_t *)value, sizeof *value}), FTS_OK);
+	assert_int_equal(fts_txn_commit(&txn, false), FTS_OK);
+}
+
+/* Whoever it is finds out, says so, does not serve from it, and fetches a right one: while it runs, and while the
+ * others go on. */
+static void altered_while_it_runs(void **state)
+{
+	struct cluster cluster;
+	int64_t wrong = 7574, value = 0;
+	uint64_t sequence = 0;
+	(void)state;
+	cluster_open(&cluster, 3, ELECTION_MS);
+	for (int i = 0; i < 50; i++)
+		(void)cluster_add(&cluster, "a", 3, ++sequence);
+	cluster_settle(&cluster);
+	for (int who = 0; who < 2; who++) { /* a follower, then the leader */
+		size_t leader = cluster_wait_leader(&cluster, SIZE_MAX);
+		size_t altered = who == 0 ? other(&cluster, leader) : leader;
+		cluster_on_loop(&cluster, altered, alter, &wrong);
+		assert_int_equal(read_on(&cluster, altered, false, true, &value), FTS_OK);
+		assert_int_equal(value, wrong);
+		(void)cluster_add(&cluster, "b", 4, ++sequence);
+		/* Only a state that was fetched anew has the right value again; until then it is the wrong one or none.
+		 */
+		CLUSTER_WAIT(read_on(&cluster, altered, false, true, &value) == FTS_OK && value != wrong);
+		assert_int_equal(value, 50);
+		CLUSTER_WAIT(cluster_status(&cluster, altered).digest_ok);
+	}
+	assert_int_equal(cluster_add(&cluster, "a", 3, ++sequence), 51);
+	cluster_settle(&cluster);
+	cluster_close(&cluster);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(agreement),     cmocka_unit_test(reads_follow_writes), cmocka_unit_test(killed_leader),
-	    cmocka_unit_test(silent_leader), cmocka_unit_test(broken_line),         cmocka_unit_test(paused_leader),
-	    cmocka_unit_test(handed_over),   cmocka_unit_test(held_calls),          cmocka_unit_test(backpressure),
+	    cmocka_unit_test(agreement),     cmocka_unit_test(reads_follow_writes),
+	    cmocka_unit_test(killed_leader), cmocka_unit_test(silent_leader),
+	    cmocka_unit_test(broken_line),   cmocka_unit_test(paused_leader),
+	    cmocka_unit_test(handed_over),   cmocka_unit_test(held_calls),
+	    cmocka_unit_test(backpressure),  cmocka_unit_test(altered_while_it_runs),
 	    cmocka_unit_test(caught_up),     cmocka_unit_test(exactly_once),
 	};
 	if (argc > 1) cmocka_set_test_filter(argv[1]); /* one by name, while looking for a fault */
