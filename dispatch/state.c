@@ -232,7 +232,8 @@ static enum fts_status unlist(struct ftsi_place place, uint64_t number, const Ft
 {
 	struct fts_key key;
 	enum fts_status status = FTS_OK;
-	if (before->standing == FTS__DISPATCH__V1__STANDING__ENDED) return FTS_OK;
+	if (before->standing == FTS__DISPATCH__V1__STANDING__ENDED)
+		return fts_txn_delete(place.txn, pair_key(&key, FTSI_TABLE_ENDED, (uint64_t)before->due_ms, number));
 	if (before->standing == FTS__DISPATCH__V1__STANDING__IN_LINE)
 		status = fts_txn_delete(place.txn, line_key(&key, before->name, number));
 	if (before->standing == FTS__DISPATCH__V1__STANDING__HELD)
@@ -245,7 +246,9 @@ static enum fts_status list(struct ftsi_place place, uint64_t number, const Fts_
 {
 	struct fts_key key;
 	enum fts_status status = FTS_OK;
-	if (record->standing == FTS__DISPATCH__V1__STANDING__ENDED) return FTS_OK;
+	if (record->standing == FTS__DISPATCH__V1__STANDING__ENDED)
+		return fts_txn_put(place.txn, pair_key(&key, FTSI_TABLE_ENDED, (uint64_t)record->due_ms, number),
+				   nothing);
 	if (record->standing == FTS__DISPATCH__V1__STANDING__IN_LINE)
 		status = fts_txn_put(place.txn, line_key(&key, record->name, number), nothing);
 	if (record->standing == FTS__DISPATCH__V1__STANDING__HELD)
@@ -263,9 +266,12 @@ enum fts_status ftsi_ticket_put(struct ftsi_place place, uint64_t number, const 
 	return status == FTS_OK ? put(place, number_key(&key, FTSI_TABLE_TICKET, number), &record->base) : status;
 }
 
-enum fts_status ftsi_ticket_delete(struct ftsi_place place, uint64_t number)
+enum fts_status ftsi_ticket_delete(struct ftsi_place place, uint64_t number,
+				   const Fts__Dispatch__V1__TicketRecord *before)
 {
 	struct fts_key key;
+	enum fts_status status = unlist(place, number, before);
+	if (status != FTS_OK) return status;
 	return fts_txn_delete(place.txn, number_key(&key, FTSI_TABLE_TICKET, number));
 }
 
@@ -273,13 +279,6 @@ enum fts_status ftsi_line_first(struct ftsi_place place, const char *name, uint6
 {
 	struct fts_key prefix;
 	return first_number(place, name_key(&prefix, FTSI_TABLE_LINE, name), out_number);
-}
-
-enum fts_status ftsi_ticket_first(struct ftsi_place place, uint64_t *out_number)
-{
-	struct fts_key prefix;
-	fts_key_begin(&prefix, FTSI_TABLE_TICKET);
-	return first_number(place, fts_key_bytes(&prefix), out_number);
 }
 
 enum fts_status ftsi_held_first(struct ftsi_place place, uint64_t worker, uint64_t *out_number)
@@ -322,13 +321,13 @@ enum fts_status ftsi_line_place(struct ftsi_place place, const char *name, uint6
 	return status;
 }
 
-enum fts_status ftsi_due_by(struct ftsi_place place, int64_t now_ms, uint64_t *out_numbers, size_t max,
-			    size_t *out_count)
+static enum fts_status list_until(struct ftsi_place place, uint16_t table, int64_t now_ms, uint64_t *out_numbers,
+				  size_t max, size_t *out_count)
 {
 	struct fts_key prefix;
 	struct fts_bytes key, value;
 	struct fts_cursor *cursor = NULL;
-	fts_key_begin(&prefix, FTSI_TABLE_DUE);
+	fts_key_begin(&prefix, table);
 	*out_count = 0;
 	enum fts_status status = fts_txn_scan(place.txn, fts_key_bytes(&prefix), nothing, &cursor);
 	if (status != FTS_OK) return status;
@@ -338,4 +337,16 @@ enum fts_status ftsi_due_by(struct ftsi_place place, int64_t now_ms, uint64_t *o
 	status = fts_cursor_status(cursor);
 	fts_cursor_close(cursor);
 	return status;
+}
+
+enum fts_status ftsi_due_by(struct ftsi_place place, int64_t now_ms, uint64_t *out_numbers, size_t max,
+			    size_t *out_count)
+{
+	return list_until(place, FTSI_TABLE_DUE, now_ms, out_numbers, max, out_count);
+}
+
+enum fts_status ftsi_ended_by(struct ftsi_place place, int64_t now_ms, uint64_t *out_numbers, size_t max,
+			      size_t *out_count)
+{
+	return list_until(place, FTSI_TABLE_ENDED, now_ms, out_numbers, max, out_count);
 }

@@ -9,11 +9,13 @@
  * | TABLE_LINE, text name, u64 number                        | none                         |
  * | TABLE_HELD, u64 worker, u64 number                       | none                         |
  * | TABLE_DUE, u64 due ms, u64 number                        | none                         |
+ * | TABLE_ENDED, u64 due ms, u64 number                      | none                         |
  *
  * Numbers are big endian; worker ids and numbers are log index << 16 | ordinal, so they grow.
  *
  * Invariants: TABLE_FREE has exactly the workers that may take another run; its first entry of a name is the least
- * loaded, and among those the one that has waited longest. Each ticket or place that has not ended stands in TABLE_DUE.
+ * loaded, and among those the one that has waited longest. Each ticket or place that has not ended stands in TABLE_DUE,
+ * each other one in TABLE_ENDED until it is forgotten.
  */
 #ifndef FTS_DISPATCH_STATE_H
 #define FTS_DISPATCH_STATE_H
@@ -33,6 +35,7 @@ enum {
 	FTSI_TABLE_LINE,
 	FTSI_TABLE_HELD,
 	FTSI_TABLE_DUE,
+	FTSI_TABLE_ENDED,
 };
 
 /* Where records are read from and written to: a transition's, or a read's with no writing. */
@@ -67,11 +70,11 @@ FTS_MUST_USE enum fts_status ftsi_ticket_get(struct ftsi_place place, uint64_t n
 FTS_MUST_USE enum fts_status ftsi_ticket_put(struct ftsi_place place, uint64_t number,
 					     const Fts__Dispatch__V1__TicketRecord *before,
 					     const Fts__Dispatch__V1__TicketRecord *record);
-FTS_MUST_USE enum fts_status ftsi_ticket_delete(struct ftsi_place place, uint64_t number);
+/* before: as it was read. */
+FTS_MUST_USE enum fts_status ftsi_ticket_delete(struct ftsi_place place, uint64_t number,
+						const Fts__Dispatch__V1__TicketRecord *before);
 /* The first in line for name. */
 FTS_MUST_USE enum fts_status ftsi_line_first(struct ftsi_place place, const char *name, uint64_t *out_number);
-/* The lowest ticket number there is, ended or not. */
-FTS_MUST_USE enum fts_status ftsi_ticket_first(struct ftsi_place place, uint64_t *out_number);
 /* A ticket that worker holds. */
 FTS_MUST_USE enum fts_status ftsi_held_first(struct ftsi_place place, uint64_t worker, uint64_t *out_number);
 /* The tickets that worker holds, lowest numbers first, up to max. */
@@ -84,6 +87,9 @@ FTS_MUST_USE enum fts_status ftsi_line_place(struct ftsi_place place, const char
 /* What is due by now_ms, up to max; returns how many through *out_count. */
 FTS_MUST_USE enum fts_status ftsi_due_by(struct ftsi_place place, int64_t now_ms, uint64_t *out_numbers, size_t max,
 					 size_t *out_count);
+/* Likewise: what has ended and may be forgotten by now_ms. */
+FTS_MUST_USE enum fts_status ftsi_ended_by(struct ftsi_place place, int64_t now_ms, uint64_t *out_numbers, size_t max,
+					   size_t *out_count);
 typedef bool (*ftsi_worker_visit_fn)(void *ctx, uint64_t worker, const Fts__Dispatch__V1__WorkerRecord *record);
 /* visit: false ends it. */
 FTS_MUST_USE enum fts_status ftsi_worker_visit(struct ftsi_place place, ftsi_worker_visit_fn visit, void *ctx);

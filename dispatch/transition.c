@@ -139,22 +139,18 @@ enum fts_status ftsi_move_end(struct fts_apply *apply, uint64_t number, const Ft
 	return status == FTS_OK ? ftsi_move_line(apply, ticket->name) : status;
 }
 
-/* Forget a few of the tickets that ended long ago. */
+/* Forget a few of the tickets that ended long ago: more than one command makes. */
 static enum fts_status clean(struct fts_apply *apply)
 {
-	for (int i = 0; i < CLEAN_COUNT; i++) {
-		uint64_t number;
+	uint64_t numbers[CLEAN_COUNT];
+	size_t count;
+	enum fts_status status = ftsi_ended_by(ftsi_move_place(apply), apply->time_ms, numbers, CLEAN_COUNT, &count);
+	for (size_t i = 0; i < count && status == FTS_OK; i++) {
 		Fts__Dispatch__V1__TicketRecord *ticket;
-		enum fts_status status = ftsi_ticket_first(ftsi_move_place(apply), &number);
-		if (status == FTS_NOT_FOUND) return FTS_OK;
-		if (status == FTS_OK) status = ftsi_ticket_get(ftsi_move_place(apply), number, &ticket);
-		if (status != FTS_OK) return ftsi_move_check(apply, status);
-		if (ticket->standing != FTS__DISPATCH__V1__STANDING__ENDED || ticket->due_ms > apply->time_ms)
-			return FTS_OK;
-		status = ftsi_move_check(apply, ftsi_ticket_delete(ftsi_move_place(apply), number));
-		if (status != FTS_OK) return status;
+		status = ftsi_ticket_get(ftsi_move_place(apply), numbers[i], &ticket);
+		if (status == FTS_OK) status = ftsi_ticket_delete(ftsi_move_place(apply), numbers[i], ticket);
 	}
-	return FTS_OK;
+	return ftsi_move_check(apply, status);
 }
 
 /* ---- Tickets ---- */

@@ -20,7 +20,7 @@ enum {
 	FTSI_RUN_COUNT_MAX = 1000,     /* of one ticket */
 	FTSI_FINISH_COUNT_MAX = 1024,  /* in one call */
 	FTSI_TICKET_USABLE_MS = 10000, /* runs must begin within */
-	FTSI_TICKET_KEPT_MS = 600000,  /* after its end, so that its fate can be asked for */
+	FTSI_TICKET_KEPT_MS = 60000,   /* after its end, so that its fate can be asked for */
 };
 
 enum fts_status ftsi_dispatch_apply_register(struct fts_apply *apply, const ProtobufCMessage *request,
