@@ -30,15 +30,17 @@ enum fts_status fts_secret_file_read(const char *path, const char *what, void *o
 	char spare;
 	enum fts_status status = FTS_OK;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0) return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s %.300s: %s", what, path, strerror(errno));
+	if (fd < 0)
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s file %.300s: %s", what, path,
+				     strerror(errno));
 	if ((status = fts_secret_file_check(fd, path, out_error)) != FTS_OK) goto out;
 	ssize_t got = read(fd, out, size_bytes);
 	bool more = got == (ssize_t)size_bytes && read(fd, &spare, 1) > 0 && strchr(" \t\r\n", spare) == NULL;
 	while (got > 0 && strchr(" \t\r\n", ((const char *)out)[got - 1]) != NULL)
 		got--;
 	if (got <= 0 || more)
-		status = fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s %.300s: 1 to %zu bytes are expected", what,
-				       path, size_bytes);
+		status = fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s file %.300s holds no %s of 1 to %zu bytes",
+				       what, path, what, size_bytes);
 	else
 		*out_size_bytes = (size_t)got;
 out:

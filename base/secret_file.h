@@ -13,7 +13,7 @@
 FTS_MUST_USE enum fts_status fts_secret_file_check(int fd, const char *path, struct fts_error *out_error);
 
 /* Read a secret of at most size_bytes bytes from path (borrowed) into out (borrowed), white space at its end left out.
- * out_size_bytes: at least 1. what: how the error calls it, as "token file" (borrowed).
+ * out_size_bytes: at least 1. what: how the error calls it, as "token" (borrowed).
  * Errors: INVALID_ARGUMENT (as above; can't be read; empty; too long). */
 FTS_MUST_USE enum fts_status fts_secret_file_read(const char *path, const char *what, void *out, size_t size_bytes,
 						  size_t *out_size_bytes, struct fts_error *out_error);

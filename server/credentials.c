@@ -26,7 +26,7 @@ enum fts_status ftsi_join_token(const struct ftsi_settings *settings, char *out_
 	size_t size = 0;
 	out_token[0] = '\0';
 	if (settings->join_token_file[0] == '\0') return FTS_OK;
-	enum fts_status status = fts_secret_file_read(settings->join_token_file, "join token file", out_token,
+	enum fts_status status = fts_secret_file_read(settings->join_token_file, "join token", out_token,
 						      FTS_TOKEN_TEXT_BYTES - 1, &size, out_error);
 	if (status != FTS_OK) return status;
 	out_token[size] = '\0';

@@ -35,7 +35,7 @@ struct fts_tls ftsi_tls(const struct ftsi_cli *cli)
 
 enum fts_status ftsi_token_read(const char *path, uint8_t *buf, size_t *out_size_bytes, struct fts_error *out_error)
 {
-	return fts_secret_file_read(path, "token file", buf, FTSI_TOKEN_MAX_BYTES, out_size_bytes, out_error);
+	return fts_secret_file_read(path, "token", buf, FTSI_TOKEN_MAX_BYTES, out_size_bytes, out_error);
 }
 
 enum fts_status ftsi_session_token(const struct ftsi_cli *cli, uint8_t *buf, struct fts_bytes *out_token,
