@@ -37,6 +37,7 @@ struct kv_load {
 	atomic_uint key_count, nodes_in_use; /* nodes_in_use: a bit each */
 	struct key keys[KEYS_MAX];
 	struct client clients[CLIENTS_MAX];
+	uint64_t started_ns;
 	atomic_ullong writes, reads, unknown, refused, unread, last_write_ns, longest_gap_ns;
 	pthread_mutex_t lock;
 	uint64_t wrong_count; /* guarded by lock, as all below */
@@ -142,7 +143,8 @@ static void note_wrong(struct kv_load *load, const char *name, size_t node, cons
 	pthread_mutex_lock(&load->lock);
 	if (load->wrong_count++ == 0)
 		(void)snprintf(load->wrong, sizeof load->wrong,
-			       "%s at %s: %s \"%.40s\" instead of %u to %u, version %s", name,
+			       "%" PRIu64 " ms after the start %s at %s: %s \"%.40s\" instead of %u to %u, version %s",
+			       (harness_now_ns() - load->started_ns) / 1000000, name,
 			       load->options.cluster->members[node].name, fts_status_name(answer->status),
 			       answer->value, least, most, answer->version);
 	pthread_mutex_unlock(&load->lock);
@@ -217,6 +219,7 @@ struct kv_load *kv_load_start(const struct kv_load_options *options)
 	struct kv_load *load = calloc(1, sizeof *load);
 	assert_non_null(load);
 	load->options = *options;
+	load->started_ns = harness_now_ns();
 	if (load->options.timeout_ms == 0) load->options.timeout_ms = TIMEOUT_MS;
 	assert_true(client_count(load) <= CLIENTS_MAX && options->writer_count > 0);
 	pthread_mutex_init(&load->lock, NULL);
