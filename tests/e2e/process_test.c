@@ -66,7 +66,15 @@ static void starts_that_are_refused(void **state)
 	    {"join and list",
 	     {"ftsd", "--data", node.data, "--join", node.endpoint, "--cluster", "n1=h:7400"},
 	     "give one of them"},
-	    {"http", {"ftsd", "--data", node.data, "--http", node.endpoint}, "--http: is not offered"},
+	    {"http without a port",
+	     {"ftsd", "--data", node.data, "--http", "127.0.0.1"},
+	     "--http: \"127.0.0.1\": expected HOST:PORT"},
+	    {"http on a port of the node",
+	     {"ftsd", "--data", node.data, "--listen", node.endpoint, "--http", node.endpoint},
+	     "is one of the node's own"},
+	    {"http open to everybody",
+	     {"ftsd", "--data", node.data, "--listen", node.endpoint, "--http", "0.0.0.0:1"},
+	     "--http: 0.0.0.0:1 is not a loopback address"},
 	    {"open to everybody", {"ftsd", "--data", node.data, "--listen", "0.0.0.0:7400"}, "not a loopback address"},
 	    {"foreign directory", {"ftsd", "--data", foreign, "--listen", node.endpoint}, "no node's directory"},
 	    {"directory can't be made", {"ftsd", "--data", "/proc/nobody", "--listen", node.endpoint}, "can't be made"},
@@ -162,7 +170,7 @@ static void help_and_version(void **state)
 	assert_non_null(strstr(out, "--lottery-text-agencies"));
 	assert_non_null(strstr(out, "example:"));
 	assert_non_null(strstr(out, "--join"));
-	assert_null(strstr(out, "--http"));
+	assert_non_null(strstr(out, "--http HOST:PORT"));
 	free(out);
 	assert_int_equal(harness_run(version, 5000, &out, NULL), 0);
 	assert_int_equal(strncmp(out, "ftsd ", 5), 0);
