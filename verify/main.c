@@ -21,9 +21,11 @@ static const char usage[] =
     "  --winners    print the winners' documents by agency, in the order of their bets\n"
     "  --agency N   only those of agency N\n"
     "  --json       one JSON object instead of lines\n"
+    "  --help, --version\n"
     "\n"
     "exit status: 0 true, 1 altered (says where), 2 usage or unreadable file\n"
     "example: fts-verify draw.bundle --winners --agency 1\n";
+static const char version[] = "fts-verify " FTS_VERSION "\n";
 
 struct options {
 	const char *path;
@@ -275,18 +277,23 @@ static bool read_root(const char *text, uint8_t out[HASH_BYTES])
 	return sodium_hex2bin(out, HASH_BYTES, text, strlen(text), NULL, &size, NULL) == 0 && size == HASH_BYTES;
 }
 
-/* EXIT_TRUE: go on. *out_help: it was asked for. */
-static enum exit_code read_options(int argc, char **argv, struct options *options, bool *out_help)
+/* EXIT_TRUE: go on. *out_text: what was asked for instead of a check; static. */
+static enum exit_code read_options(int argc, char **argv, struct options *options, const char **out_text)
 {
-	static const struct option known[] = {
-	    {"agency", required_argument, NULL, 'a'}, {"help", no_argument, NULL, 'h'},
-	    {"json", no_argument, NULL, 'j'},         {"root", required_argument, NULL, 'r'},
-	    {"winners", no_argument, NULL, 'w'},      {NULL, 0, NULL, 0}};
+	static const struct option known[] = {{"agency", required_argument, NULL, 'a'},
+					      {"help", no_argument, NULL, 'h'},
+					      {"json", no_argument, NULL, 'j'},
+					      {"root", required_argument, NULL, 'r'},
+					      {"version", no_argument, NULL, 'v'},
+					      {"winners", no_argument, NULL, 'w'},
+					      {NULL, 0, NULL, 0}};
 	const char *wrong = NULL;
 	int option;
 	while (wrong == NULL && (option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
 		if (option == 'h')
-			*out_help = true;
+			*out_text = usage;
+		else if (option == 'v')
+			*out_text = version;
 		else if (option == 'j')
 			options->json = true;
 		else if (option == 'w')
@@ -300,7 +307,7 @@ static enum exit_code read_options(int argc, char **argv, struct options *option
 		else
 			wrong = "";
 	}
-	if (*out_help && wrong == NULL) return EXIT_TRUE;
+	if (*out_text != NULL && wrong == NULL) return EXIT_TRUE;
 	if (wrong == NULL && optind + 1 != argc) wrong = "one FILE expected";
 	if (wrong == NULL && options->agency != 0 && !options->winners) wrong = "--agency goes with --winners";
 	if (wrong == NULL) {
@@ -340,14 +347,14 @@ static enum exit_code verify(const struct options *options)
 int main(int argc, char **argv)
 {
 	struct options options = {0};
-	bool help = false;
+	const char *text = NULL;
 	enum exit_code code;
 	if (sodium_init() < 0) {
 		(void)fprintf(stderr, "fts-verify: libsodium can't be initialised\n");
 		return EXIT_UNREADABLE;
 	}
-	code = read_options(argc, argv, &options, &help);
+	code = read_options(argc, argv, &options, &text);
 	if (code != EXIT_TRUE) return code;
-	if (help) return fputs(usage, stdout) < 0 || fflush(stdout) != 0 ? EXIT_UNREADABLE : EXIT_TRUE;
+	if (text != NULL) return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? EXIT_UNREADABLE : EXIT_TRUE;
 	return verify(&options);
 }

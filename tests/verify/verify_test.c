@@ -358,6 +358,7 @@ static void large_and_deep_files_are_refused(void **state)
 static void usage_is_told(void **state)
 {
 	const char *none[] = {"fts-verify", NULL}, *help[] = {"fts-verify", "--help", NULL};
+	const char *version[] = {"fts-verify", "--version", NULL}, *unknown[] = {"fts-verify", "--versoin", NULL};
 	const char *missing[] = {"fts-verify", "/nonexistent/file", NULL}, *folder[] = {"fts-verify", "/", NULL};
 	const char *agency[] = {"fts-verify", "--agency", "1", "x", NULL};
 	const char *root[] = {"fts-verify", "--root", "12", "x", NULL};
@@ -371,6 +372,10 @@ static void usage_is_told(void **state)
 	assert_int_equal(harness_run(help, TIMEOUT_MS, &out, NULL), 0);
 	assert_non_null(strstr(out, "usage: fts-verify FILE"));
 	free(out);
+	assert_int_equal(harness_run(version, TIMEOUT_MS, &out, NULL), 0);
+	assert_int_equal(strncmp(out, "fts-verify ", strlen("fts-verify ")), 0);
+	free(out);
+	assert_int_equal(harness_run(unknown, TIMEOUT_MS, NULL, NULL), 2);
 }
 
 int main(void)
