@@ -91,7 +91,7 @@ struct ftsi_slot_list {
 struct ftsi_read_job {
 	struct ftsi_post post; /* first */
 	struct ftsi_read_job *next;
-	const struct ftsi_target *target;
+	const struct ftsi_target *target; /* NULL: nothing is read, see fts_replica_catch_up */
 	struct fts_bytes request;
 	uint64_t deadline_ns;
 	uint64_t arrived_ns;     /* at the loop */

@@ -40,6 +40,11 @@ enum fts_status fts_replica_view(struct fts_replica *replica, struct fts_txn **o
 	return ftsi_state_view(replica, out_view);
 }
 
+static enum fts_route route_of(const struct ftsi_read_job *job)
+{
+	return job->target == NULL ? FTS_ROUTE_REPLICA : job->target->method->route;
+}
+
 static void push(struct ftsi_read_list *list, struct ftsi_read_job *job)
 {
 	job->next = NULL;
@@ -130,7 +135,7 @@ static bool leaves_when_held_too_long(const struct ftsi_read_job *job, const voi
 static bool leaves_for_leader(const struct ftsi_read_job *job, const void *ctx)
 {
 	(void)ctx;
-	return job->target->method->route == FTS_ROUTE_LEADER;
+	return route_of(job) == FTS_ROUTE_LEADER;
 }
 
 void ftsi_read_sort_out(struct fts_replica *replica)
@@ -190,6 +195,10 @@ static void run_on_view(struct fts_replica *replica, struct ftsi_read_job *job, 
 {
 	ProtobufCMessage *response = NULL;
 	struct ftsi_outcome outcome = {.executed = FTS_EXECUTED_YES, .index = job->applied_before};
+	if (job->target == NULL) { /* only its turn was waited for */
+		ftsi_read_finish(replica, job, &outcome);
+		return;
+	}
 	outcome.status = call_read(read, job, &response);
 	if (read->wait_topic != NULL) {
 		job->wait_topic = read->wait_topic;
@@ -343,7 +352,7 @@ static void arrive(struct fts_replica *replica, struct ftsi_post *post)
 	struct ftsi_read_job *job = (struct ftsi_read_job *)(void *)post;
 	if (replica->stopping || atomic_load(&replica->failed))
 		ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, "this node is stopping");
-	else if (atomic_load(&replica->leads) == FTSI_LEADS_OTHER && job->target->method->route == FTS_ROUTE_LEADER)
+	else if (atomic_load(&replica->leads) == FTSI_LEADS_OTHER && route_of(job) == FTS_ROUTE_LEADER)
 		ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, "another node leads the log");
 	else {
 		job->arrived_ns = replica->now_ns;
@@ -353,12 +362,11 @@ static void arrive(struct fts_replica *replica, struct ftsi_post *post)
 
 enum fts_status ftsi_read_post(struct fts_replica *replica, struct ftsi_read_job *job, struct fts_error *out_error)
 {
-	bool as_it_is = job->stale || job->target->method->route == FTS_ROUTE_ANY;
+	bool as_it_is = job->stale || route_of(job) == FTS_ROUTE_ANY;
 	if (!atomic_load(&replica->accepting))
 		return fts_error_set(out_error, FTS_UNAVAILABLE, "this node is stopping");
 	if (!ftsi_state_may_serve(replica)) return fts_error_set(out_error, FTS_UNAVAILABLE, "%s", ftsi_state_refusal);
-	if (!as_it_is && job->target->method->route == FTS_ROUTE_LEADER &&
-	    atomic_load(&replica->leads) == FTSI_LEADS_OTHER) {
+	if (!as_it_is && route_of(job) == FTS_ROUTE_LEADER && atomic_load(&replica->leads) == FTSI_LEADS_OTHER) {
 		out_error->retry_after_ms = FTSI_LEADERLESS_RETRY_MS;
 		return fts_error_set(out_error, FTS_UNAVAILABLE, "another node leads the log");
 	}
@@ -370,9 +378,54 @@ enum fts_status ftsi_read_post(struct fts_replica *replica, struct ftsi_read_job
 	job->unasked = !as_it_is && is_sole(replica);
 	if (!as_it_is && !job->unasked)
 		ask(replica, job);
-	else if (job->target->method->blocking)
+	else if (job->target != NULL && job->target->method->blocking)
 		ftsi_readers_give(replica, job);
 	else
 		ftsi_read_run(replica, job); /* a short one need not leave the thread it came on */
 	return FTS_OK;
+}
+
+/* ---- Waiting for a read's turn, without a read ---- */
+
+struct turn {
+	struct ftsi_read_job job; /* first */
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	bool over;
+	struct fts_error *error; /* borrowed */
+	enum fts_status status;
+};
+
+static void turn_ends(struct fts_replica *replica, struct ftsi_read_job *job, const struct ftsi_outcome *outcome)
+{
+	struct turn *turn = (struct turn *)(void *)job;
+	(void)replica;
+	pthread_mutex_lock(&turn->lock);
+	turn->status = outcome->status;
+	if (outcome->status != FTS_OK)
+		(void)fts_error_set(turn->error, outcome->status, "%s", outcome->detail == NULL ? "" : outcome->detail);
+	turn->over = true;
+	pthread_cond_signal(&turn->ended);
+	pthread_mutex_unlock(&turn->lock);
+}
+
+enum fts_status fts_replica_catch_up(struct fts_replica *replica, uint32_t timeout_ms, struct fts_error *out_error)
+{
+	struct turn turn = {
+	    .job = {.deadline_ns = ftsi_now_ns(replica) + (uint64_t)timeout_ms * 1000000, .finish = turn_ends},
+	    .error = out_error};
+	enum fts_status status;
+	pthread_mutex_init(&turn.lock, NULL);
+	pthread_cond_init(&turn.ended, NULL);
+	status = ftsi_read_post(replica, &turn.job, out_error);
+	if (status == FTS_OK) {
+		pthread_mutex_lock(&turn.lock);
+		while (!turn.over) /* the deadline is the job's: each read is finished */
+			pthread_cond_wait(&turn.ended, &turn.lock);
+		pthread_mutex_unlock(&turn.lock);
+		status = turn.status;
+	}
+	pthread_cond_destroy(&turn.ended);
+	pthread_mutex_destroy(&turn.lock);
+	return status;
 }

@@ -207,7 +207,7 @@ static bool leaves_when_applied(const struct ftsi_read_job *job, const void *ctx
 
 static bool leaves_when_short(const struct ftsi_read_job *job, const void *ctx)
 {
-	return leaves_when_applied(job, ctx) && !job->target->method->blocking;
+	return leaves_when_applied(job, ctx) && (job->target == NULL || !job->target->method->blocking);
 }
 
 /* What comes behind the first count of a list. */

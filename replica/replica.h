@@ -195,6 +195,11 @@ FTS_MUST_USE enum fts_status fts_replica_member_remove(struct fts_replica *repli
 FTS_MUST_USE enum fts_status fts_replica_member_lead(struct fts_replica *replica, const char *name, uint32_t timeout_ms,
 						     fts_member_fn done, void *ctx, struct fts_error *out_error);
 
+/* Wait until this node has applied all that any node had acknowledged before the call, as a linearizable read does.
+ * Errors: UNAVAILABLE (no leader is known, or the node is stopping), RESOURCE_EXHAUSTED (too many reads wait),
+ * DEADLINE_EXCEEDED. Blocks, timeout_ms at most. Thread: any but the loop. */
+FTS_MUST_USE enum fts_status fts_replica_catch_up(struct fts_replica *replica, uint32_t timeout_ms,
+						  struct fts_error *out_error);
 /* A consistent copy of the state in dir (must not exist), with a meta file beside its tables: what `snapshot save`
  * sends. out_index: everything up to it is inside. Blocks. Thread: any but the loop. */
 FTS_MUST_USE enum fts_status fts_replica_copy_state(struct fts_replica *replica, const char *dir, uint64_t *out_index,

@@ -19,6 +19,7 @@
 enum {
 	SNAPSHOT_COUNT_MAX = 4,
 	SNAPSHOT_IDLE_S = 60,
+	CATCH_UP_MS = 10000,
 	SNAPSHOT_TAKEN_MS = 2000, /* idle for so long, it may make room for another */
 	RETRY_MS = 500,
 	PIECE_BYTES = 1024 * 1024,
@@ -291,7 +292,16 @@ void ftsi_snapshots_read(struct ftsi_snapshots *snapshots, struct fts_call *call
 {
 	struct fts_error error = {0};
 	bool fresh = request->name[0] == 0;
-	struct snapshot *snapshot = fresh ? make(snapshots, &error) : find(snapshots, request->name);
+	struct snapshot *snapshot;
+
+	/* What was acknowledged before the call is inside. */
+	if (fresh && !fts_call_stale(call) &&
+	    fts_replica_catch_up(snapshots->options.replica, CATCH_UP_MS, &error) != FTS_OK) {
+		error.executed = FTS_EXECUTED_NO;
+		fts_call_fail_error(call, &error);
+		return;
+	}
+	snapshot = fresh ? make(snapshots, &error) : find(snapshots, request->name);
 	if (snapshot == NULL && fresh) {
 		error.executed = FTS_EXECUTED_NO;
 		fts_call_fail_error(call, &error);

@@ -83,6 +83,7 @@ static enum fts_status fetch_piece(struct save *save, Fts__Cluster__V1__Snapshot
 	struct fts_call_options options = ftsi_call_options(save->cli, &info);
 
 	if (!ftsi_global_of(save->cli, FTSI_GLOBAL_TIMEOUT)->given) options.timeout_ms = CALL_TIMEOUT_MS;
+	options.stale = ftsi_value_of(save->cli, "stale")->given;
 	request.name = save->name;
 	request.offset = save->offset;
 	enum fts_status st = fts_cluster_snapshot_read(save->cli->channel, &request, &options, out_piece, out_error);

@@ -81,6 +81,7 @@ const struct ftsi_command ftsi_commands[] = {
 	 .positionals = {"NAME"},
 	 .run = ftsi_run_member_lead},
 	{"snapshot save", "Copies the whole state of the cluster, as it is now, into one file; nobody waits for it meanwhile.", "snapshot save today.snap",
+	 .flags = {{.name = "stale", .kind = FTSI_BOOL, .purpose = "what the node asked has, also when no majority is there to say whether that is all"}},
 	 .positionals = {"FILE"},
 	 .run = ftsi_run_snapshot_save},
 	{"snapshot verify", "Reads a snapshot file and says whether it is whole, or where it is not: exit 1.", "snapshot verify today.snap",

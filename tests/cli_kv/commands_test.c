@@ -135,7 +135,7 @@ static void test_wrong_usage(void **state)
 	expect(node.endpoint, NULL, "kv set k --file - < /dev/zero", 2, NULL, "at most 1048576 bytes");
 	expect(node.endpoint, NULL, "kv move 256 n1", 2, NULL, "256");
 	expect(node.endpoint, NULL, "kv load /nowhere/at/all", 2, NULL, "/nowhere/at/all");
-	expect_error("kv set k v --if-version 1", 1, "INVALID_ARGUMENT");
+	expect_error("kv set k v --if-version 1", 1, "FAILED_PRECONDITION");
 	expect("127.0.0.1:1", NULL, "kv get k", 4, NULL, "UNAVAILABLE");
 }
 
