@@ -1,7 +1,10 @@
 /* Why this file exists: see router/coordinate.h; here: reads, and what they mend.
  *
  * A read of level one asks one owner, this node if it is one, and the others when that one is slow or has failed. All
- * other levels ask every owner at once: those that answer too late for the caller are compared all the same. */
+ * other levels ask every owner at once: those that answer too late for the caller are compared all the same.
+ *
+ * NOT_FOUND is an error and carries no maybe_stale: it is said only of what enough owners agree on. A deletion that is
+ * in doubt is UNAVAILABLE. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,13 +92,10 @@ static void answer_with(struct read_op *op, enum fts_status status, bool maybe_s
 static void take_hint(void *ctx, const struct fts_router_read *read)
 {
 	struct read_op *op = ctx;
-	if (read->status != FTS_OK) return;
-	struct ftsi_read_result result = {.status = read->record.tombstone ? FTS_NOT_FOUND : FTS_OK,
-					  .record = read->record,
-					  .replicas = op->partition->owner_count,
-					  .maybe_stale = true};
+	if (read->status != FTS_OK || read->record.tombstone) return;
+	struct ftsi_read_result result = {
+	    .status = FTS_OK, .record = read->record, .replicas = op->partition->owner_count, .maybe_stale = true};
 	op->answered = true;
-	if (read->record.tombstone) (void)snprintf(result.detail, sizeof result.detail, "no such key");
 	op->read.done(op->read.ctx, &result);
 }
 
@@ -131,11 +131,25 @@ static void answer_failure(struct read_op *op)
 	op->read.done(op->read.ctx, &result);
 }
 
+/* The newest is a deletion that too few owners know of: the next read may find the value again. */
+static void answer_in_doubt(struct read_op *op)
+{
+	struct ftsi_read_result result = {.status = FTS_UNAVAILABLE,
+					  .acks = (uint32_t)__builtin_popcountll(op->answered_places),
+					  .replicas = op->partition->owner_count};
+	(void)snprintf(result.detail, sizeof result.detail,
+		       "it was deleted, but too few owners know of it yet, and not enough can be told: try again");
+	op->read.done(op->read.ctx, &result);
+}
+
 /* The newest is where the caller wants it, or is not: then what was read may be gone again. */
 static void agreed(void *ctx, const struct ftsi_write_result *result)
 {
 	struct read_op *op = ctx;
-	answer_with(op, FTS_OK, result->status != FTS_OK);
+	if (result->status != FTS_OK && op->newest.tombstone)
+		answer_in_doubt(op);
+	else
+		answer_with(op, FTS_OK, result->status != FTS_OK);
 	step(op);
 }
 

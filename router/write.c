@@ -17,6 +17,7 @@ struct write_op {
 	const struct fts_router_map *map;
 	const struct fts_router_partition *partition;
 	uint32_t redirect_count, newer_count;
+	bool left_traces; /* of an earlier round somebody has it, or may have it */
 	size_t size_bytes;
 	struct slot {
 		struct write_op *op;
@@ -36,6 +37,7 @@ struct write_op {
 
 struct round {
 	uint32_t redirect_count, newer_count;
+	bool left_traces;
 };
 
 static void start_round(struct ftsi_coordinator *coordinator, const struct ftsi_write *write, struct round round);
@@ -68,12 +70,17 @@ static struct ftsi_write_result result_of(const struct write_op *op, enum fts_st
 					  .existed = op->existed};
 }
 
+static bool has_left_traces(const struct write_op *op)
+{
+	return op->left_traces || op->taken != 0 || op->unsure != 0;
+}
+
 static void answer_failure(struct write_op *op)
 {
 	struct ftsi_write_result result = result_of(op, op->refused ? op->refusal : FTS_UNAVAILABLE);
 	char names[160];
 	ftsi_name_places(op->map, op->failed, names, sizeof names);
-	result.executed = op->taken != 0 || op->unsure != 0 ? FTS_EXECUTED_UNKNOWN : FTS_EXECUTED_NO;
+	result.executed = has_left_traces(op) ? FTS_EXECUTED_UNKNOWN : FTS_EXECUTED_NO;
 	if (op->refused)
 		(void)snprintf(result.detail, sizeof result.detail, "%s", op->detail);
 	else
@@ -140,7 +147,9 @@ static void again(struct write_op *op, bool newer)
 {
 	const struct fts_router_owner *owner = op->coordinator->owner;
 	struct ftsi_write write = op->write;
-	const struct round round = {op->redirect_count + (newer ? 0 : 1), op->newer_count + (newer ? 1 : 0)};
+	const struct round round = {.redirect_count = op->redirect_count + (newer ? 0 : 1),
+				    .newer_count = op->newer_count + (newer ? 1 : 0),
+				    .left_traces = has_left_traces(op)};
 	op->handed_on = true;
 	if (newer && owner->observe(owner->ctx, op->newer_time) != FTS_OK) {
 		op->refused = true;
@@ -296,22 +305,24 @@ static struct write_op *make_op(struct ftsi_coordinator *coordinator, const stru
 	return op;
 }
 
-static void refuse(const struct ftsi_write *write, enum fts_status status, const char *detail)
+static void refuse(const struct ftsi_write *write, struct round round, enum fts_status status, const char *detail)
 {
-	struct ftsi_write_result result = {.status = status, .executed = FTS_EXECUTED_NO};
+	struct ftsi_write_result result = {.status = status,
+					   .executed = round.left_traces ? FTS_EXECUTED_UNKNOWN : FTS_EXECUTED_NO};
 	(void)snprintf(result.detail, sizeof result.detail, "%s", detail);
 	write->done(write->ctx, &result);
 }
 
 /* A version by a clock that is far ahead would win over all later writes until the others have caught up. */
-static void refuse_clock(const struct ftsi_write *write, const struct fts_router_map *map, int64_t ahead_ms)
+static void refuse_clock(const struct ftsi_write *write, struct round round, const struct fts_router_map *map,
+			 int64_t ahead_ms)
 {
 	char detail[200];
 	(void)snprintf(detail, sizeof detail,
 		       "the clock of %.64s is %" PRId64
 		       " s ahead of the others': set it right, or write through another node",
 		       map->self < 0 ? "this node" : map->nodes[map->self].name, ahead_ms / 1000);
-	refuse(write, FTS_FAILED_PRECONDITION, detail);
+	refuse(write, round, FTS_FAILED_PRECONDITION, detail);
 }
 
 static void start_round(struct ftsi_coordinator *coordinator, const struct ftsi_write *write, struct round round)
@@ -320,30 +331,31 @@ static void start_round(struct ftsi_coordinator *coordinator, const struct ftsi_
 	const struct fts_router_map *map = owner->map(owner->ctx);
 	int64_t ahead_ms = write->record.version_time == 0 ? owner->clock_ahead_ms(owner->ctx) : 0;
 	if (map == NULL) {
-		refuse(write, FTS_UNAVAILABLE, "the cluster has no map yet: try again soon");
+		refuse(write, round, FTS_UNAVAILABLE, "the cluster has no map yet: try again soon");
 		return;
 	}
 	/* It became one while the write was under way, or before this node heard of it: the caller goes to the log. */
 	if (!write->as_it_is && fts_router_map_is_linearizable(map, write->record.db)) {
 		fts_router_map_release(map);
-		refuse(write, FTS_ABORTED, "the database is linearizable now");
+		refuse(write, round, FTS_ABORTED, "the database is linearizable now");
 		return;
 	}
 	if (ahead_ms > 0) {
-		refuse_clock(write, map, ahead_ms);
+		refuse_clock(write, round, map, ahead_ms);
 		fts_router_map_release(map);
 		return;
 	}
 	struct write_op *op = make_op(coordinator, write);
 	if (op == NULL) {
 		fts_router_map_release(map);
-		refuse(write, FTS_RESOURCE_EXHAUSTED, "too many writes are under way at this node");
+		refuse(write, round, FTS_RESOURCE_EXHAUSTED, "too many writes are under way at this node");
 		return;
 	}
 	op->map = map;
 	op->partition = &map->partitions[owner->partition(write->record.db, write->record.key)];
 	op->redirect_count = round.redirect_count;
 	op->newer_count = round.newer_count;
+	op->left_traces = round.left_traces;
 	if (op->write.record.version_time == 0) {
 		op->write.record.version_time = owner->now(owner->ctx);
 		op->write.record.version_node = map->self < 0 ? 0 : map->nodes[map->self].node_id;

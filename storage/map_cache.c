@@ -6,6 +6,7 @@
 #include <string.h>
 
 struct ftsi_map_cache {
+	pthread_mutex_t keep_lock; /* of two that keep the map the later keeps the newer one */
 	pthread_mutex_t lock;
 	struct ftsi_map_shared *newest; /* guarded by lock; never NULL */
 };
@@ -24,6 +25,7 @@ struct ftsi_map_cache *ftsi_map_cache_create(void)
 		free(cache);
 		return NULL;
 	}
+	pthread_mutex_init(&cache->keep_lock, NULL);
 	pthread_mutex_init(&cache->lock, NULL);
 	return cache;
 }
@@ -32,6 +34,7 @@ void ftsi_map_cache_destroy(struct ftsi_map_cache *cache)
 {
 	if (cache == NULL) return;
 	ftsi_map_release(cache->newest);
+	pthread_mutex_destroy(&cache->keep_lock);
 	pthread_mutex_destroy(&cache->lock);
 	free(cache);
 }
@@ -149,6 +152,7 @@ enum fts_status ftsi_map_cache_recall(struct ftsi_map_cache *cache, struct fts_s
 
 enum fts_status ftsi_map_cache_keep(struct ftsi_map_cache *cache, struct fts_storage *storage, bool synced)
 {
+	pthread_mutex_lock(&cache->keep_lock);
 	const struct ftsi_map_shared *shared = ftsi_map_take(cache);
 	enum fts_status status = FTS_OK;
 	if (shared->message != NULL) {
@@ -161,5 +165,6 @@ enum fts_status ftsi_map_cache_keep(struct ftsi_map_cache *cache, struct fts_sto
 		free(packed);
 	}
 	ftsi_map_release(shared);
+	pthread_mutex_unlock(&cache->keep_lock);
 	return status;
 }

@@ -150,10 +150,15 @@ enum fts_status fts_owner_put(struct fts_owner *owner, const struct fts_owner_st
 enum fts_status fts_owner_read(struct fts_owner *owner, uint64_t epoch, uint32_t db, struct fts_bytes key,
 			       struct fts_storage_found *out_found)
 {
+	enum fts_status status = fts_storage_read(owner->options.storage, db, key, out_found);
+	/* The map is looked at after the record: what was still here by a map that is known now may be dropped since.
+	 */
 	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
 	bool old = is_old(&shared->map, epoch, ftsi_record_partition(db, key));
 	ftsi_map_release(shared);
-	return old ? FTS_ABORTED : fts_storage_read(owner->options.storage, db, key, out_found);
+	if (!old) return status;
+	if (status == FTS_OK) fts_storage_release(out_found);
+	return FTS_ABORTED;
 }
 
 enum fts_status fts_owner_begin_copy(struct fts_owner *owner, uint64_t epoch)

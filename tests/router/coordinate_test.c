@@ -23,7 +23,8 @@ enum { OWNERS = 3, WAIT_MS = 30000, CALL_MS = 20000, HELD_MAX = 64, SELF_ID = 9 
 #define ALL FTS__KV__V1__CONSISTENCY__ALL
 #define ANY FTS__KV__V1__CONSISTENCY__ANY
 
-enum mood { GOOD, SILENT, DAMAGED, OLD_MAP };
+/* FULL: it takes nothing, and gives what it has. */
+enum mood { GOOD, SILENT, DAMAGED, OLD_MAP, FULL };
 
 struct world;
 
@@ -34,6 +35,7 @@ struct fake {
 	pthread_mutex_t lock;
 	enum mood mood; /* guarded by lock, as all below */
 	uint64_t version_time, version_node, write_id;
+	bool tombstone;
 	char value[16];
 	uint32_t put_count, read_count, refused_count;
 	struct fts_call *held[HELD_MAX];
@@ -49,6 +51,7 @@ struct world {
 	const struct fts_router_map *map; /* guarded by lock, as all below */
 	uint64_t clock, hinted[HELD_MAX];
 	size_t hint_count;
+	bool hints_deletion;
 };
 
 /* ---- Owners ---- */
@@ -104,9 +107,10 @@ static void put(struct fts_call *call, const Fts__Kv__V1__PutRequest *request, v
 	uint64_t newer[16] = {0};
 	pthread_mutex_lock(&fake->lock);
 	bool held = hold(fake, call), refuses = fake->mood == OLD_MAP && request->epoch < 2;
+	bool full = fake->mood == FULL;
 	fake->put_count++;
 	fake->refused_count += refuses ? 1 : 0;
-	for (size_t i = 0; i < request->n_records && !held && !refuses; i++) {
+	for (size_t i = 0; i < request->n_records && !held && !refuses && !full; i++) {
 		const Fts__Kv__V1__Record *record = request->records[i];
 		existed[i] = fake->version_time != 0;
 		if (record->version_time < fake->version_time) newer[i] = fake->version_time;
@@ -114,12 +118,17 @@ static void put(struct fts_call *call, const Fts__Kv__V1__PutRequest *request, v
 		fake->version_time = record->version_time;
 		fake->version_node = record->version_node;
 		fake->write_id = record->write_id;
+		fake->tombstone = record->tombstone;
 		(void)snprintf(fake->value, sizeof fake->value, "%.*s", (int)record->value.len,
 			       record->value.len == 0 ? "" : (const char *)record->value.data);
 		if (fake->mood == DAMAGED) fake->mood = GOOD;
 	}
 	pthread_mutex_unlock(&fake->lock);
 	if (held) return;
+	if (full) {
+		fts_call_fail(call, FTS_RESOURCE_EXHAUSTED, "full");
+		return;
+	}
 	if (refuses) response.map = make_message(fake->world, 2);
 	response.existed = existed;
 	response.newer = newer;
@@ -143,6 +152,7 @@ static void read_keys(struct fts_call *call, const Fts__Kv__V1__ReadRequest *req
 	memcpy(value, fake->value, sizeof value);
 	record.version_time = fake->version_time;
 	record.version_node = fake->version_node;
+	record.tombstone = fake->tombstone;
 	response.n_damaged = fake->mood == DAMAGED ? 1 : 0;
 	pthread_mutex_unlock(&fake->lock);
 	if (held) return;
@@ -292,9 +302,9 @@ static void keep_hint(void *ctx, uint64_t node_id, const struct fts_router_recor
 		      void *done_ctx)
 {
 	struct world *world = ctx;
-	(void)record;
 	pthread_mutex_lock(&world->lock);
 	assert_true(world->hint_count < HELD_MAX);
+	world->hints_deletion = record->tombstone;
 	world->hinted[world->hint_count++] = node_id;
 	pthread_cond_broadcast(&world->changed);
 	pthread_mutex_unlock(&world->lock);
@@ -309,11 +319,14 @@ static void read_hint(void *ctx, const uint64_t *node_ids, size_t count, uint32_
 	(void)count;
 	(void)db;
 	pthread_mutex_lock(&world->lock);
-	bool any = world->hint_count > 0;
+	bool any = world->hint_count > 0, deletion = world->hints_deletion;
 	pthread_mutex_unlock(&world->lock);
-	struct fts_router_read found = {
-	    .status = any ? FTS_OK : FTS_NOT_FOUND,
-	    .record = {.key = key, .value = {(const uint8_t *)"hint", 4}, .version_time = 1, .version_node = SELF_ID}};
+	struct fts_router_read found = {.status = any ? FTS_OK : FTS_NOT_FOUND,
+					.record = {.key = key,
+						   .value = {(const uint8_t *)"hint", deletion ? 0 : 4},
+						   .tombstone = deletion,
+						   .version_time = 1,
+						   .version_node = SELF_ID}};
 	read(read_ctx, &found);
 }
 
@@ -642,6 +655,42 @@ static void a_write_that_is_sent_again_is_the_same(void **state)
 	stop(&world);
 }
 
+/* The first round reaches an owner that knows no newer map; the next one reaches nobody. */
+static void what_an_earlier_round_left_is_not_denied(void **state)
+{
+	struct world world;
+	struct outcome outcome;
+	(void)state;
+	start(&world);
+	be(&world, 1, OLD_MAP);
+	be(&world, 2, OLD_MAP);
+	begin(&outcome);
+	ftsi_write_start(&world.coordinator,
+			 &(struct ftsi_write){.level = QUORUM,
+					      .record = {.key = key, .value = {(const uint8_t *)"v", 1}},
+					      .deadline_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), CALL_MS),
+					      .done = written,
+					      .ctx = &outcome});
+	wait_has(&world, 0, "v");
+	for (struct harness_wait wait = harness_wait_ms(WAIT_MS);;) { /* two have refused it: it waits for the map */
+		uint32_t refused = 0;
+		for (size_t i = 1; i < OWNERS; i++) {
+			pthread_mutex_lock(&world.fakes[i].lock);
+			refused += world.fakes[i].refused_count;
+			pthread_mutex_unlock(&world.fakes[i].lock);
+		}
+		if (refused == 2) break;
+		if (!harness_wait_more(&wait)) fail_msg("%u owners refused", refused);
+	}
+	for (size_t i = 0; i < OWNERS; i++)
+		be(&world, i, FULL);
+	set_map(&world, 2);
+	wait_end(&outcome);
+	assert_int_equal(outcome.write.status, FTS_RESOURCE_EXHAUSTED);
+	assert_int_equal(outcome.write.executed, FTS_EXECUTED_UNKNOWN); /* n1 has it */
+	stop(&world);
+}
+
 /* ---- Reads ---- */
 
 static void a_slow_owner_is_not_waited_for(void **state)
@@ -697,6 +746,49 @@ static void what_is_damaged_is_never_given(void **state)
 	stop(&world);
 }
 
+/* A node that kept a deletion for an owner, and was cut off from all of them since: what was written after the deletion
+ * it can't know. */
+static void a_deletion_that_is_kept_for_others_is_no_answer(void **state)
+{
+	struct world world;
+	char value[16];
+	(void)state;
+	start(&world);
+	be(&world, 0, SILENT);
+	struct ftsi_write_result deleted =
+	    write_as(&world, &(struct ftsi_write){.level = QUORUM, .record = {.tombstone = true}}, "");
+	assert_int_equal(deleted.status, FTS_OK);
+	wait_hints(&world, 1);
+	assert_int_equal(get(&world, QUORUM, CALL_MS, value).status, FTS_NOT_FOUND); /* two owners say so */
+	for (size_t i = 0; i < OWNERS; i++)
+		kill_fake(&world.fakes[i]);
+	assert_int_equal(get(&world, QUORUM, CALL_MS, value).status, FTS_UNAVAILABLE);
+	assert_int_equal(get(&world, ONE, CALL_MS, value).status, FTS_UNAVAILABLE);
+	stop(&world);
+}
+
+/* One owner knows of a deletion, and no other can be told: the next read may not ask that one. */
+static void a_deletion_that_can_not_be_told_is_no_answer(void **state)
+{
+	struct world world;
+	char value[16];
+	(void)state;
+	start(&world);
+	for (size_t i = 0; i < OWNERS; i++)
+		has(&world, i, 10, "v");
+	has(&world, 0, 20, "");
+	world.fakes[0].tombstone = true;
+	be(&world, 1, FULL);
+	be(&world, 2, SILENT);
+	struct ftsi_read_result read = get(&world, QUORUM, CALL_MS, value);
+	assert_int_equal(read.status, FTS_UNAVAILABLE);
+	assert_non_null(strstr(read.detail, "deleted"));
+	be(&world, 1, GOOD);
+	read = get(&world, QUORUM, CALL_MS, value);
+	assert_int_equal(read.status, FTS_NOT_FOUND);
+	stop(&world);
+}
+
 static void calls_keep_their_time_limit(void **state)
 {
 	struct world world;
@@ -725,9 +817,12 @@ int main(void)
 	    cmocka_unit_test(what_stands_there_is_overtaken),
 	    cmocka_unit_test(an_old_map_is_redirected_once),
 	    cmocka_unit_test(a_write_that_is_sent_again_is_the_same),
+	    cmocka_unit_test(what_an_earlier_round_left_is_not_denied),
 	    cmocka_unit_test(a_slow_owner_is_not_waited_for),
 	    cmocka_unit_test(what_is_old_or_missing_is_mended),
 	    cmocka_unit_test(what_is_damaged_is_never_given),
+	    cmocka_unit_test(a_deletion_that_is_kept_for_others_is_no_answer),
+	    cmocka_unit_test(a_deletion_that_can_not_be_told_is_no_answer),
 	    cmocka_unit_test(calls_keep_their_time_limit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
