@@ -134,16 +134,8 @@ static void rotate(struct fts_access *access, int64_t now_ms)
 	(void)status; /* it is tried again until the table has one */
 }
 
-static void on_turn(void *ctx, struct fts_txn *view, bool leader, int64_t now_ms)
-{
-	struct fts_access *access = ctx;
-	if (atomic_exchange(&access->changed, false)) load(access, view);
-	if (leader) rotate(access, now_ms);
-}
-
-/* ---- The check ---- */
-
-/* What came after the state on disk may hold another token, or take one back: what an admin may waits for it. */
+/* What came after the state on disk may hold another token, or take one back: what an admin may waits for it.
+ * Once known it stays so, also when the majority is lost later: then an admin is wanted most. */
 static bool knows(struct fts_access *access)
 {
 	struct fts_replica_status status = {.ready = false};
@@ -154,6 +146,16 @@ static bool knows(struct fts_access *access)
 	if (status.ready) atomic_store(&access->ready, true);
 	return status.ready;
 }
+
+static void on_turn(void *ctx, struct fts_txn *view, bool leader, int64_t now_ms)
+{
+	struct fts_access *access = ctx;
+	if (atomic_exchange(&access->changed, false)) load(access, view);
+	if (leader) rotate(access, now_ms);
+	(void)knows(access); /* so that it is remembered though nobody asks meanwhile */
+}
+
+/* ---- The check ---- */
 
 static enum fts_status refuse(const struct fts_method *method, const struct ftsi_holder *holder, bool has_token,
 			      struct fts_error *out_error)

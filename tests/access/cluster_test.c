@@ -126,6 +126,23 @@ static void nodes_remember(void **state)
 	AS(admin, 0, "other", "--timeout", "30s", "kv", "get", "key", "--consistency", "all");
 }
 
+/* Who lost most of the nodes saves what the last one has: it lets an admin in, though no admin asked it anything
+ * before. */
+static void the_last_one_is_saved(void **state)
+{
+	char path[PATH_BYTES];
+	(void)state;
+	file_of("saved", path);
+	harness_cluster_kill(&cluster, 0);
+	harness_cluster_kill(&cluster, 1);
+	AS(writer, 1, "UNAUTHENTICATED", "snapshot", "save", path, "--stale");
+	AS(admin, 0, "up to index", "--timeout", "30s", "snapshot", "save", path, "--stale");
+	for (size_t i = 0; i < 2; i++)
+		harness_cluster_launch(&cluster, i);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(harness_cluster_wait_ready(&cluster, i, WAIT_MS));
+}
+
 static void joining_takes_a_token(void **state)
 {
 	static char cert[HARNESS_SECURE_FILE_MAX], key[HARNESS_SECURE_FILE_MAX];
@@ -214,6 +231,7 @@ int main(void)
 	    cmocka_unit_test(roles_are_kept_apart),
 	    cmocka_unit_test(tokens_end),
 	    cmocka_unit_test(nodes_remember),
+	    cmocka_unit_test(the_last_one_is_saved),
 	    cmocka_unit_test(joining_takes_a_token),
 	    cmocka_unit_test(logs_say_enough_and_no_more),
 	};
