@@ -42,6 +42,15 @@ static bool same_nodes(const struct ftsi_map *map, const struct ftsi_map_node *n
 	return map->epoch != 0 && staying == node_count;
 }
 
+/* The first map; or none of its nodes is a member any more, as in a cluster that was restored from a snapshot: nobody
+ * is left to copy from, and to wait for them would be for ever. */
+static bool begins(const struct ftsi_map *map, const struct ftsi_map_node *nodes, size_t node_count)
+{
+	for (size_t i = 0; i < map->node_count; i++)
+		if (is_in(nodes, node_count, map->nodes[i].node_id)) return false;
+	return true;
+}
+
 /* The members, and of those that were, who still owns something. */
 static void set_nodes(struct ftsi_map *map, const struct ftsi_map_node *nodes, size_t node_count)
 {
@@ -154,7 +163,7 @@ bool ftsi_map_assign(struct ftsi_map *map, const struct ftsi_map_node *nodes, si
 	list_takers(map, before);
 	ftsi_placement_assign(&map->placement, ids, node_count, &target);
 	map->move_count = 0;
-	if (map->epoch == 0) {
+	if (begins(map, nodes, node_count)) {
 		map->placement = target;
 	} else if (target.replicas < map->placement.replicas) {
 		drop_owners(map, &target);

@@ -11,7 +11,8 @@
  * - Moves of one partition come one after the other: only the first is under way.
  * - changed[p] is the epoch at which p's owners or its move under way last changed. What was copied under another one
  *   counts for nothing: writes in between may not have known of the new owner.
- * - The first map moves nothing: there is nothing to copy. A node that is gone owns until somebody has its place.
+ * - The first map moves nothing: there is nothing to copy. A node that is gone owns until somebody has its place; but
+ *   where no node of the map is a member any more (a cluster restored from a snapshot), it begins as the first one did.
  * All of it pure: what a map becomes follows from the map and the command. */
 #ifndef FTS_STORAGE_MAP_H
 #define FTS_STORAGE_MAP_H

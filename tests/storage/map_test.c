@@ -73,6 +73,27 @@ static void who_leaves_owns_until_replaced(void **state)
 	assert_null(ftsi_map_node_find(&map, 3));
 }
 
+/* A cluster restored from a snapshot: the map names nodes that nobody will ever hear of again. */
+static void with_none_left_it_begins_anew(void **state)
+{
+	static struct ftsi_map map;
+	uint64_t ids[] = {1, 2, 3}, others[] = {14, 15, 16}, alone[] = {27};
+	(void)state;
+	memset(&map, 0, sizeof map);
+	assert_true(assign(&map, ids, 3));
+	assert_true(assign(&map, others, 3));
+	assert_int_equal(map.epoch, 2); /* what was sent by the old one is refused */
+	assert_true(assign(&map, alone, 1));
+	assert_int_equal(map.move_count, 0);
+	assert_int_equal(map.node_count, 1);
+	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT; p++) {
+		uint64_t owners[FTSI_REPLICAS_MAX];
+		assert_int_equal(ftsi_map_future_owners(&map, p, owners), 1);
+		assert_true(ftsi_placement_owns(&map.placement, p, 27));
+		assert_int_equal(map.changed[p], 3);
+	}
+}
+
 static void an_operator_moves_a_partition(void **state)
 {
 	static struct ftsi_map map;
@@ -228,9 +249,8 @@ static void acknowledged_writes_stay_on_a_quorum(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(the_first_map_moves_nothing),
-	    cmocka_unit_test(who_leaves_owns_until_replaced),
-	    cmocka_unit_test(an_operator_moves_a_partition),
+	    cmocka_unit_test(the_first_map_moves_nothing),          cmocka_unit_test(who_leaves_owns_until_replaced),
+	    cmocka_unit_test(with_none_left_it_begins_anew),        cmocka_unit_test(an_operator_moves_a_partition),
 	    cmocka_unit_test(acknowledged_writes_stay_on_a_quorum),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
