@@ -80,7 +80,7 @@ const struct ftsi_command ftsi_commands[] = {
 	{"member lead", "Hands leadership to a member.", "member lead n2",
 	 .positionals = {"NAME"},
 	 .run = ftsi_run_member_lead},
-	{"snapshot save", "Copies the whole state of the cluster, as it is now, into one file; nobody waits for it meanwhile.", "snapshot save today.snap",
+	{"snapshot save", "Copies the state of the cluster, as it is now, into one file: all that lies in the log, so not the keys of sharded databases. Nobody waits for it meanwhile.", "snapshot save today.snap",
 	 .flags = {{.name = "stale", .kind = FTSI_BOOL, .purpose = "what the node asked has, also when no majority is there to say whether that is all"}},
 	 .positionals = {"FILE"},
 	 .run = ftsi_run_snapshot_save},
