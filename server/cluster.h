@@ -3,12 +3,14 @@
 #ifndef FTS_SERVER_CLUSTER_H
 #define FTS_SERVER_CLUSTER_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include <fts/cluster/v1/cluster.fts.h>
 
 #include "access/access.h"
 #include "replica/replica.h"
+#include "server/kv.h"
 #include "server/snapshot.h"
 
 struct ftsi_cluster {
@@ -18,6 +20,8 @@ struct ftsi_cluster {
 	struct fts_replica *replica; /* borrowed */
 	struct ftsi_snapshots *snapshots; /* borrowed */
 	struct fts_access *access;   /* borrowed */
+	struct ftsi_kv *kv;          /* borrowed */
+	pthread_mutex_t drop_lock;   /* members leave one after the other */
 	atomic_uint change_count;    /* calls about members that are open */
 };
 

@@ -1,6 +1,9 @@
 /* Why this file exists: see server/cluster.h; here: how members come and go. Each handler blocks on a worker until the
  * leader has done it (replica/membership.h), so only two of them run at a time: the other workers are for others.
  *
+ * A member leaves only when the others have enough copies of what it owns (storage/map_leave.h): until then its removal
+ * waits.
+ *
  * Asked again after a failure, each goes on where the first one stopped: the configuration tells how far that was. */
 #include <pthread.h>
 #include <string.h>
@@ -13,6 +16,7 @@
 
 #define CHANGE_MAX 2u
 #define LOOK_MS 20
+#define SPARE_MS 500 /* of a time limit, for the answer */
 
 /* One change that is waited for. */
 struct wait {
@@ -70,13 +74,57 @@ static enum fts_status add(struct ftsi_cluster *cluster, struct fts_call *call, 
 	return status;
 }
 
+/* Partitions for which name is needed still; 0 also when this node does not lead: the leader is asked again. */
+static uint32_t count_needs(struct ftsi_cluster *cluster, const char *name)
+{
+	struct ftsi_cluster_view view;
+	uint64_t leaves = 0, staying[FTS_REPLICA_MEMBER_MAX];
+	size_t count = 0;
+	ftsi_cluster_look(cluster, &view);
+	for (size_t i = 0; i < view.count; i++) {
+		if (!view.members[i].voter) continue;
+		if (strcmp(view.members[i].name, name) == 0)
+			leaves = view.members[i].node_id;
+		else
+			staying[count++] = view.members[i].node_id;
+	}
+	if (count == 0) return 0; /* the last one can't leave at all (replica/membership.h) */
+	return view.replica.leader && leaves != 0 ? ftsi_kv_needs(cluster->kv, leaves, staying, count) : 0;
+}
+
+static enum fts_status wait_until_spared(struct ftsi_cluster *cluster, struct fts_call *call, const char *name,
+					 struct fts_error *out_error)
+{
+	const struct timespec pause = {0, LOOK_MS * 1000000L};
+	uint32_t needs;
+	while ((needs = count_needs(cluster, name)) > 0) {
+		if (fts_clock_left_ms(fts_clock_monotonic_ns(), fts_call_deadline_ns(call)) > SPARE_MS) {
+			nanosleep(&pause, NULL);
+			continue;
+		}
+		(void)fts_error_set(
+		    out_error, FTS_FAILED_PRECONDITION,
+		    "partitions are being moved, and %s is needed for %u of them: try again when fts-cli status "
+		    "shows none on their way; members that are away hold that up: start them",
+		    name, needs);
+		out_error->executed = FTS_EXECUTED_NO;
+		return FTS_FAILED_PRECONDITION;
+	}
+	return FTS_OK;
+}
+
 static enum fts_status drop(struct ftsi_cluster *cluster, struct fts_call *call, const char *name,
 			    struct fts_error *out_error)
 {
 	struct wait wait = WAIT_INIT;
-	enum fts_status status = finish(
-	    &wait, fts_replica_member_remove(cluster->replica, name, left_ms(call), on_done, &wait, &wait.error));
-	*out_error = wait.error;
+	pthread_mutex_lock(&cluster->drop_lock); /* who left just now is no member any more: the next one looks then */
+	enum fts_status status = wait_until_spared(cluster, call, name, out_error);
+	if (status == FTS_OK) {
+		status = finish(&wait, fts_replica_member_remove(cluster->replica, name, left_ms(call), on_done, &wait,
+								 &wait.error));
+		*out_error = wait.error;
+	}
+	pthread_mutex_unlock(&cluster->drop_lock);
 	return status;
 }
 

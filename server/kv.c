@@ -11,6 +11,7 @@
 #include "router/router.h"
 #include "server/address.h"
 #include "storage/log_machine.h"
+#include "storage/map_leave.h"
 #include "storage/owner.h"
 
 enum {
@@ -427,6 +428,14 @@ bool ftsi_kv_has_map(struct ftsi_kv *kv)
 	const struct fts_router_map *map = newest_map(kv);
 	fts_router_map_release(map);
 	return map != NULL;
+}
+
+uint32_t ftsi_kv_needs(struct ftsi_kv *kv, uint64_t node_id, const uint64_t *staying, size_t staying_count)
+{
+	const struct ftsi_map_shared *shared = ftsi_map_take(kv->maps);
+	uint32_t needs = ftsi_map_needs(&shared->map, node_id, staying, staying_count);
+	ftsi_map_release(shared);
+	return needs;
 }
 
 enum fts_status ftsi_kv_serve(struct ftsi_kv *kv, struct fts_server *server, struct fts_error *out_error)

@@ -11,11 +11,11 @@
 struct ftsi_kv;
 
 struct ftsi_kv_options {
-	const char *data;     /* DIR; borrowed until close */
-	const char *endpoint; /* HOST:PORT by which this node reaches itself; copied */
-	struct fts_tls tls;   /* borrowed until close */
+	const char *data;                                      /* DIR; borrowed until close */
+	const char *endpoint;                                  /* HOST:PORT by which this node reaches itself; copied */
+	struct fts_tls tls;                                    /* borrowed until close */
 	size_t (*token_source)(void *ctx, uint8_t *out_token); /* as fts_channel_options has it */
-	void *token_ctx;      /* borrowed until close */
+	void *token_ctx;                                       /* borrowed until close */
 	/* 0: an hour, three hours, ten seconds (router/keeper.h), 256 MiB (storage/hints.h). */
 	uint32_t tombstone_age_ms, hint_age_ms, sweep_ms;
 	uint64_t hint_bytes_max;
@@ -34,6 +34,8 @@ void ftsi_kv_attach(struct ftsi_kv *kv, struct fts_replica *replica);
 uint64_t ftsi_kv_hint_count(struct ftsi_kv *kv);
 /* It knows where keys lie: before that, calls on them wait. Thread: any. */
 bool ftsi_kv_has_map(struct ftsi_kv *kv);
+/* Partitions that keep node_id from leaving now, with those alone staying (storage/map_leave.h). Thread: any. */
+uint32_t ftsi_kv_needs(struct ftsi_kv *kv, uint64_t node_id, const uint64_t *staying, size_t staying_count);
 FTS_MUST_USE enum fts_status ftsi_kv_serve(struct ftsi_kv *kv, struct fts_server *server, struct fts_error *out_error);
 /* Once the server listens. */
 FTS_MUST_USE enum fts_status ftsi_kv_start(struct ftsi_kv *kv, struct fts_error *out_error);

@@ -268,6 +268,8 @@ static enum fts_status start_server(struct ftsi_node *node, struct fts_error *ou
 					      .address = node->settings->address,
 					      .server = node->server,
 					      .replica = node->replica,
+					      .kv = node->kv,
+					      .drop_lock = PTHREAD_MUTEX_INITIALIZER,
 					      .access = node->access,
 					      .snapshots = node->snapshots};
 	atomic_store(&node->health.replica, node->replica);

@@ -1,10 +1,12 @@
 /* Why this file exists: members are added, replaced and removed, and a partition is moved by hand, while many write and
  * read: nothing acknowledged is lost, and not one call of those that ask the nodes that stay fails; a newcomer that is
- * killed while partitions move to it goes on when it is back. */
+ * killed while partitions move to it goes on when it is back. Two members that leave in a row take nothing with them.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -103,10 +105,67 @@ static void partitions_move_under_load(void **state)
 	harness_cluster_fini(&cluster);
 }
 
+/* ---- Two that leave in a row ---- */
+
+#define KEYS 300
+
+static void name_key(size_t key, char *out, size_t capacity_bytes)
+{
+	(void)snprintf(out, capacity_bytes, "row-%zu", key);
+}
+
+static void write_keys(void)
+{
+	char name[24];
+	for (size_t key = 0; key < KEYS; key++) {
+		name_key(key, name, sizeof name);
+		struct kv_answer answer =
+		    kv_set(&cluster, (struct kv_call){.via = key % 5, .key = name, .value = name});
+		if (answer.status != FTS_OK) fail_msg("%s: %s", name, answer.error.detail);
+	}
+}
+
+static void read_keys(size_t via)
+{
+	char name[24];
+	for (size_t key = 0; key < KEYS; key++) {
+		name_key(key, name, sizeof name);
+		struct kv_answer answer = kv_get(&cluster, (struct kv_call){.via = via, .key = name});
+		if (answer.status != FTS_OK || strcmp(answer.value, name) != 0)
+			fail_msg("%s at node %zu: %s %s", name, via, fts_status_name(answer.status),
+				 answer.error.detail);
+	}
+}
+
+/* While one of those that stay is silent nothing can be copied: there are no two others to copy from. */
+static void two_leave_in_a_row(void **state)
+{
+	char *err = NULL;
+	(void)state;
+	start(5);
+	write_keys();
+	CLI("member", "lead", "n1");
+	harness_cluster_pause(&cluster, 1);
+	CLI("member", "remove", "n5");
+	const char *const argv[] = {
+	    "fts-cli", "--endpoints", cluster.members[0].endpoint, "--timeout", "3s", "member", "remove", "n4", NULL};
+	int code = harness_run(argv, CLI_MS, NULL, &err);
+	if (code == 0 || strstr(err, "partitions are being moved") == NULL)
+		fail_msg("two members may leave at once: exit %d, %s", code, err);
+	free(err);
+	harness_cluster_resume(&cluster, 1);
+	CLI("member", "remove", "n4"); /* waits until the first one's partitions have been copied */
+	wait_moved(0, "n4", false);
+	for (size_t via = 0; via < 3; via++)
+		read_keys(via);
+	harness_cluster_fini(&cluster);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(partitions_move_under_load),
+	    cmocka_unit_test(two_leave_in_a_row),
 	};
 	alarm(LIMIT_S);
 	return cmocka_run_group_tests(tests, NULL, NULL);
