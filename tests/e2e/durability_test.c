@@ -221,7 +221,7 @@ static void a_full_disk_refuses_writes_only(void **state)
 	fill_disk(file, disk, 8u * 1024 * 1024);
 	wait_for_bet(&node, false);
 	cli_do(&node, "lottery", "status", "d", NULL);
-	struct cli_result health = cli_run(&node, "--json", "health", NULL);
+	struct cli_result health = cli_run(&node, "--json", "health", "--wait", "4s", NULL);
 	assert_int_equal(health.exit_code, 1); /* unhealthy */
 	assert_non_null(strstr(health.out, "DEGRADED"));
 	cli_free(&health);

@@ -72,7 +72,7 @@ static void call_by_name(void **state)
 static void health_and_status(void **state)
 {
 	(void)state;
-	char *health = cli_read(&node, "--json", "health", NULL);
+	char *health = cli_read(&node, "--json", "health", "--wait", "4s", NULL);
 	expect(health, "\"READY\"");
 	expect(health, "\"n1\"");
 	free(health);

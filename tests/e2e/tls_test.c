@@ -62,7 +62,8 @@ static void only_those_the_ca_knows(void **state)
 	memcpy(node.flags, flags, sizeof(flags));
 	harness_node_start(&node);
 	cli_do(&node, "--tls-ca", ca, "--tls-cert", cert, "--tls-key", key, "status", NULL);
-	char *health = cli_read(&node, "--json", "--tls-ca", ca, "--tls-cert", cert, "--tls-key", key, "health", NULL);
+	char *health = cli_read(&node, "--json", "--tls-ca", ca, "--tls-cert", cert, "--tls-key", key, "health",
+				"--wait", "4s", NULL);
 	assert_non_null(strstr(health, "READY"));
 	free(health);
 

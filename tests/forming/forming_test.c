@@ -162,8 +162,9 @@ static void over_tls(void **state)
 	harness_cluster_launch(&cluster, 2);
 	for (size_t i = 0; i < COUNT; i++)
 		if (!harness_cluster_wait_ready(&cluster, i, READY_MS)) fail_msg("n%zu is not ready", i + 1);
-	const char *const argv[] = {"fts-cli", "--endpoints", cluster.endpoints, "--tls-ca", ours.ca, "--tls-cert",
-				    ours.cert, "--tls-key",   ours.key,          "health",   NULL};
+	const char *const argv[] = {"fts-cli", "--endpoints", cluster.endpoints, "--tls-ca", ours.ca,  "--tls-cert",
+				    ours.cert, "--tls-key",   ours.key,          "health",   "--wait", "4s",
+				    NULL};
 	assert_int_equal(harness_run(argv, 20000, &out, NULL), 0);
 	assert_non_null(strstr(out, "3 answered, 0 missing"));
 	free(out);
