@@ -180,6 +180,11 @@ static enum fts_status start_daemon(struct fts_door *door, struct fts_error *out
 			     "threads or descriptors");
 }
 
+bool fts_door_origins_valid(const char *text)
+{
+	return ftsi_origins_valid(text);
+}
+
 enum fts_status fts_door_open(const struct fts_door_options *options, struct fts_door **out_door,
 			      struct fts_error *out_error)
 {

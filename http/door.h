@@ -44,6 +44,8 @@ struct fts_door_options {
 };
 #define FTS_DOOR_REASON_BYTES 160
 
+/* Is text a list as options.origins wants it? Thread: any. */
+bool fts_door_origins_valid(const char *text);
 /* Open it. out_door: returned (fts_door_destroy). Errors: INVALID_ARGUMENT (TLS files, origins), RESOURCE_EXHAUSTED.
  * Thread: any. */
 FTS_MUST_USE enum fts_status fts_door_open(const struct fts_door_options *options, struct fts_door **out_door,

@@ -2,6 +2,7 @@
  * may listen without TLS, which ports are taken. */
 #include <string.h>
 
+#include "http/door.h"
 #include "server/settings_table.h"
 
 #define NODE_PORT_COUNT 4 /* calls, events, health, peers */
@@ -147,6 +148,10 @@ static enum fts_status check_http(const struct ftsi_settings *settings, struct f
 				     listen.port + NODE_PORT_COUNT - 1u);
 	if (ftsi_address_parse(settings->lottery_text, &text) && text.port == http.port)
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--http: port %u is --lottery-text's", http.port);
+	if (settings->http_origins[0] != '\0' && !fts_door_origins_valid(settings->http_origins))
+		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
+				     "--http-origins: \"%.100s\": expected * or SCHEME://HOST[:PORT],…",
+				     settings->http_origins);
 	if (ftsi_address_is_loopback(&http) || has_tls(settings) || settings->insecure) return FTS_OK;
 	return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 			     "--http: %s is not a loopback address: give --tls-ca, --tls-cert and --tls-key, or "
