@@ -240,8 +240,11 @@ static void damaged_records_are_never_given_out(void **state)
 	fts_storage_close(storage);
 	damage(dir, "a");
 	storage = open_in(dir);
-	assert_int_equal(fts_storage_read(storage, 0, text("a"), &found), FTS_DATA_LOSS);
 	uint32_t partition = ftsi_record_partition(0, text("a"));
+	for (struct harness_wait wait = harness_wait_ms(20000); /* the trees are made in the background */
+	     !ftsi_tree_read(fts_storage_tree(storage), partition, &root, NULL, &count);)
+		if (!harness_wait_more(&wait)) fail_msg("the tree is not made");
+	assert_int_equal(fts_storage_read(storage, 0, text("a"), &found), FTS_DATA_LOSS);
 	assert_false(ftsi_tree_read(fts_storage_tree(storage), partition, &root, NULL, &count));
 	assert_true(fts_storage_damaged_count(storage) > 0);
 	assert_int_equal(put_one(storage, "a", "precious", 5), FTS_OK); /* the same version mends it */
