@@ -174,6 +174,7 @@ static void the_watchdog_itself_is_killed(void **state)
 	world_start(&world);
 	for (int i = 0; i < 3; i++)
 		world_await(&world, "", "adopted", "", NULL);
+	await_ready("n3"); /* it has answered this watchdog: only then its silence says something */
 	await_all_well();
 	assert_int_equal(world_pid(&world, "n1"), pids[0]);
 	assert_int_equal(world_pid(&world, "n2"), pids[1]);
