@@ -16,16 +16,17 @@
 
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/processors.h"
 #include "base/progress.h"
 #include "rpc/tls_watch.h"
 #include "server/directory.h"
 #include "server/election.h"
 #include "server/node.h"
-#include "base/processors.h"
 
 #define READY_POLL_MS 100
-#define FEEDS_A_WATCHDOG 4 /* within the time after which it would bite */
-#define NNG_PROCESSORS 1 /* two task threads, one for timers: see base/processors.h */
+#define FEEDS_A_WATCHDOG 4      /* within the time after which it would bite */
+#define START_LONGEST_MS 300000 /* opening what is on disk, and reading the log behind it */
+#define NNG_PROCESSORS 1        /* two task threads, one for timers: see base/processors.h */
 
 enum exit_code { EXIT_STOPPED = 0, EXIT_FATAL = 1, EXIT_NOT_STARTED = 2 };
 
@@ -187,9 +188,12 @@ static enum exit_code run(struct ftsi_settings *settings, struct fts_error *out_
 	}
 	raise_limits();
 	if (ftsi_directory_claim(settings, &lock_fd, out_error) != FTS_OK) goto out;
+	struct fts_strand *start = fts_strand_of("fts-start", START_LONGEST_MS);
+	fts_strand_add(start, 1);
 	ftsi_processors_limit_begin(NNG_PROCESSORS);
 	enum fts_status status = ftsi_node_start(settings, fatal_fd, &node, out_error);
 	ftsi_processors_limit_end();
+	fts_strand_done(start, 1);
 	if (status != FTS_OK) goto out;
 	code = serve(node, settings, signal_fd, fatal_fd, out_error);
 	if (code == EXIT_STOPPED) {

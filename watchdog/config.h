@@ -17,7 +17,7 @@
 #define FTSI_WATCH_STRAND_MAX 8 /* patience told by strand */
 
 enum ftsi_watch_health {
-	FTSI_WATCH_HEALTH_AUTO,     /* a process that has answered once has to go on answering */
+	FTSI_WATCH_HEALTH_AUTO,     /* what has answered once, in this run or an earlier one, has to; so has a node */
 	FTSI_WATCH_HEALTH_REQUIRED, /* it has to answer within start_ms */
 	FTSI_WATCH_HEALTH_OFF       /* only its end is looked for */
 };
@@ -29,7 +29,7 @@ struct ftsi_watch_limits {
 	uint32_t silent_ms;  /* no answer */
 	uint32_t stall_ms;   /* work waits, and nothing moves */
 	uint32_t overrun_ms; /* a handler runs on, beyond its method's longest run */
-	uint32_t start_ms;   /* until the first answer, when health is required */
+	uint32_t start_ms;   /* until the first answer of one that has to answer */
 	uint32_t stop_ms;    /* from SIGTERM to SIGKILL */
 	struct {
 		char name[24];

@@ -69,8 +69,9 @@ static uint32_t patience_ms(const struct ftsi_judge *judge, const struct ftsi_ju
 static uint32_t silence_ms(const struct ftsi_judge *judge)
 {
 	if (judge->process->health == FTSI_WATCH_HEALTH_OFF) return 0;
-	if (judge->answer_count > 0) return judge->process->limits.silent_ms;
-	return judge->process->health == FTSI_WATCH_HEALTH_REQUIRED ? judge->process->limits.start_ms : 0;
+	if (judge->answer_count > 0 || judge->answered_before) return judge->process->limits.silent_ms;
+	bool has_to = judge->speaks || judge->process->health == FTSI_WATCH_HEALTH_REQUIRED;
+	return has_to ? judge->process->limits.start_ms : 0;
 }
 
 static void use(uint64_t spent_ms, uint32_t patience, uint32_t *used_percent)
@@ -88,7 +89,9 @@ enum ftsi_verdict ftsi_judge_decide(const struct ftsi_judge *judge, char *out_de
 	out_detail[0] = '\0';
 	if (silence > 0) use(judge->silent_ms, silence, out_used_percent);
 	if (silence > 0 && judge->silent_ms >= silence) {
-		snprintf(out_detail, size_bytes, "no answer for %llu ms", (unsigned long long)judge->silent_ms);
+		bool ever = judge->answer_count > 0 || judge->answered_before;
+		snprintf(out_detail, size_bytes, "no answer for %llu ms%s", (unsigned long long)judge->silent_ms,
+			 ever ? "" : ", and none since it was started (start_ms)");
 		return FTSI_VERDICT_SILENT;
 	}
 	if (judge->overrun_count > 0) use(judge->overrun_ms, overrun, out_used_percent);

@@ -1,7 +1,7 @@
 /* Why this file exists: is a process stuck? Decided from its answers and from time alone: no clock, no system call, so
  * that every case can be tested.
  *
- *   silent   it does not answer
+ *   silent   it does not answer any more; or not at all within its start_ms, though it is known to
  *   stalled  it answers, yet work waits on one of its strands (base/progress.h), and that strand does not move
  *   overrun  it answers, yet a handler runs beyond its method's longest run
  *
@@ -46,6 +46,8 @@ struct ftsi_judge {
 	uint64_t overrun_ms;                      /* it has been told of the same method for so long */
 	uint32_t overrun_count;                   /* in so many answers */
 	uint64_t answered_ms;                     /* alive_ms at the last answer */
+	bool answered_before; /* an earlier watchdog; so its silence says something from the start */
+	bool speaks;          /* it is known to answer once it has started: a node, or an earlier run of it did */
 };
 
 /* A process has been started, or found. process: borrowed until the next init. */

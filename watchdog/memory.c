@@ -65,6 +65,8 @@ static void read_process(const json_t *object, bool same_boot, struct ftsi_memor
 	out->start_ticks = (uint64_t)number_of(object, "start_ticks");
 	out->started_ms = number_of(object, "started_ms");
 	out->wanted = json_is_true(json_object_get(object, "wanted"));
+	out->answered = json_is_true(json_object_get(object, "answered"));
+	out->speaks = (uint64_t)number_of(object, "speaks");
 	out->quarantined = json_is_true(json_object_get(object, "quarantined"));
 	out->restarts = (uint32_t)number_of(object, "restarts");
 	out->backoff_ms = (uint32_t)number_of(object, "backoff_ms");
@@ -111,12 +113,12 @@ static json_t *process_json(const struct ftsi_memory_process *process)
 	json_t *times = json_array();
 	for (uint32_t i = 0; i < process->restart_time_count; i++)
 		json_array_append_new(times, json_integer(process->restart_times_ms[i]));
-	return json_pack("{s:s,s:I,s:I,s:I,s:b,s:b,s:I,s:I,s:s,s:o}", "name", process->name, "pid",
+	return json_pack("{s:s,s:I,s:I,s:I,s:b,s:b,s:I,s:b,s:I,s:I,s:s,s:o}", "name", process->name, "pid",
 			 (json_int_t)process->pid, "start_ticks", (json_int_t)process->start_ticks, "started_ms",
-			 (json_int_t)process->started_ms, "wanted", process->wanted, "quarantined",
-			 process->quarantined, "restarts", (json_int_t)process->restarts, "backoff_ms",
-			 (json_int_t)process->backoff_ms, "last_reason", process->last_reason, "restart_times_ms",
-			 times);
+			 (json_int_t)process->started_ms, "wanted", process->wanted, "answered", process->answered,
+			 "speaks", (json_int_t)process->speaks, "quarantined", process->quarantined, "restarts",
+			 (json_int_t)process->restarts, "backoff_ms", (json_int_t)process->backoff_ms, "last_reason",
+			 process->last_reason, "restart_times_ms", times);
 }
 
 bool ftsi_memory_keep(const char *directory, const struct ftsi_memory *memory)

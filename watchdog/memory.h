@@ -22,6 +22,8 @@ struct ftsi_memory_process {
 	uint64_t start_ticks;
 	int64_t started_ms; /* wall clock */
 	bool wanted;        /* false: it was told to stop */
+	bool answered;      /* since it was started */
+	uint64_t speaks;    /* names the command that has answered once, in whatever run; 0: none has */
 	bool quarantined;
 	uint32_t restarts;                                  /* since it is known */
 	uint32_t backoff_ms;                                /* before the next start */

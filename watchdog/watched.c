@@ -10,6 +10,7 @@
 #include <fts/watchdog/v1/watchdog.pb-c.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "watchdog/capture.h"
 
@@ -57,6 +58,23 @@ static void mark_of(const struct ftsi_watched *watched, char *out, size_t size_b
 	snprintf(out, size_bytes, FTSI_PROCESS_MARK "=%s@%s", watched->what->name, watched->watch->config->state);
 }
 
+/* Names a command, so that what is known of one is not held against another that takes its name. Never 0. */
+static uint64_t command_of(const struct ftsi_watched *watched)
+{
+	uint64_t sum = 1;
+	for (char *const *word = watched->what->argv; *word != NULL; word++)
+		sum = fts_hash64((struct fts_bytes){(const uint8_t *)*word, strlen(*word) + 1}, sum);
+	return (sum >> 1) | 1; /* JSON's integers are signed */
+}
+
+/* Does it answer once it has started, as far as is known? A node does. */
+static bool is_known_to_speak(const struct ftsi_watched *watched)
+{
+	const char *program = watched->what->argv[0], *slash = strrchr(program, '/');
+	return watched->what->member[0] != '\0' || strcmp(slash != NULL ? slash + 1 : program, "ftsd") == 0 ||
+	       watched->speaks == command_of(watched);
+}
+
 static void begin_watching(struct ftsi_watched *watched)
 {
 	char path[PULSE_PATH_BYTES];
@@ -64,6 +82,7 @@ static void begin_watching(struct ftsi_watched *watched)
 	ftsi_asker_close(&watched->asker);
 	ftsi_asker_init(&watched->asker, path);
 	ftsi_judge_init(&watched->judge, watched->what, watched->watch->config->interval_ms);
+	watched->judge.speaks = is_known_to_speak(watched);
 	watched->session = watched->process.pid; /* setsid: the first of its session */
 	watched->started_ns = watched->watch->now_ns;
 	watched->started_wall_ms = fts_clock_wall_ms();
@@ -332,20 +351,40 @@ void ftsi_watched_hear(struct ftsi_watched *watched)
 {
 	struct ftsi_judge_answer answer;
 	if (!ftsi_asker_take(&watched->asker, &answer)) return;
+	if (watched->judge.answer_count == 0 && !watched->judge.answered_before) { /* the next watchdog has to know */
+		watched->speaks = command_of(watched);
+		watched->watch->changed = true;
+	}
 	ftsi_judge_hear(&watched->judge, &answer);
 	if (answer.ready && watched->state == FTSI_WATCH_STARTING) ftsi_watched_handle(watched, FTSI_WATCH_READY);
 }
 
 /* ---- Time ---- */
 
+/* One that nobody knows to answer, and that never did: a program of somebody else, or one that hangs at its start. It
+ * can't be told which, so it is said. */
+static void tell_unheard(struct ftsi_watched *watched)
+{
+	const struct ftsi_judge *judge = &watched->judge;
+	if (watched->told_unheard || watched->what->health != FTSI_WATCH_HEALTH_AUTO || judge->speaks ||
+	    judge->answer_count > 0 || judge->answered_before || judge->alive_ms < watched->what->limits.start_ms)
+		return;
+	watched->told_unheard = true;
+	ftsi_watched_tell(watched, "unheard",
+			  "it has not answered since it was started: only its end is looked for; say so with "
+			  "\"health\": \"off\", or have it started again with \"required\"");
+}
+
 static void tick_running(struct ftsi_watched *watched, uint64_t passed_ms)
 {
 	ftsi_judge_pass(&watched->judge, passed_ms);
 	ftsi_asker_ask(&watched->asker);
 	/* One that nobody asks, or that never answers, is taken for ready once it has lived for a while. */
-	bool quiet = watched->what->health != FTSI_WATCH_HEALTH_REQUIRED && watched->judge.answer_count == 0;
+	bool quiet = watched->what->health != FTSI_WATCH_HEALTH_REQUIRED && watched->judge.answer_count == 0 &&
+		     !watched->judge.speaks;
 	if (watched->state == FTSI_WATCH_STARTING && quiet && watched->judge.alive_ms >= 1000)
 		ftsi_watched_handle(watched, FTSI_WATCH_READY);
+	tell_unheard(watched);
 	ftsi_watched_judge(watched);
 }
 
@@ -390,6 +429,7 @@ static void take_up(struct ftsi_watched *watched, const struct ftsi_memory_proce
 	watched->state = FTSI_WATCH_STARTING;
 	if (ftsi_process_find(&watched->process, known->pid, known->start_ticks)) {
 		begin_watching(watched);
+		watched->judge.answered_before = known->answered;
 		watched->started_wall_ms = known->started_ms;
 		int64_t ran_ms = fts_clock_wall_ms() - known->started_ms;
 		uint64_t ran_ns = ran_ms > 0 ? (uint64_t)ran_ms * NS_PER_MS : 0;
@@ -410,6 +450,7 @@ void ftsi_watched_init(struct ftsi_watched *watched, struct ftsi_watch *watch, c
 	ftsi_asker_init(&watched->asker, "");
 	if (known != NULL) {
 		watched->wanted = known->wanted;
+		watched->speaks = known->speaks;
 		watched->restarts = known->restarts;
 		watched->backoff_ms = known->backoff_ms;
 		watched->restart_time_count = known->restart_time_count;
@@ -435,6 +476,8 @@ void ftsi_watched_remember(const struct ftsi_watched *watched, struct ftsi_memor
 	out->start_ticks = watched->process.start_ticks;
 	out->started_ms = watched->started_wall_ms;
 	out->wanted = watched->wanted;
+	out->answered = watched->judge.answer_count > 0 || watched->judge.answered_before;
+	out->speaks = watched->speaks;
 	out->quarantined = watched->state == FTSI_WATCH_QUARANTINED;
 	out->restarts = watched->restarts;
 	out->backoff_ms = watched->backoff_ms;

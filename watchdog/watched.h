@@ -18,6 +18,8 @@ struct ftsi_watched {
 	bool adopted; /* not a child of this watchdog: how it ended is not told */
 	struct ftsi_asker asker;
 	struct ftsi_judge judge;
+	uint64_t speaks;    /* as in the memory */
+	bool told_unheard;  /* that nothing but its end is looked for */
 	bool wanted, asked; /* asked: an operator, or the end of the watchdog, ended it: that counts for nothing */
 	uint32_t restarts, backoff_ms;
 	int64_t restart_times_ms[FTSI_MEMORY_RESTARTS_MAX]; /* of the last ones, oldest first */

@@ -106,6 +106,8 @@ static void memory_is_read_as_it_was_written(void **state)
 							   .start_ticks = 123456789012,
 							   .started_ms = 1700000000000,
 							   .wanted = true,
+							   .answered = true,
+							   .speaks = INT64_MAX,
 							   .restarts = 3,
 							   .backoff_ms = 400,
 							   .restart_times_ms = {1, 2, 3},
@@ -124,7 +126,8 @@ static void memory_is_read_as_it_was_written(void **state)
 	assert_int_equal(known->pid, 4242);
 	assert_int_equal(known->start_ticks, 123456789012);
 	assert_int_equal(known->restart_times_ms[2], 3);
-	assert_true(known->wanted && !known->quarantined);
+	assert_true(known->wanted && known->answered && !known->quarantined);
+	assert_int_equal(known->speaks, INT64_MAX);
 	assert_string_equal(known->last_reason, "stalled");
 	close(lock_fd);
 }

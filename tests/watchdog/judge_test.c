@@ -138,6 +138,36 @@ static void a_required_answer_has_a_time_limit(void **state)
 	assert_int_equal(verdict(detail, sizeof(detail)), FTSI_VERDICT_WELL);
 }
 
+/* A node, or what has answered in an earlier run: it hangs at its start when no answer comes. */
+static void what_is_known_to_answer_has_to_begin(void **state)
+{
+	char detail[200];
+	(void)state;
+	judge.speaks = true;
+	for (int i = 0; i < 49; i++)
+		ftsi_judge_pass(&judge, INTERVAL_MS);
+	assert_int_equal(verdict(detail, sizeof(detail)), FTSI_VERDICT_WELL);
+	ftsi_judge_pass(&judge, INTERVAL_MS);
+	assert_int_equal(verdict(detail, sizeof(detail)), FTSI_VERDICT_SILENT);
+	assert_non_null(strstr(detail, "none since it was started"));
+	process.health = FTSI_WATCH_HEALTH_OFF;
+	assert_int_equal(verdict(detail, sizeof(detail)), FTSI_VERDICT_WELL);
+}
+
+/* It was heard by the watchdog before this one: its silence counts from this one's first moment. */
+static void what_an_earlier_watchdog_heard(void **state)
+{
+	char detail[200];
+	(void)state;
+	judge.answered_before = true;
+	for (int i = 0; i < 9; i++)
+		ftsi_judge_pass(&judge, INTERVAL_MS);
+	assert_int_equal(verdict(detail, sizeof(detail)), FTSI_VERDICT_WELL);
+	ftsi_judge_pass(&judge, INTERVAL_MS);
+	assert_int_equal(verdict(detail, sizeof(detail)), FTSI_VERDICT_SILENT);
+	assert_string_equal(detail, "no answer for 1000 ms");
+}
+
 static void time_the_watchdog_slept_through_is_nobodys(void **state)
 {
 	char detail[200];
@@ -230,6 +260,8 @@ int main(void)
 	    cmocka_unit_test_setup(its_own_longest_time_counts, setup),
 	    cmocka_unit_test_setup(silence_counts_from_the_first_answer, setup),
 	    cmocka_unit_test_setup(a_required_answer_has_a_time_limit, setup),
+	    cmocka_unit_test_setup(what_is_known_to_answer_has_to_begin, setup),
+	    cmocka_unit_test_setup(what_an_earlier_watchdog_heard, setup),
 	    cmocka_unit_test_setup(time_the_watchdog_slept_through_is_nobodys, setup),
 	    cmocka_unit_test_setup(one_handler_that_runs_on, setup),
 	    cmocka_unit_test_setup(other_handlers_each_time_are_slow_not_stuck, setup),

@@ -22,7 +22,17 @@
 #define NODES 3
 #define NS_PER_MS 1000000u
 
-enum fault { FAULT_KILL, FAULT_STOP, FAULT_LOOP, FAULT_HANDLER, FAULT_DISK, FAULT_SLOW, FAULT_WATCHDOG, FAULT_COUNT };
+enum fault {
+	FAULT_KILL,
+	FAULT_STOP,
+	FAULT_LOOP,
+	FAULT_HANDLER,
+	FAULT_DISK,
+	FAULT_SLOW,
+	FAULT_WATCHDOG,
+	FAULT_UNSEEN,
+	FAULT_COUNT
+};
 
 static const struct {
 	const char *name;
@@ -37,6 +47,7 @@ static const struct {
     [FAULT_DISK] = {"disk hangs", "stuck", "stalled", "disk --for 1h"},
     [FAULT_SLOW] = {"slow, moving", NULL, NULL, "slow-loop --for 5s"},
     [FAULT_WATCHDOG] = {"watchdog killed", NULL, NULL, NULL},
+    [FAULT_UNSEEN] = {"SIGSTOP, unseen", "stuck", "silent", NULL}, /* the watchdog is killed, then a node is stopped */
 };
 
 struct found {
@@ -60,11 +71,12 @@ static void hang(const char *what, size_t node)
 static void hurt(enum fault fault, size_t node, const char *name)
 {
 	pid_t pid = world_pid(&world, name);
+	bool blind = fault == FAULT_WATCHDOG || fault == FAULT_UNSEEN;
+	if (blind) harness_process_kill(&world.watchdog);
 	if (fault == FAULT_KILL) (void)kill(pid, SIGKILL);
-	if (fault == FAULT_STOP) (void)kill(pid, SIGSTOP);
+	if (fault == FAULT_STOP || fault == FAULT_UNSEEN) (void)kill(pid, SIGSTOP);
 	if (faults[fault].hang != NULL) hang(faults[fault].hang, node);
-	if (fault != FAULT_WATCHDOG) return;
-	harness_process_kill(&world.watchdog);
+	if (!blind) return;
 	world_start(&world);
 	for (int i = 0; i < NODES; i++)
 		world_await(&world, "", "adopted", "", NULL);

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "tests/harness/clock.h"
+#include "tests/harness/ports.h"
 #include "tests/watchdog/world.h"
 
 static struct world world;
@@ -200,6 +201,65 @@ static void killed_and_started_again_it_finds_its_children(void **state)
 	assert_false(is_alive(a));
 }
 
+/* A node that hangs before it ever answers: told by its program's name. */
+static void a_node_that_hangs_at_its_start(void **state)
+{
+	char path[HARNESS_PATH_MAX + 16], processes[1024], line[512];
+	(void)state;
+	snprintf(path, sizeof(path), "%.490s/ftsd", world.root);
+	assert_int_equal(symlink("/bin/sleep", path), 0);
+	snprintf(processes, sizeof(processes), "{\"name\":\"n\",\"command\":[\"%s\",\"1000\"]}", path);
+	world_configure(&world, "\"interval_ms\":50,\"start_ms\":300,\"capture_ms\":100", processes);
+	world_start(&world);
+	world_await(&world, "n", "stuck", "silent", line);
+	assert_non_null(strstr(line, "none since it was started"));
+	world_await(&world, "n", "backoff", "silent", NULL);
+	world_await(&world, "n", "started", "", NULL);
+	assert_int_equal(world_count(&world, "n", "ready"), 0);
+	world_stop(&world);
+}
+
+static void await_remembered(const char *text)
+{
+	char path[HARNESS_PATH_MAX + 16];
+	snprintf(path, sizeof(path), "%s/state.json", world.state);
+	for (struct harness_wait wait = harness_wait_ms(WORLD_PATIENCE_MS);;) {
+		size_t size;
+		char *file = harness_file_read(path, &size);
+		bool is_there = file != NULL && strstr(file, text) != NULL;
+		free(file);
+		if (is_there) return;
+		if (!harness_wait_more(&wait)) fail_msg("no %s in %s", text, path);
+	}
+}
+
+/* Its first run answers, its second hangs at its start: that it should answer is known from the first. A program that
+ * never said a word is left alone, which is told. */
+static void what_has_answered_once_has_to_answer_again(void **state)
+{
+	char processes[2048], program[HARNESS_PATH_MAX];
+	(void)state;
+	harness_program_path("ftsd", program);
+	snprintf(processes, sizeof(processes),
+		 "{\"name\":\"wrapped\",\"directory\":\"%.400s\",\"start_ms\":%d,\"command\":[\"/bin/sh\",\"-c\","
+		 "\"if [ -e again ]; then exec sleep 1000; fi; exec %.400s --data d --listen 127.0.0.1:%u\"]},"
+		 "{\"name\":\"other\",\"start_ms\":200,\"command\":[\"sleep\",\"1000\"]}",
+		 world.root, 500, program, harness_ports_reserve());
+	world_configure(&world, "\"interval_ms\":50,\"capture_ms\":100", processes);
+	world_start(&world);
+	world_await(&world, "other", "unheard", "", NULL);
+	await_remembered("\"answered\": true");
+	snprintf(processes, sizeof(processes), "%.490s/again", world.root);
+	harness_file_write(processes, "");
+	/* By the next watchdog, which knows what this one heard. */
+	world_stop(&world);
+	world_start(&world);
+	world_await(&world, "wrapped", "stuck", "silent", NULL);
+	world_await(&world, "wrapped", "backoff", "silent", NULL);
+	assert_int_equal(world_count(&world, "other", "stuck"), 0);
+	world_stop(&world);
+}
+
 static void one_at_a_time(void **state)
 {
 	char *err = NULL;
@@ -268,6 +328,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_command_that_is_not_there, setup, teardown),
 	    cmocka_unit_test_setup_teardown(told_to_stop_and_to_start, setup, teardown),
 	    cmocka_unit_test_setup_teardown(killed_and_started_again_it_finds_its_children, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_node_that_hangs_at_its_start, setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_has_answered_once_has_to_answer_again, setup, teardown),
 	    cmocka_unit_test_setup_teardown(one_at_a_time, setup, teardown),
 	    cmocka_unit_test_setup_teardown(systemd_is_told_by_path_and_by_name, setup, teardown),
 	};
