@@ -105,13 +105,14 @@ static bool on_event(void *ctx, const struct fts_event *event, uint64_t lost_cou
 {
 	struct ftsi_agent *agent = ctx;
 	struct ftsi_elect_news news;
-	(void)lost_count;
-	if (event == NULL || !ftsi_elect_news_read(event, agent->options.election, &news)) return true;
+	bool is_news = event != NULL && ftsi_elect_news_read(event, agent->options.election, &news);
+	if (!is_news && lost_count == 0) return true;
 	pthread_mutex_lock(&agent->lock);
-	bool kept = agent->news_count < FTSI_AGENT_NEWS_MAX;
+	bool kept = is_news && agent->news_count < FTSI_AGENT_NEWS_MAX;
 	if (kept) agent->news[agent->news_count++] = news;
+	if (lost_count != 0 || !kept) agent->news_lost = true;
 	pthread_mutex_unlock(&agent->lock);
-	if (!kept) ftsi_elect_news_free(&news); /* the next renewal tells who is master all the same */
+	if (is_news && !kept) ftsi_elect_news_free(&news);
 	wake(agent);
 	return true;
 }
@@ -302,8 +303,12 @@ static void take_answer(struct ftsi_agent *agent)
 	}
 }
 
+/* An event about this one's own mastership and the answer to a renewal may come in either order, and the older of the
+ * two must not stand until the next renewal, a third of a lease later: so it asks at once. */
 static void take_master(struct ftsi_agent *agent, const Fts__Elector__V1__MasterEvent *event)
 {
+	if (strcmp(event->master, agent->options.id) == 0 || strcmp(agent->master, agent->options.id) == 0)
+		agent->hurry = true;
 	learn(agent, event->master, event->fence);
 	if (event->stepping_down && event->fence == agent->fence && strcmp(event->master, agent->options.id) == 0)
 		agent->step_down = true;
@@ -316,6 +321,8 @@ static void take_news(struct ftsi_agent *agent)
 	size_t count = agent->news_count;
 	memcpy(news, agent->news, count * sizeof(news[0]));
 	agent->news_count = 0;
+	if (agent->news_lost) agent->hurry = true; /* what was in them, a renewal tells */
+	agent->news_lost = false;
 	pthread_mutex_unlock(&agent->lock);
 	for (size_t i = 0; i < count; i++) {
 		if (news[i].master != NULL)

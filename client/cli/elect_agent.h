@@ -71,6 +71,7 @@ struct ftsi_agent {
 	struct ftsi_agent_answer answer;                  /* guarded by lock */
 	struct ftsi_elect_news news[FTSI_AGENT_NEWS_MAX]; /* guarded by lock */
 	size_t news_count;                                /* guarded by lock */
+	bool news_lost;                                   /* guarded by lock: events that nobody told here */
 	bool stop_asked;                                  /* guarded by lock */
 
 	/* the loop's own */

@@ -22,6 +22,8 @@
 
 #define CHILDREN_MAX 256
 
+enum { SHOWN_BYTES = 3000 };
+
 static struct {
 	bool armed;
 	pid_t owner;
@@ -183,15 +185,24 @@ char *harness_process_stderr(const struct harness_process *process)
 	return read_or_empty(process->err_path);
 }
 
+/* A test that fails far from here can only be understood by what the process said. */
+static void show_last(const struct harness_process *process, const char *written)
+{
+	size_t size = strlen(written);
+	(void)fprintf(stderr, "%s ends with:\n%s\n", process->err_path,
+		      size > SHOWN_BYTES ? written + size - SHOWN_BYTES : written);
+}
+
 bool harness_process_wait_stderr(struct harness_process *process, const char *text, long from, uint32_t timeout_ms)
 {
 	for (struct harness_wait wait = harness_wait_ms(timeout_ms);;) {
 		bool running = harness_process_running(process); /* before reading: what it wrote last counts */
 		char *written = harness_process_stderr(process);
 		bool found = (long)strlen(written) >= from && strstr(written + from, text) != NULL;
+		bool over = !found && (!running || !harness_wait_more(&wait));
+		if (over) show_last(process, written);
 		free(written);
-		if (found) return true;
-		if (!running || !harness_wait_more(&wait)) return false;
+		if (found || over) return found;
 	}
 }
 
