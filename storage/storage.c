@@ -163,11 +163,26 @@ uint64_t fts_storage_mended_count(const struct fts_storage *storage)
 	return atomic_load(&storage->mended_count);
 }
 
-enum fts_status fts_storage_drop_partition(struct fts_storage *storage, uint32_t partition)
+/* Called with apply_lock held. A range that can't be read is not empty. */
+static bool is_empty(struct fts_storage *storage, uint32_t partition)
+{
+	const struct fts_storage_scan all = {.partition = partition};
+	struct fts_key prefix;
+	struct fts_bytes stored_key, value;
+	struct fts_txn *view = NULL;
+	struct fts_cursor *cursor = NULL;
+	bool empty = fts_store_view(storage->store, &view) == FTS_OK &&
+		     fts_txn_scan(view, scan_prefix(&all, &prefix), (struct fts_bytes){0}, &cursor) == FTS_OK &&
+		     !fts_cursor_next(cursor, &stored_key, &value) && fts_cursor_status(cursor) == FTS_OK;
+	fts_cursor_close(cursor);
+	fts_txn_abort(view);
+	return empty;
+}
+
+static enum fts_status delete_partition(struct fts_storage *storage, uint32_t partition)
 {
 	struct fts_key from, to;
 	struct fts_txn *txn = NULL;
-	pthread_mutex_lock(&storage->apply_lock);
 	enum fts_status status = fts_txn_begin(storage->store, &txn);
 	fts_key_begin(&from, FTSI_TABLE_RECORD);
 	fts_key_u32(&from, partition);
@@ -176,6 +191,15 @@ enum fts_status fts_storage_drop_partition(struct fts_storage *storage, uint32_t
 	if (status == FTS_OK) status = fts_txn_delete_range(txn, fts_key_bytes(&from), fts_key_bytes(&to));
 	if (status == FTS_OK) status = fts_txn_commit(&txn, true);
 	fts_txn_abort(txn);
+	return status;
+}
+
+/* A node that joins drops all partitions before it gets its own: 256 deletions of nothing would have the engine write
+ * its tables once more for their sake. */
+enum fts_status fts_storage_drop_partition(struct fts_storage *storage, uint32_t partition)
+{
+	pthread_mutex_lock(&storage->apply_lock);
+	enum fts_status status = is_empty(storage, partition) ? FTS_OK : delete_partition(storage, partition);
 	if (status == FTS_OK) {
 		ftsi_tree_clear(&storage->tree, partition);
 		ftsi_tree_trust(&storage->tree, partition, true);

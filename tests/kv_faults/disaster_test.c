@@ -103,7 +103,12 @@ static void a_clock_far_ahead(void **state)
 	finish();
 }
 
-/* A table of a node that runs is damaged on its disk: what it gives is right or an error, and reads mend it. */
+static const char *const damage_events[] = {"event=storage.damaged",   "event=storage.failed",
+					    "event=storage.tree",      "event=store.read_failed",
+					    "event=store.scan_failed", "event=store.write_failed"};
+
+/* A table of a node that runs is damaged on its disk: what anybody is given is right. Its engine meets the
+ * damage at some time, when it writes its tables anew: then the node ends, and says why. */
 static void bytes_turn_over_while_it_runs(void **state)
 {
 	static char value[LARGE_BYTES + 1];
@@ -125,18 +130,17 @@ static void bytes_turn_over_while_it_runs(void **state)
 	for (struct harness_wait wait = harness_wait_ms(READY_MS);
 	     (count = damage_tables(&cluster.members[1], "000000000000100x", 16)) == 0;)
 		if (!harness_wait_more(&wait)) fail_msg("the record is in no table");
-	harness_cluster_expect(&cluster, "event=storage.damaged");
-	harness_cluster_expect(&cluster, "event=store.read_failed");
+	for (size_t i = 0; i < sizeof damage_events / sizeof *damage_events; i++)
+		harness_cluster_expect(&cluster, damage_events[i]);
 	for (int i = 95; i < 105; i++)
 		for (size_t via = 0; via < 3; via++) {
 			(void)snprintf(key, sizeof key, "large-%03d", i);
 			struct kv_answer answer = kv_get(&cluster, (struct kv_call){.via = via, .key = key});
-			assert_int_equal(answer.status, FTS_OK);
-			assert_int_equal(strtol(answer.value, NULL, 10), i);
+			bool may_have_ended = via == 1 && answer.status == FTS_UNAVAILABLE;
+			if (!may_have_ended && (answer.status != FTS_OK || strtol(answer.value, NULL, 10) != i))
+				fail_msg("get %s at n%zu: %s \"%.15s\" (%s)", key, via + 1,
+					 fts_status_name(answer.status), answer.value, answer.error.detail);
 		}
-	for (struct harness_wait wait = harness_wait_ms(READY_MS);
-	     kv_look(&cluster, 1, 0, "large-100").status != FTS_OK;)
-		if (!harness_wait_more(&wait)) fail_msg("large-100 stays damaged at n2");
 	finish();
 }
 
