@@ -13,6 +13,7 @@
 #include "replica/applied.h"
 #include "replica/digest.h"
 #include "replica/fence.h"
+#include "replica/format.h"
 #include "replica/state.h"
 
 enum { EVENT_ENTRY_MAX = 65536 };
@@ -135,6 +136,7 @@ static enum fts_status execute(struct entry *entry, const struct ftsi_target *ta
 				  .time_ms = entry->head.time_ms,
 				  .term = entry->head.term,
 				  .lead_index = entry->head.lead_index,
+				  .format = atomic_load(&replica->format),
 				  .arena = replica->apply_arena,
 				  .request_bytes = command->payload,
 				  .events = events};
@@ -281,8 +283,8 @@ static enum fts_status keep_events(struct fts_replica *replica)
 
 static enum fts_status put_applied(struct fts_replica *replica, struct fts_txn *txn, uint64_t index)
 {
-	const struct ftsi_applied applied = {index, replica->time_ms, replica->identity.cluster_id, FTSI_DIR_FORMAT,
-					     replica->writes};
+	const struct ftsi_applied applied = {index, replica->time_ms, replica->identity.cluster_id,
+					     atomic_load(&replica->format), replica->writes};
 	return ftsi_applied_put(txn, &applied);
 }
 
@@ -302,6 +304,13 @@ static enum fts_status begin_entry(struct entry *entry, struct fts_bytes bytes)
 	enum fts_status status;
 	if (ftsi_batch_read_head(bytes, &entry->head) != 0)
 		return halt(replica, FTS_DATA_LOSS, entry->index, "it is not a batch of commands");
+	if (entry->head.format > replica->format_max) {
+		ftsi_loop_fail(replica, FTS_FAILED_PRECONDITION,
+			       "entry %" PRIu64 " is written in format %u, and this is ftsd %s, which reads up to %u: "
+			       "start the version that wrote it",
+			       entry->index, entry->head.format, replica->version, replica->format_max);
+		return FTS_FAILED_PRECONDITION;
+	}
 	if (entry->head.time_ms < replica->time_ms) entry->head.time_ms = replica->time_ms;
 	replica->time_ms = entry->head.time_ms;
 	if ((status = begin_batch(replica, entry->index)) != FTS_OK) return status;
@@ -403,10 +412,11 @@ static enum fts_status read_applied(struct fts_replica *replica, struct fts_txn 
 	if (status == FTS_NOT_FOUND) return FTS_OK;
 	if (status != FTS_OK)
 		return fts_error_set(out_error, FTS_DATA_LOSS, "%s is damaged: it does not tell how far it is", dir);
-	if (applied.format > FTSI_DIR_FORMAT)
+	if (applied.format > replica->format_max)
 		return fts_error_set(out_error, FTS_FAILED_PRECONDITION,
-				     "%s has format %u, this version reads up to %d: start the version that wrote it",
-				     dir, applied.format, FTSI_DIR_FORMAT);
+				     "%s has format %u, and this is ftsd %s, which reads up to %u: start the version that "
+				     "wrote it",
+				     dir, applied.format, replica->version, replica->format_max);
 	if (!ftsi_state_is_of(replica, applied.cluster_id))
 		return fts_error_set(out_error, FTS_DATA_LOSS,
 				     "%s and %s/log belong to different clusters: restore the whole directory from "
@@ -415,7 +425,8 @@ static enum fts_status read_applied(struct fts_replica *replica, struct fts_txn 
 	atomic_store(&replica->applied_index, applied.index);
 	replica->time_ms = applied.time_ms;
 	replica->writes = applied.writes;
-	return FTS_OK;
+	status = ftsi_format_take(replica, applied.format, NULL);
+	return status == FTS_OK ? FTS_OK : fts_error_set(out_error, status, "%s/log can't be written", replica->data);
 }
 
 enum fts_status ftsi_apply_load(struct fts_replica *replica, struct fts_error *out_error)

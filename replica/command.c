@@ -16,6 +16,7 @@ enum {
 	TAG_TIME_MS = 0x10,
 	TAG_TERM = 0x18,
 	TAG_LEAD_INDEX = 0x20,
+	TAG_FORMAT = 0x28,
 	WIRE_VARINT = 0,
 	WIRE_64 = 1,
 	WIRE_LENGTH = 2,
@@ -105,7 +106,8 @@ uint8_t *ftsi_batch_write_head(uint8_t *at, const struct ftsi_batch_head *head)
 {
 	at = write_varint_field(at, TAG_TIME_MS, (uint64_t)head->time_ms);
 	at = write_varint_field(at, TAG_TERM, head->term);
-	return write_varint_field(at, TAG_LEAD_INDEX, head->lead_index);
+	at = write_varint_field(at, TAG_LEAD_INDEX, head->lead_index);
+	return write_varint_field(at, TAG_FORMAT, head->format);
 }
 
 static int read_varint(struct fts_bytes *at, uint64_t *out_value)
@@ -193,6 +195,7 @@ int ftsi_batch_read_head(struct fts_bytes batch, struct ftsi_batch_head *out_hea
 		if (field.tag == TAG_TIME_MS) head.time_ms = (int64_t)field.value;
 		if (field.tag == TAG_TERM) head.term = field.value;
 		if (field.tag == TAG_LEAD_INDEX) head.lead_index = field.value;
+		if (field.tag == TAG_FORMAT) head.format = field.value > UINT32_MAX ? UINT32_MAX : (uint32_t)field.value;
 	}
 	*out_head = head;
 	return 0;

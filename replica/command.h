@@ -10,8 +10,9 @@
  * | payload           | 2A  | length                       |
  * | fence             | 30  | varint                       | term                  | 18  | varint |
  * |                   |     |                              | lead_index            | 20  | varint |
+ * |                   |     |                              | format                | 28  | varint |
  *
- * time_ms, term and lead_index are written first; zero fields are left out. */
+ * time_ms, term, lead_index and format are written first; zero fields are left out. */
 #ifndef FTS_REPLICA_COMMAND_H
 #define FTS_REPLICA_COMMAND_H
 
@@ -30,9 +31,10 @@ struct ftsi_batch_head {
 	int64_t time_ms;
 	uint64_t term;
 	uint64_t lead_index;
+	uint32_t format; /* 0: the first */
 };
 
-#define FTSI_BATCH_HEAD_BYTES_MAX 33
+#define FTSI_BATCH_HEAD_BYTES_MAX 44
 
 /* Bytes that ftsi_command_write will write. */
 size_t ftsi_command_size(const struct ftsi_command *command);

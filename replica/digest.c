@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "fts/replica/v1/mark.fts.h"
 #include "replica/digest_internal.h"
+#include "replica/format.h"
 #include "replica/state_internal.h"
 
 enum { FAR_BEHIND_COUNT = 1024 };
@@ -55,6 +56,7 @@ static enum fts_status apply_mark(struct fts_apply *apply, const ProtobufCMessag
 void ftsi_digest_init(struct fts_replica *replica, struct fts_machine *machine, struct fts_machine_method *methods)
 {
 	methods[0].apply = apply_mark;
+	methods[1].apply = ftsi_format_apply_raise;
 	*machine =
 	    (struct fts_machine){.service = &fts_marks_service, .methods = methods, .internal = true, .ctx = replica};
 }

@@ -58,7 +58,7 @@ bool ftsi_forming_is_over(const struct fts_replica *replica)
 static enum fts_status make_identity(struct fts_replica *replica, struct fts_error *out_error)
 {
 	struct ftsi_identity *identity = &replica->identity;
-	*identity = (struct ftsi_identity){.format = FTSI_DIR_FORMAT, .node_id = ftsi_forming_random(replica)};
+	*identity = (struct ftsi_identity){.format = FTS_FORMAT_FIRST, .node_id = ftsi_forming_random(replica)};
 	(void)snprintf(identity->name, sizeof identity->name, "%s", replica->name);
 	(void)snprintf(identity->address, sizeof identity->address, "%s", replica->address);
 	replica->forming->fresh = true;
@@ -68,7 +68,7 @@ static enum fts_status make_identity(struct fts_replica *replica, struct fts_err
 static enum fts_status check_identity(struct fts_replica *replica, struct fts_error *out_error)
 {
 	const struct ftsi_identity *identity = &replica->identity;
-	enum fts_status status = ftsi_identity_check(identity, replica->data, replica->name, out_error);
+	enum fts_status status = ftsi_identity_check(identity, replica, out_error);
 	if (status != FTS_OK) return status;
 	if (identity->removed)
 		return fts_error_set(out_error, FTS_FAILED_PRECONDITION,

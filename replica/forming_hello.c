@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "replica/format.h"
 #include "replica/forming_internal.h"
 #include "replica/membership.h"
 #include "replica/state.h"
@@ -38,7 +39,9 @@ void ftsi_forming_say_hello(struct fts_replica *replica, const char *address)
 	Fts__Replica__V1__Member members[FTS_REPLICA_MEMBER_MAX], *pointers[FTS_REPLICA_MEMBER_MAX];
 	hello.name = replica->name;
 	hello.address = replica->address;
-	hello.format = FTSI_DIR_FORMAT;
+	hello.format = atomic_load(&replica->format);
+	hello.format_max = replica->format_max;
+	hello.version = replica->version;
 	hello.formed = forming->over;
 	hello.restored = forming->over ? 0 : ftsi_state_restored(replica);
 	hello.waiting_ms = waiting_ms(replica);
@@ -255,10 +258,7 @@ void ftsi_forming_hello(struct fts_replica *replica, const Fts__Replica__V1__Pee
 	if (strlen(hello->name) >= FTSI_MEMBER_NAME_BYTES || strlen(hello->address) >= FTSI_MEMBER_ADDRESS_BYTES)
 		return;
 	(void)ftsi_member_text(hello->name, hello->address, text);
-	if (hello->format > FTSI_DIR_FORMAT) {
-		(void)snprintf(detail, sizeof detail,
-			       "%s reads formats up to %d, %.64s has %u: start the newer version here", replica->name,
-			       FTSI_DIR_FORMAT, hello->name, hello->format);
+	if (!ftsi_format_fits(replica, message, detail)) {
 		refuse(replica, text, detail);
 	} else if (replica->forming->over) {
 		if (hello->formed)

@@ -21,7 +21,7 @@ static enum fts_status random_id(uint64_t *out_id)
 enum fts_status ftsi_identity_make(const char *name, const char *address, struct ftsi_identity *out_identity,
 				   struct fts_error *out_error)
 {
-	*out_identity = (struct ftsi_identity){.format = FTSI_DIR_FORMAT};
+	*out_identity = (struct ftsi_identity){.format = FTS_FORMAT_FIRST};
 	(void)snprintf(out_identity->name, sizeof out_identity->name, "%s", name);
 	(void)snprintf(out_identity->address, sizeof out_identity->address, "%s", address);
 	if (random_id(&out_identity->node_id) != FTS_OK || random_id(&out_identity->cluster_id) != FTS_OK)
@@ -29,13 +29,18 @@ enum fts_status ftsi_identity_make(const char *name, const char *address, struct
 	return FTS_OK;
 }
 
-enum fts_status ftsi_identity_check(const struct ftsi_identity *identity, const char *dir, const char *name,
+enum fts_status ftsi_identity_check(const struct ftsi_identity *identity, const struct fts_replica *replica,
 				    struct fts_error *out_error)
 {
-	if (identity->format > FTSI_DIR_FORMAT)
-		return fts_error_set(out_error, FTS_FAILED_PRECONDITION,
-				     "%s has format %u, this version reads up to %d: start the version that wrote it",
-				     dir, identity->format, FTSI_DIR_FORMAT);
+	const char *dir = replica->data, *name = replica->name;
+	if (identity->format > replica->format_max)
+		return fts_error_set(
+		    out_error, FTS_FAILED_PRECONDITION,
+		    "%s has format %u, and this is ftsd %s, which reads up to %u: start the version that "
+		    "wrote it (ftsd %s) or a newer one; for the older one there is a snapshot from before "
+		    "the upgrade, or nothing",
+		    dir, identity->format, replica->version, replica->format_max,
+		    identity->version[0] == '\0' ? "of a later release" : identity->version);
 	if (strcmp(identity->name, name) != 0)
 		return fts_error_set(
 		    out_error, FTS_FAILED_PRECONDITION,

@@ -218,10 +218,12 @@ struct fts_replica {
 	struct ftsi_target *targets; /* open addressing by method id, target_mask + 1 places */
 	uint32_t target_mask;
 	struct fts_machine events_machine, marks_machine;
-	struct fts_machine_method events_methods[1], marks_methods[1];
+	struct fts_machine_method events_methods[1], marks_methods[2];
 	const struct fts_machine **machines; /* options', events_machine and marks_machine */
 	size_t machine_count;
 	struct ftsi_identity identity;
+	uint32_t format_max;             /* the highest format this program reads (format.h) */
+	char version[FTS_VERSION_BYTES]; /* of this program */
 	struct fts_store *log;
 	struct fts_store *state;                /* loop; others hold state_lock, or use ftsi_state_view */
 	pthread_mutex_t state_lock;             /* of the pointer alone */
@@ -245,6 +247,7 @@ struct fts_replica {
 	atomic_bool disk_full, disk_slow;
 	atomic_int leads;                     /* enum ftsi_leads */
 	atomic_uint_fast64_t leader_heard_ns; /* when somebody who leads was last heard */
+	atomic_uint format; /* in which the cluster writes, as of the last entry applied: written by the loop */
 	atomic_bool failed;
 	atomic_bool doubted;                /* its state differs from the others', or is not there: it does not serve */
 	atomic_uint_fast64_t applied_index; /* written to DIR/state */
@@ -307,6 +310,7 @@ struct fts_replica {
 	struct ftsi_read_list parked;
 	uint64_t progress;
 	uint64_t reserve_checked_ns;
+	uint64_t format_due_ns, format_told_ns; /* when it may be raised again; when was last told who holds it back */
 	bool events_published;
 	struct fts_strand *strand; /* of the loop (base/progress.h); NULL: stepped, or over */
 };

@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "replica/format.h"
 #include "replica/forming.h"
 #include "replica/guards.h"
 #include "replica/membership.h"
@@ -189,6 +190,7 @@ static void tick(struct fts_replica *replica)
 	ftsi_members_tick(replica, now_ns);
 	ftsi_state_tick(replica, now_ns);
 	ftsi_membership_tick(replica, now_ns);
+	ftsi_format_tick(replica, now_ns);
 }
 
 /* Those who did not hear of the last commit by the next entry hear of it now. */

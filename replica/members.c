@@ -66,6 +66,8 @@ static void identify(struct fts_replica *replica, struct ftsi_member *member, ui
 	member->heard_ns = member->applied = member->commit_told = member->next_index = 0;
 	member->disk_full = member->disk_slow = false;
 	member->digest_ok = true;
+	member->format_max = 0;
+	member->version[0] = '\0';
 }
 
 void ftsi_members_learn(struct fts_replica *replica, uint64_t node_id, const char *name, const char *address)
@@ -82,6 +84,14 @@ void ftsi_members_learn(struct fts_replica *replica, uint64_t node_id, const cha
 	}
 	if (member == NULL) member = add(replica, name, address);
 	if (member != NULL) identify(replica, member, node_id, name);
+}
+
+void ftsi_members_note_program(struct fts_replica *replica, uint64_t node_id, uint32_t format_max, const char *version)
+{
+	struct ftsi_member *member = ftsi_member_by_id(replica, node_id);
+	if (member == NULL) return;
+	member->format_max = format_max < FTS_FORMAT_FIRST ? FTS_FORMAT_FIRST : format_max;
+	(void)snprintf(member->version, sizeof member->version, "%.*s", FTS_VERSION_BYTES - 1, version);
 }
 
 struct ftsi_member *ftsi_members_connected(struct fts_replica *replica, const char *address, bool connected)
@@ -220,6 +230,7 @@ void ftsi_members_pulse(struct fts_replica *replica, const Fts__Replica__V1__Pee
 	member->disk_slow = message->pulse->disk_slow;
 	member->doubted = message->pulse->doubted;
 	member->digest_ok = !message->pulse->doubted && !message->pulse->differs;
+	ftsi_members_note_program(replica, message->from, message->pulse->format_max, message->pulse->version);
 }
 
 static void send_pulse(struct fts_replica *replica)
@@ -230,6 +241,8 @@ static void send_pulse(struct fts_replica *replica)
 	pulse.disk_slow = atomic_load(&replica->disk_slow);
 	pulse.doubted = atomic_load(&replica->doubted);
 	pulse.differs = !ftsi_state_agrees(replica);
+	pulse.format_max = replica->format_max;
+	pulse.version = replica->version;
 	for (size_t i = 0; i < replica->members.count; i++) {
 		const struct ftsi_member *member = &replica->members.each[i];
 		Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
@@ -260,7 +273,10 @@ static uint32_t list(struct fts_replica *replica, struct fts_replica_member_stat
 		    .applied = self             ? ftsi_applied_index(replica)
 			       : member == NULL ? 0
 						: member->applied,
+		    .format_max = self ? replica->format_max : member == NULL ? 0 : member->format_max,
 		};
+		(void)snprintf(at->version, sizeof at->version, "%s",
+			       self ? replica->version : member == NULL ? "" : member->version);
 		ftsi_member_split(server->address, at->name, at->address);
 		if (self) {
 			(void)snprintf(at->name, sizeof at->name, "%s", replica->name);

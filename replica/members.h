@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "replica/replica.h"
+
 #define FTSI_MEMBER_MAX 32
 
 struct fts_replica;
@@ -26,6 +28,8 @@ struct ftsi_member {
 	uint64_t heard_ns; /* the last message; 0: none yet */
 	uint64_t applied;  /* the rest: as it told last */
 	bool disk_full, disk_slow, doubted, digest_ok;
+	uint32_t format_max; /* 0: not heard yet */
+	char version[FTS_VERSION_BYTES];
 	uint64_t commit_told; /* the commit index that was last sent to it */
 	uint64_t next_index;  /* of the first entry that a bounded message left out; 0: none */
 };
@@ -42,6 +46,9 @@ struct ftsi_member *ftsi_member_by_id(struct fts_replica *replica, uint64_t node
 struct ftsi_member *ftsi_member_by_address(struct fts_replica *replica, const char *address);
 /* Its Hello said who it is. All borrowed. */
 void ftsi_members_learn(struct fts_replica *replica, uint64_t node_id, const char *name, const char *address);
+/* What node_id runs, as it said. version: borrowed. */
+void ftsi_members_note_program(struct fts_replica *replica, uint64_t node_id, uint32_t format_max,
+			       const char *version);
 /* address: as above, borrowed. Returns who it is; NULL: no room. */
 struct ftsi_member *ftsi_members_connected(struct fts_replica *replica, const char *address, bool connected);
 /* A message came from node_id. */

@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 
 #include "base/log.h"
+#include "replica/format.h"
 #include "replica/guards.h"
 #include "replica/membership.h"
 #include "replica/state.h"
@@ -134,6 +135,7 @@ static void entry_done(struct raft_apply *request, int status, void *result)
 /* Take commands off the queue that fit one entry; those whose time is over are refused. */
 static size_t gather(struct fts_replica *replica, struct ftsi_slot_list *chosen, uint64_t now_ns)
 {
+	char detail[FTS_DETAIL_MAX];
 	size_t size = FTSI_BATCH_HEAD_BYTES_MAX;
 	while (replica->queue.first != NULL && chosen->count < FTSI_ENTRY_COUNT_MAX) {
 		struct ftsi_slot *slot = replica->queue.first;
@@ -144,6 +146,10 @@ static size_t gather(struct fts_replica *replica, struct ftsi_slot_list *chosen,
 		if (slot->deadline_ns <= now_ns) {
 			refuse(replica, slot, FTS_DEADLINE_EXCEEDED, FTS_EXECUTED_NO,
 			       "the time limit passed before the command's turn came");
+			continue;
+		}
+		if (!ftsi_format_allows(replica, slot->command.method, detail)) {
+			refuse(replica, slot, FTS_FAILED_PRECONDITION, FTS_EXECUTED_NO, detail);
 			continue;
 		}
 		size += command_size;
@@ -165,8 +171,10 @@ static void give_up(struct fts_replica *replica, struct ftsi_slot *slot, enum ft
 static int append_entry(struct fts_replica *replica, const struct ftsi_slot_list *chosen, size_t size_max)
 {
 	struct ftsi_inflight *inflight = &replica->inflight;
+	const uint32_t format = atomic_load(&replica->format);
 	const struct ftsi_batch_head head = {replica->environment->wall_ms(replica->environment->ctx),
-					     replica->raft.current_term, replica->guards.barrier_index};
+					     replica->raft.current_term, replica->guards.barrier_index,
+					     format > FTS_FORMAT_FIRST ? format : 0};
 	struct raft_buffer buffer = {raft_malloc(size_max), 0};
 	uint8_t *at = buffer.base;
 	int result;

@@ -2,6 +2,7 @@
 #include "replica/raft_log.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,7 @@ static enum fts_status decode_identity(struct fts_bytes bytes, struct ftsi_ident
 		out_identity->format = message->format;
 		out_identity->joined = message->joined;
 		out_identity->removed = message->removed;
+		(void)snprintf(out_identity->version, sizeof out_identity->version, "%s", message->version);
 		status = FTS_OK;
 	}
 	fts__replica__v1__node_identity__free_unpacked(message, NULL);
@@ -92,6 +94,7 @@ static enum fts_status put_identity(struct fts_txn *txn, const struct ftsi_ident
 	message.format = identity->format;
 	message.joined = identity->joined;
 	message.removed = identity->removed;
+	message.version = (char *)identity->version;
 	FTS_ASSERT(fts__replica__v1__node_identity__get_packed_size(&message) <= sizeof packed);
 	return fts_txn_put(txn, meta_key(&key, "identity"),
 			   (struct fts_bytes){packed, fts__replica__v1__node_identity__pack(&message, packed)});

@@ -24,12 +24,11 @@ struct ftsi_identity {
 	char address[128];
 	uint64_t node_id;
 	uint64_t cluster_id; /* 0: not formed yet (forming.h) */
-	uint32_t format;
+	uint32_t format; /* the highest of anything in DIR (format.h) */
 	bool joined;  /* its log begins empty */
 	bool removed; /* it is no member any more */
+	char version[24]; /* of the program that raised format; "": it is the first, or not known */
 };
-
-#define FTSI_DIR_FORMAT 1
 
 /* NOT_FOUND: a blank directory. Thread: any, one at a time. */
 FTS_MUST_USE enum fts_status ftsi_log_read_identity(struct fts_store *log, struct ftsi_identity *out_identity);

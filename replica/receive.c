@@ -136,8 +136,11 @@ void ftsi_replica_receive(struct fts_replica *replica, struct fts_bytes bytes)
 	allocator = ftsi_arena_allocator(arena);
 	message = fts__replica__v1__peer_message__unpack(&allocator, bytes.size_bytes, bytes.data);
 	if (message != NULL) {
-		if (message->kind_case == FTS__REPLICA__V1__PEER_MESSAGE__KIND_HELLO)
+		if (message->kind_case == FTS__REPLICA__V1__PEER_MESSAGE__KIND_HELLO) {
 			ftsi_members_learn(replica, message->from, message->hello->name, message->hello->address);
+			ftsi_members_note_program(replica, message->from, message->hello->format_max,
+						  message->hello->version);
+		}
 		ftsi_members_heard(replica, message->from);
 		if (!ftsi_forming_receive(replica, message)) dispatch(replica, message);
 	}

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "replica/format.h"
 #include "replica/forming.h"
 #include "replica/identity.h"
 #include "replica/internal.h"
@@ -71,6 +72,7 @@ static enum fts_status copy_options(struct fts_replica *replica, const struct ft
 	replica->tick_ms = replica->election_ms / 10;
 	ftsi_replay_init(replica);
 	replica->machines[options->machine_count] = &replica->events_machine;
+	ftsi_format_init(replica);
 	ftsi_digest_init(replica, &replica->marks_machine, replica->marks_methods);
 	replica->machines[options->machine_count + 1] = &replica->marks_machine;
 	replica->machine_count = options->machine_count + 2;
@@ -318,6 +320,8 @@ void fts_replica_status(struct fts_replica *replica, struct fts_replica_status *
 	out_status->disk_full = atomic_load(&replica->disk_full);
 	ftsi_state_status(replica, out_status);
 	out_status->disk_slow = atomic_load(&replica->disk_slow);
+	out_status->format = atomic_load(&replica->format);
+	out_status->format_max = replica->format_max;
 }
 
 enum fts_status fts_replica_wait_ready(struct fts_replica *replica, uint32_t timeout_ms)

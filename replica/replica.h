@@ -15,6 +15,7 @@
 #include <fts/rpc.h>
 
 #include "base/arena.h"
+#include "base/format.h"
 #include "store/store.h"
 
 /* First tables a service may use for its keys (store/key.h); below are the replica's own. */
@@ -24,6 +25,8 @@
 #define FTS_TABLE_KV 0x1300
 #define FTS_TABLE_DISPATCH 0x1400
 #define FTS_TABLE_ACCESS 0x1500
+
+#define FTS_VERSION_BYTES 24 /* of a program's version as text, 0 byte included */
 
 struct fts_replica;
 
@@ -38,6 +41,7 @@ struct fts_apply {
 	uint64_t term;       /* proposer's */
 	uint64_t lead_index; /* where its proposer began to lead: another one than before means that somebody else led in
 			      * between, or nobody (a restart may keep the term) */
+	uint32_t format;     /* in which the cluster writes: what is new may take effect only from its format on */
 	struct fts_arena *arena;        /* for the response; valid until it has been packed */
 	struct fts_bytes request_bytes; /* the request as it stands in the log; borrowed */
 	char detail[FTS_DETAIL_MAX];    /* set by fts_apply_refuse */
@@ -89,6 +93,9 @@ typedef enum fts_status (*fts_read_fn)(struct fts_read *read, const ProtobufCMes
 struct fts_machine_method {
 	fts_apply_fn apply; /* of a changing method; NULL otherwise */
 	fts_read_fn read;   /* of a reading method; NULL otherwise */
+	/* Of a changing method: the first format in which it may be in the log, as older versions stop at a command that
+	 * they don't know. 0: always. Until then it is FAILED_PRECONDITION. */
+	uint32_t since_format;
 	/* Optional, of a changing method that a caller sends: may rewrite the request before it goes into the log (to
 	 * put in what only the serving node knows). Returns the packed request from arena, or empty bytes to refuse
 	 * with *out_error. Thread: the one that read the call. */
@@ -139,6 +146,8 @@ struct fts_replica_options {
 	void (*on_fatal)(void *ctx, const struct fts_error *error);
 	void *ctx;
 	uint64_t log_bytes_before_snapshot; /* 0: 64 MiB */
+	uint32_t format_max;                /* 0: FTS_FORMAT */
+	const char *version;                /* of the program, for people; static. NULL: not told */
 };
 
 /* Open DIR, start the loop thread; returns once DIR is read, before it leads. out_replica: returned (_stop, _destroy).
@@ -165,6 +174,7 @@ struct fts_replica_status {
 	bool digest_ok;           /* false: this node's state differs from the others'; it does not serve */
 	bool syncing;             /* it fetches a state from another node */
 	char leader_address[128]; /* HOST:PORT of its calls; "": none known */
+	uint32_t format, format_max; /* in which the cluster writes; the highest that this node reads */
 };
 
 struct fts_replica_member_status {
@@ -175,6 +185,8 @@ struct fts_replica_member_status {
 	bool alive; /* heard of within two election times */
 	bool digest_ok;
 	uint64_t applied; /* as last told */
+	uint32_t format_max;             /* the highest format it reads; 0: not heard yet */
+	char version[FTS_VERSION_BYTES]; /* of its program; "": not heard yet */
 };
 #define FTS_REPLICA_MEMBER_MAX 16
 /* All members as this node knows them; returns how many. out_members: FTS_REPLICA_MEMBER_MAX. Thread: any. */
@@ -204,6 +216,8 @@ FTS_MUST_USE enum fts_status fts_replica_catch_up(struct fts_replica *replica, u
  * sends. out_index: everything up to it is inside. Blocks. Thread: any but the loop. */
 FTS_MUST_USE enum fts_status fts_replica_copy_state(struct fts_replica *replica, const char *dir, uint64_t *out_index,
 						    struct fts_error *out_error);
+/* In which the cluster writes now. Thread: any. */
+uint32_t fts_replica_format(const struct fts_replica *replica);
 /* A copy of where it stands. Thread: any. */
 void fts_replica_status(struct fts_replica *replica, struct fts_replica_status *out_status);
 /* Wait until ready. Errors: DEADLINE_EXCEEDED. Thread: any but the loop. */

@@ -378,10 +378,14 @@ static enum fts_status read_fetched(struct finish_job *finish)
 	struct fts_txn *view = NULL;
 	enum fts_status status = fts_store_view(fetched->store, &view);
 	if (status == FTS_OK) status = ftsi_applied_read(view, &fetched->applied);
-	if (status == FTS_OK && (!ftsi_state_is_of(finish->replica, fetched->applied.cluster_id) ||
-				 fetched->applied.format > FTSI_DIR_FORMAT))
+	if (status == FTS_OK && !ftsi_state_is_of(finish->replica, fetched->applied.cluster_id))
+		status = fts_error_set(&finish->error, FTS_FAILED_PRECONDITION, "it is of another cluster");
+	if (status == FTS_OK && fetched->applied.format > finish->replica->format_max)
 		status = fts_error_set(&finish->error, FTS_FAILED_PRECONDITION,
-				       "it is of another cluster or of a newer version");
+				       "it has format %u, and this is ftsd %s, which reads up to %u: start the newer "
+				       "version here",
+				       fetched->applied.format, finish->replica->version,
+				       finish->replica->format_max);
 	fetched->sessions = ftsi_sessions_create();
 	fetched->events = ftsi_event_log_create();
 	if (fetched->sessions == NULL || fetched->events == NULL) status = FTS_RESOURCE_EXHAUSTED;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "replica/configuration.h"
 #include "replica/digest_internal.h"
+#include "replica/format.h"
 #include "replica/guards.h"
 #include "replica/state_internal.h"
 
@@ -87,6 +88,8 @@ static void swap(struct fts_replica *replica)
 	keeper->came_with_index = fetched.applied.index;
 	replica->time_ms = fetched.applied.time_ms;
 	replica->writes = fetched.applied.writes;
+	if (ftsi_format_take(replica, fetched.applied.format, NULL) != FTS_OK)
+		ftsi_loop_fail(replica, FTS_INTERNAL, "%s/log can't be written", replica->data);
 	atomic_store(&replica->applied_index, fetched.applied.index);
 	replica->last_event_index = fetched.applied.index;
 	ftsi_digest_reset(replica);

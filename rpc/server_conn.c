@@ -180,6 +180,17 @@ static bool authorized(struct ftsi_server_conn *peer, const struct ftsi_entry *e
 	return false;
 }
 
+static void refuse_too_new(struct ftsi_server_conn *peer, const struct ftsi_frame *frame, uint32_t version)
+{
+	FTS_LOG_WARN("rpc.frame_too_new", "node=%s frame=%u known=%u", peer->server->node, (unsigned)version,
+		     FTSI_FRAME_VERSION);
+	ftsi_call_refuse(peer, frame->route, FTS_UNIMPLEMENTED,
+			 "the call's frame is of version %u, and this node reads up to %u: upgrade the node, or call it "
+			 "with a client of its own release",
+			 (unsigned)version, FTSI_FRAME_VERSION);
+	count_bad(peer);
+}
+
 static void on_message(void *ctx, struct ftsi_conn *conn, struct fts_bytes message)
 {
 	struct ftsi_server_conn *peer = ctx;
@@ -193,6 +204,10 @@ static void on_message(void *ctx, struct ftsi_conn *conn, struct fts_bytes messa
 			ftsi_conn_close(conn, "message without a request id");
 		else
 			ftsi_call_refuse(peer, frame.route, FTS_INVALID_ARGUMENT, "the call's header can't be read");
+		return;
+	}
+	if (header->frame > FTSI_FRAME_VERSION) {
+		refuse_too_new(peer, &frame, header->frame);
 		return;
 	}
 	const struct ftsi_entry *entry = ftsi_server_find(server, header->method);

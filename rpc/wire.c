@@ -181,6 +181,7 @@ static size_t call_encode(const struct ftsi_call_fields *fields, uint8_t *out)
 	header.trace_id = fields->trace_id;
 	header.stale = fields->stale;
 	header.may_have_run = fields->may_have_run;
+	header.frame = FTSI_FRAME_VERSION;
 	header.token.size = (pb_size_t)fields->token.size_bytes;
 	if (fields->token.size_bytes > 0) memcpy(header.token.bytes, fields->token.data, fields->token.size_bytes);
 	return header_encode(fts_rpc_v1_CallHeader_fields, &header, out);

@@ -27,6 +27,7 @@
 #define FTSI_LENGTH_BYTES 8u
 #define FTSI_REQUEST_ID_BIT 0x80000000u
 #define FTSI_ROUTE_MAX_BYTES 64u /* a request id behind 15 devices, nng's own limit */
+#define FTSI_FRAME_VERSION 0u /* the highest that is read (CallHeader.frame) */
 #define FTSI_HEADER_MAX_BYTES 1024u
 #define FTSI_CACHED_HEADER_MAX_BYTES 128u
 #define FTSI_HEADER_SLOT_COUNT 4u

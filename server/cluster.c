@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "server/release.h"
+
 static char *text(const char *borrowed)
 {
 	return (char *)(uintptr_t)borrowed; /* protobuf-c's strings are not const */
@@ -29,6 +31,8 @@ static void fill(struct ftsi_cluster_view *view, size_t place)
 	node->alive = member->alive;
 	node->applied = member->applied;
 	node->digest_ok = member->digest_ok;
+	node->version = text(member->version);
+	node->format_max = member->format_max;
 	view->pointers[place] = node;
 }
 
@@ -41,6 +45,8 @@ static void fill_self(const struct ftsi_cluster *cluster, struct ftsi_cluster_vi
 	node->address = text(cluster->address);
 	node->alive = true;
 	node->digest_ok = true;
+	node->version = text(ftsi_release_version());
+	node->format_max = ftsi_release_format_max();
 	view->pointers[0] = node;
 	view->count = 1;
 }
@@ -64,6 +70,7 @@ static void status(struct fts_call *call, const Fts__Cluster__V1__StatusRequest 
 	response.term = view.replica.term;
 	response.index = view.replica.commit_index;
 	response.cluster_id = view.replica.cluster_id;
+	response.format = view.replica.format;
 	response.nodes = view.pointers;
 	response.n_nodes = view.count;
 	fts_cluster_status_reply(call, &response);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "server/address.h"
 #include "server/cluster.h"
+#include "server/release.h"
 
 #define CHANGE_MAX 2u
 #define LOOK_MS 20
@@ -177,6 +178,19 @@ static bool can_be_joined(const struct ftsi_cluster *cluster)
 	return ftsi_address_parse(cluster->address, &self) && !ftsi_address_is_wildcard(&self);
 }
 
+/* Before its token is spent: who can't read what this cluster writes would stop at the first entry. */
+static bool reads_enough(const struct ftsi_cluster *cluster, struct fts_call *call,
+			 const Fts__Cluster__V1__JoinRequest *request)
+{
+	uint32_t format = fts_replica_format(cluster->replica);
+	uint32_t reads = request->format_max < FTS_FORMAT_FIRST ? FTS_FORMAT_FIRST : request->format_max;
+	if (reads >= format) return true;
+	fts_call_fail(call, FTS_FAILED_PRECONDITION,
+		      "the cluster writes format %u, and %.64s is ftsd %.23s, which reads up to %u: start ftsd %s there",
+		      format, request->name, request->version, reads, ftsi_release_version());
+	return false;
+}
+
 void ftsi_cluster_join(struct fts_call *call, const Fts__Cluster__V1__JoinRequest *request, void *ctx)
 {
 	struct ftsi_cluster *cluster = ctx;
@@ -191,7 +205,7 @@ void ftsi_cluster_join(struct fts_call *call, const Fts__Cluster__V1__JoinReques
 			      cluster->name, cluster->address);
 		return;
 	}
-	if (!enter(cluster, call)) return;
+	if (!reads_enough(cluster, call, request) || !enter(cluster, call)) return;
 	enum fts_status status = fts_access_admit(cluster->access, fts_call_token(call), request->name,
 						  request->node_id, left_ms(call), &error);
 	if (status == FTS_OK) status = add(cluster, call, request->name, request->address, request->node_id, &error);

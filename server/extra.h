@@ -12,6 +12,8 @@ struct ftsi_extra {
 	const struct fts_machine *const *machines; /* static */
 	size_t machine_count;                      /* at most FTSI_EXTRA_MACHINE_MAX */
 	uint64_t log_bytes_before_snapshot;        /* 0: the replica's default */
+	const char *version;                       /* of a later release; static. NULL: ftsd's */
+	uint32_t format_max;                       /* of a later release (base/format.h); 0: ftsd's */
 };
 
 /* Borrowed for ever. Thread: any. */

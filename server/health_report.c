@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "rpc/statistics.h"
 #include "server/health.h"
+#include "server/release.h"
 
 #define QUESTION_MEMORY_BYTES 1024
 #define TEXT_BYTES sizeof(((struct ftsi_health_report *)NULL)->texts[0])
@@ -76,6 +77,7 @@ static void add_replica(struct ftsi_health_report *report, const struct fts_repl
 	report->message.disk_slow = replica->disk_slow;
 	report->message.digest_differs = !replica->digest_ok;
 	report->message.leader_known = replica->leader_name[0] != '\0';
+	report->message.format = replica->format;
 }
 
 /* The machine below it. */
@@ -83,7 +85,8 @@ static void add_machine(struct ftsi_health_report *report, const char *data)
 {
 	struct statvfs disk;
 	report->message.clock_ms = fts_clock_wall_ms();
-	report->message.version = (char *)(uintptr_t)FTS_VERSION;
+	report->message.format_max = ftsi_release_format_max();
+	report->message.version = (char *)(uintptr_t)ftsi_release_version();
 	if (data == NULL || statvfs(data, &disk) != 0) return;
 	report->message.disk_free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
 	report->message.disk_total_bytes = (uint64_t)disk.f_blocks * disk.f_frsize;

@@ -10,6 +10,7 @@
 #include "elector/count.h"
 #include "http/door.h"
 #include "lottery/count.h"
+#include "server/release.h"
 
 #define DRAIN_MS 5000
 
@@ -117,9 +118,13 @@ static void add_state(struct fts_metrics *metrics, struct fts_replica *replica)
 static void on_metrics(void *ctx, struct fts_metrics *metrics)
 {
 	struct ftsi_http *http = ctx;
-	const char *labels[] = {"version", FTS_VERSION, "node", http->options.settings->name, NULL};
+	const char *labels[] = {"version", ftsi_release_version(), "node", http->options.settings->name, NULL};
 	fts_metrics_family(metrics, FTS_METRIC_GAUGE, "fts_build_info", "Always 1; version and node are labels.");
 	fts_metrics_value(metrics, labels, 1);
+	fts_metrics_gauge(metrics, "fts_format", "In which the cluster writes: below fts_format_max while it is upgraded.",
+			  fts_replica_format(http->options.replica));
+	fts_metrics_gauge(metrics, "fts_format_max", "The highest format that this node reads.",
+			  ftsi_release_format_max());
 	fts_metrics_gauge(metrics, "fts_clock_seconds", "This node's wall clock, as Unix time.",
 			  (double)fts_clock_wall_ms() / 1000);
 	add_replica(metrics, http->options.replica);

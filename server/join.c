@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/release.h"
 
 #define ASK_TIMEOUT_MS 3000
 #define PAUSE_MS 250
@@ -68,6 +69,8 @@ static void ask(struct ftsi_join *join)
 	request.name = (char *)(uintptr_t)join->options.name;
 	request.address = (char *)(uintptr_t)join->options.address;
 	request.node_id = status.node_id;
+	request.format_max = ftsi_release_format_max();
+	request.version = (char *)(uintptr_t)ftsi_release_version();
 	if (fts_cluster_join(join->channel, &request, &options, &response, &error) == FTS_OK)
 		fts__cluster__v1__member_response__free_unpacked(response, NULL);
 	else

@@ -22,6 +22,7 @@
 #include "server/directory.h"
 #include "server/election.h"
 #include "server/node.h"
+#include "server/release.h"
 
 #define READY_POLL_MS 100
 #define FEEDS_A_WATCHDOG 4      /* within the time after which it would bite */
@@ -222,7 +223,7 @@ int main(int argc, char **argv)
 		ftsi_settings_help(stdout);
 		return EXIT_STOPPED;
 	case FTSI_FLAGS_VERSION:
-		puts("ftsd " FTS_VERSION);
+		printf("ftsd %s\n", ftsi_release_version());
 		return EXIT_STOPPED;
 	case FTSI_FLAGS_WRONG:
 		return not_started(&error);

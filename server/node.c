@@ -26,6 +26,7 @@
 #include "server/join.h"
 #include "server/kv.h"
 #include "server/lottery_text.h"
+#include "server/release.h"
 
 #define GATEWAY_DRAIN_MS 10000
 #define REPLY_DRAIN_MS 5000
@@ -198,6 +199,8 @@ static enum fts_status start_replica(struct ftsi_node *node, struct fts_error *o
 	    .on_event = on_event,
 	    .on_fatal = on_fatal,
 	    .ctx = node,
+	    .format_max = ftsi_release_format_max(),
+	    .version = ftsi_release_version(),
 	    .log_bytes_before_snapshot = ftsi_extra()->log_bytes_before_snapshot != 0
 					     ? ftsi_extra()->log_bytes_before_snapshot
 					     : (uint64_t)node->settings->snapshot_mb * 1024 * 1024,

@@ -25,7 +25,6 @@ enum {
 	PIECE_BYTES = 1024 * 1024,
 	NAME_BYTES = 192,
 	PATH_BYTES = 4096,
-	STATE_FORMAT = 1,
 };
 
 struct snapshot {
@@ -109,7 +108,7 @@ static enum fts_status make_in(struct ftsi_snapshots *snapshots, struct snapshot
 	made->archive.index = index;
 	made->archive.term = now.term;
 	made->archive.time_ms = fts_clock_wall_ms();
-	made->archive.format = STATE_FORMAT;
+	made->archive.format = fts_replica_format(snapshots->options.replica);
 	(void)snprintf(made->archive.node, sizeof made->archive.node, "%s", snapshots->options.name);
 	status = fts_archive_encode(&made->archive, &made->header);
 	return status == FTS_OK ? FTS_OK : fts_error_set(out_error, status, "the copy of the state has too many files");

@@ -37,8 +37,8 @@ static json_t *progress_json(const Fts__Kv__V1__ProgressResponse *progress)
 static void print_status_json(const Fts__Cluster__V1__StatusResponse *response, const Fts__Kv__V1__ProgressResponse *kv)
 {
 	json_t *json =
-	    ftsi_json("{s:s,s:I,s:I,s:o}", "leader", response->leader, "term", (json_int_t)response->term, "index",
-		      (json_int_t)response->index, "nodes", ftsi_nodes_json(response->nodes, response->n_nodes));
+	    ftsi_json("{s:s,s:I,s:I,s:I,s:o}", "leader", response->leader, "term", (json_int_t)response->term, "index",
+		      (json_int_t)response->index, "format", (json_int_t)response->format, "nodes", ftsi_nodes_json(response->nodes, response->n_nodes));
 
 	if (kv) json_object_set_new(json, "kv", progress_json(kv));
 	ftsi_print_json(json);
@@ -62,12 +62,29 @@ static void print_progress(const Fts__Kv__V1__ProgressResponse *kv)
 	}
 }
 
+/* While it is upgraded: who is of which version. */
+static void print_versions(const Fts__Cluster__V1__StatusResponse *response)
+{
+	bool differs = false;
+
+	for (size_t i = 1; i < response->n_nodes; i++)
+		differs = differs || strcmp(response->nodes[i]->version, response->nodes[0]->version) != 0;
+	if (!differs) return;
+	printf("\nversions differ, the cluster writes format %" PRIu32 ":", response->format);
+	for (size_t i = 0; i < response->n_nodes; i++) {
+		const Fts__Cluster__V1__NodeStatus *node = response->nodes[i];
+		printf("%s %s %s", i == 0 ? "" : ",", node->name, node->version[0] ? node->version : "(not heard yet)");
+	}
+	putchar('\n');
+}
+
 static void print_status_table(const Fts__Cluster__V1__StatusResponse *response,
 			       const Fts__Kv__V1__ProgressResponse *kv)
 {
 	printf("leader %s   term %" PRIu64 "   index %" PRIu64 "\n\n",
 	       response->leader[0] ? response->leader : "(none)", response->term, response->index);
 	ftsi_nodes_print(response->nodes, response->n_nodes);
+	print_versions(response);
 	if (kv) print_progress(kv);
 }
 

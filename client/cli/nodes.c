@@ -30,9 +30,10 @@ json_t *ftsi_nodes_json(Fts__Cluster__V1__NodeStatus *const *nodes, size_t count
 	for (size_t i = 0; i < count; i++) {
 		const Fts__Cluster__V1__NodeStatus *node = nodes[i];
 		json_array_append_new(array,
-				      ftsi_json("{s:s,s:s,s:s,s:b,s:I,s:b}", "name", node->name, "address",
+				      ftsi_json("{s:s,s:s,s:s,s:b,s:I,s:b,s:s}", "name", node->name, "address",
 						node->address, "role", role_name(node->role), "alive", node->alive,
-						"applied", (json_int_t)node->applied, "digest_ok", node->digest_ok));
+						"applied", (json_int_t)node->applied, "digest_ok", node->digest_ok,
+						"version", node->version));
 	}
 	return array;
 }

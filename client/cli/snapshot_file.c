@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/format.h"
+
 static enum fts_status read_header(struct ftsi_snapshot_file *file, struct fts_error *out_error)
 {
 	uint8_t prefix[FTS_ARCHIVE_PREFIX_BYTES], *header;
@@ -25,6 +27,11 @@ static enum fts_status read_header(struct ftsi_snapshot_file *file, struct fts_e
 	else
 		status = fts_archive_decode((struct fts_bytes){header, size}, &file->archive, out_error);
 	free(header);
+	if (status == FTS_OK && file->archive.format > FTS_FORMAT)
+		return fts_error_set(out_error, FTS_FAILED_PRECONDITION,
+				     "%s has format %" PRIu32 ", and this fts-cli reads up to %d: use the version that "
+				     "made it, or a newer one",
+				     file->path, file->archive.format, FTS_FORMAT);
 	return status;
 }
 

@@ -9,7 +9,7 @@
 
 const struct ftsi_extra *ftsi_extra(void)
 {
-	static struct ftsi_extra extra = {register_machines, 1, 0};
+	static struct ftsi_extra extra = {.machines = register_machines, .machine_count = 1};
 	const char *log_bytes = getenv("FTS_TEST_LOG_BYTES");
 	const char *forgets = getenv("FTS_TEST_FORGETS");
 	if (forgets != NULL) register_forgets_one_in = strtoull(forgets, NULL, 10);

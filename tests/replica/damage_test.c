@@ -233,7 +233,7 @@ static void foreign_directories(void **state)
 	(void)snprintf(path, sizeof path, "%s/log", dir);
 	assert_int_equal(fts_store_open(path, &store_options, &log, NULL), FTS_OK);
 	assert_int_equal(ftsi_log_read_identity(log, &identity), FTS_OK);
-	identity.format = FTSI_DIR_FORMAT + 1;
+	identity.format = FTS_FORMAT + 1;
 	raft_configuration_init(&conf);
 	assert_int_equal(raft_configuration_add(&conf, 1, "a", RAFT_VOTER), 0);
 	assert_int_equal(raft_configuration_encode(&conf, &encoded), 0);

@@ -78,7 +78,7 @@ static void write_log(const char *dir)
 					 .address = "127.0.0.1:7400",
 					 .node_id = 1,
 					 .cluster_id = CLUSTER_ID,
-					 .format = FTSI_DIR_FORMAT};
+					 .format = FTS_FORMAT_FIRST};
 	struct raft_configuration configuration;
 	struct raft_buffer encoded;
 	struct fts_store *log = NULL;
