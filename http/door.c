@@ -114,6 +114,7 @@ static void *keep_house(void *ctx)
 	bool more = true;
 	while (more) {
 		ftsi_stream_keep(door, atomic_load(&door->draining));
+		ftsi_certificates_keep(door, fts_clock_monotonic_ns());
 		pthread_mutex_lock(&door->lock);
 		cut_slow(door, fts_clock_monotonic_ns());
 		more = !door->stopping || door->streams != NULL;
@@ -156,9 +157,8 @@ static void on_library_log(void *ctx, const char *format, va_list arguments)
 static enum fts_status start_daemon(struct fts_door *door, struct fts_error *out_error)
 {
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-	struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_TRUST, 0, door->pem[0]},
-				       {MHD_OPTION_HTTPS_MEM_CERT, 0, door->pem[1]},
-				       {MHD_OPTION_HTTPS_MEM_KEY, 0, door->pem[2]},
+	struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_TRUST, 0, door->trust_pem},
+				       {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, ftsi_certificates_callback()},
 				       {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
 				       {MHD_OPTION_END, 0, NULL}};
 	struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
@@ -171,10 +171,6 @@ static enum fts_status start_daemon(struct fts_door *door, struct fts_error *out
 	    ftsi_on_completed, door, MHD_OPTION_NOTIFY_CONNECTION, on_connection, door, MHD_OPTION_ARRAY,
 	    door->rules.https ? tls : plain, MHD_OPTION_END);
 	if (door->daemon != NULL) return FTS_OK;
-	if (door->rules.https)
-		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
-				     "--http: certificate and key of %s don't fit together, or are no PEM files",
-				     door->options.tls.cert_file);
 	return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED,
 			     "--http: the HTTP server does not start: out of memory, "
 			     "threads or descriptors");
@@ -202,7 +198,7 @@ enum fts_status fts_door_open(const struct fts_door_options *options, struct fts
 		status =
 		    fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 				  "--http-origins: \"%.100s\": expected * or SCHEME://HOST[:PORT],…", options->origins);
-	if (status == FTS_OK && door->rules.https) status = ftsi_certificates_read(door, out_error);
+	if (status == FTS_OK && door->rules.https) status = ftsi_certificates_open(door, out_error);
 	if (status == FTS_OK) status = start_daemon(door, out_error);
 	if (status == FTS_OK) {
 		door->keeper_runs = pthread_create(&door->keeper, NULL, keep_house, door) == 0;
@@ -242,9 +238,8 @@ void fts_door_destroy(struct fts_door *door)
 		close(door->options.listen_fd);
 	ftsi_door_wake(door);
 	if (door->keeper_runs) pthread_join(door->keeper, NULL);
+	ftsi_certificates_close(door);
 	pthread_cond_destroy(&door->changed);
 	pthread_mutex_destroy(&door->lock);
-	for (size_t i = 0; i < sizeof(door->pem) / sizeof(door->pem[0]); i++)
-		free(door->pem[i]);
 	free(door);
 }

@@ -206,7 +206,7 @@ static bool is_trusted(struct ftsi_exchange *exchange)
 	struct ftsi_http_conn *conn = conn_of(exchange->connection);
 	if (!exchange->door->rules.https) return true;
 	if (conn == NULL) return false;
-	if (!conn->is_trusted) conn->is_trusted = ftsi_certificate_is_good(exchange->connection);
+	if (!conn->is_trusted) conn->is_trusted = ftsi_certificate_is_good(exchange->door, exchange->connection);
 	return conn->is_trusted;
 }
 

@@ -74,7 +74,9 @@ struct fts_door {
 	struct fts_door_options options;
 	struct ftsi_origin_rules rules;
 	struct MHD_Daemon *daemon;
-	char *pem[3];               /* ca, cert, key; owned */
+	struct ftsi_tls_watch *watch; /* of the certificates; NULL without TLS */
+	atomic_bool renew;            /* they have changed */
+	char *trust_pem;              /* so that callers are asked for a certificate at all; owned */
 	atomic_size_t body_bytes;   /* of all requests now */
 	atomic_uint exchange_count; /* open, streams included */
 	atomic_uint stream_count;
@@ -84,6 +86,7 @@ struct fts_door {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	/* Guarded by lock. */
+	struct ftsi_http_certificates *certificates; /* the newest, then those before it; NULL without TLS */
 	struct ftsi_http_conn *conns;
 	struct ftsi_http_stream *streams;
 	uint32_t conn_count;
@@ -144,9 +147,16 @@ enum MHD_Result ftsi_live_answer(struct ftsi_exchange *exchange);
 enum MHD_Result ftsi_ready_answer(struct ftsi_exchange *exchange);
 
 /* ---- certificate.c ---- */
-/* Read the node's PEM files. Errors: INVALID_ARGUMENT. */
-FTS_MUST_USE enum fts_status ftsi_certificates_read(struct fts_door *door, struct fts_error *out_error);
-/* Has the other side shown a certificate of the right authority? */
-bool ftsi_certificate_is_good(struct MHD_Connection *connection);
+/* Read the node's PEM files, and watch them from now on. _close also after a failure. Errors: INVALID_ARGUMENT,
+ * RESOURCE_EXHAUSTED, FAILED_PRECONDITION (another door has TLS). */
+FTS_MUST_USE enum fts_status ftsi_certificates_open(struct fts_door *door, struct fts_error *out_error);
+/* libmicrohttpd's MHD_OPTION_HTTPS_CERT_CALLBACK. Static. */
+void *ftsi_certificates_callback(void);
+/* The housekeeper's turn: new connections get what the files hold now. */
+void ftsi_certificates_keep(struct fts_door *door, uint64_t now_ns);
+/* Once there are no connections any more. Without TLS: no-op. */
+void ftsi_certificates_close(struct fts_door *door);
+/* Has the other side shown a certificate of the right authority, for this use, and in its time? */
+bool ftsi_certificate_is_good(struct fts_door *door, struct MHD_Connection *connection);
 
 #endif

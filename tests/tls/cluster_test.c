@@ -17,9 +17,11 @@
 
 #define LIMIT_S 150
 #define WAIT_MS 40000
+#define HTTP_OFFSET 5
 
 static struct harness_cluster cluster;
 static struct harness_secure secure;
+static char door[32]; /* the first node's --http */
 
 /* The place of the leader, as fts-cli tells; waits for one other than `but`. */
 static size_t leader_but(size_t but)
@@ -100,10 +102,12 @@ static void others_do_not_get_in(void **state)
 	harness_secure_fini(&foreign);
 }
 
-/* What openssl says of a handshake with port offset above the first node's. Returned (free()). */
+/* What openssl says of a handshake with port offset above the first node's, and what the node's HTTP door answers when
+ * it is that. Returned (free()). */
 static char *shake_hands(unsigned offset, const char *cert, const char *key)
 {
-	static const char script[] = "sleep 0.3 | openssl s_client -connect 127.0.0.1:$1 -cert $2 -key $3 2>&1; true";
+	static const char script[] = "{ printf 'GET /livez HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\n\\r\\n'; sleep 0.3; } | "
+				     "openssl s_client -connect 127.0.0.1:$1 -cert $2 -key $3 2>&1; true";
 	char port[8], *out = NULL;
 	(void)snprintf(port, sizeof port, "%u", cluster.members[0].port + offset);
 	const char *argv[] = {"/bin/sh", "-c", script, "sh", port, cert, key, NULL};
@@ -125,6 +129,13 @@ static void a_client_is_no_peer(void **state)
 	free(node);
 }
 
+static void expect_door(const char *cert, const char *key, const char *status)
+{
+	char *said = shake_hands(HTTP_OFFSET, cert, key);
+	if (strstr(said, status) == NULL) fail_msg("expected %s, got:\n%s", status, said);
+	free(said);
+}
+
 static void certificates_are_renewed(void **state)
 {
 	(void)state;
@@ -136,7 +147,9 @@ static void certificates_are_renewed(void **state)
 	free(before);
 	const char *argv[] = {"fts-cli", "tls", "node", secure.directory, "n1", "--hosts", "127.0.0.1", NULL};
 	assert_int_equal(harness_run(argv, WAIT_MS, NULL, NULL), 0);
-	for (unsigned offset = 0; offset < 4; offset++) {
+	static const unsigned offsets[] = {0, 1, 2, 3, HTTP_OFFSET};
+	for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+		unsigned offset = offsets[i];
 		bool renewed = false;
 		for (struct harness_wait wait = harness_wait_ms(WAIT_MS); !renewed && harness_wait_more(&wait);) {
 			char *said = shake_hands(offset, secure.members[1].cert, secure.members[1].key);
@@ -146,16 +159,21 @@ static void certificates_are_renewed(void **state)
 		if (!renewed) fail_msg("port %u above goes on showing the old certificate", offset);
 	}
 	harness_secure_expect(&secure, 0, "3 answered", "health", "--wait", "4s", NULL);
+	expect_door(secure.client_cert, secure.client_key, "200 OK");
 	/* one that can't be used is told of, and the one in use stays */
 	harness_file_write(secure.members[0].cert, "no certificate\n");
 	assert_true(harness_process_wait_stderr(&cluster.members[0].process, "event=tls.not_renewed", 0, WAIT_MS));
 	harness_secure_expect(&secure, 0, "3 answered", "health", "--wait", "4s", NULL);
+	expect_door(secure.client_cert, secure.client_key, "200 OK");
 }
 
 static int start(void **state)
 {
 	(void)state;
 	harness_cluster_init(&cluster, 3);
+	(void)snprintf(door, sizeof door, "127.0.0.1:%u", cluster.members[0].port + HTTP_OFFSET);
+	cluster.members[0].flags[0] = "--http";
+	cluster.members[0].flags[1] = door;
 	harness_secure_init(&secure, &cluster);
 	harness_cluster_start(&cluster);
 	return 0;
