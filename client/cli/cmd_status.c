@@ -37,9 +37,10 @@ static json_t *progress_json(const Fts__Kv__V1__ProgressResponse *progress)
 static void print_status_json(const Fts__Cluster__V1__StatusResponse *response, const Fts__Kv__V1__ProgressResponse *kv)
 {
 	json_t *json =
-	    ftsi_json("{s:s,s:I,s:I,s:I,s:o}", "leader", response->leader, "term", (json_int_t)response->term, "index",
-		      (json_int_t)response->index, "format", (json_int_t)response->format, "nodes", ftsi_nodes_json(response->nodes, response->n_nodes));
+	    ftsi_json("{s:s,s:I,s:I,s:o}", "leader", response->leader, "term", (json_int_t)response->term, "index",
+		      (json_int_t)response->index, "nodes", ftsi_nodes_json(response->nodes, response->n_nodes));
 
+	if (response->format) json_object_set_new(json, "format", json_integer(response->format));
 	if (kv) json_object_set_new(json, "kv", progress_json(kv));
 	ftsi_print_json(json);
 }

@@ -29,11 +29,11 @@ json_t *ftsi_nodes_json(Fts__Cluster__V1__NodeStatus *const *nodes, size_t count
 
 	for (size_t i = 0; i < count; i++) {
 		const Fts__Cluster__V1__NodeStatus *node = nodes[i];
-		json_array_append_new(array,
-				      ftsi_json("{s:s,s:s,s:s,s:b,s:I,s:b,s:s}", "name", node->name, "address",
-						node->address, "role", role_name(node->role), "alive", node->alive,
-						"applied", (json_int_t)node->applied, "digest_ok", node->digest_ok,
-						"version", node->version));
+		json_t *json = ftsi_json("{s:s,s:s,s:s,s:b,s:I,s:b}", "name", node->name, "address", node->address,
+					 "role", role_name(node->role), "alive", node->alive, "applied",
+					 (json_int_t)node->applied, "digest_ok", node->digest_ok);
+		if (node->version[0]) json_object_set_new(json, "version", ftsi_json("s", node->version));
+		json_array_append_new(array, json);
 	}
 	return array;
 }
