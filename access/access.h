@@ -34,9 +34,14 @@ void fts_access_detach(struct fts_access *access);
 void fts_access_destroy(struct fts_access *access); /* after the replica was destroyed. NULL: no-op */
 
 /* May a call of method with token and payload (both borrowed) go on? As fts_authorize_fn; ctx: a struct fts_access.
- * Errors: UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE (this node doesn't know yet). Thread: any. */
+ * Errors: UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE (this node doesn't know yet), RESOURCE_EXHAUSTED (more calls a
+ * second than the token may; retry_after_ms is set). Thread: any. */
 FTS_MUST_USE enum fts_status fts_access_check(void *ctx, const struct fts_method *method, struct fts_bytes token,
 					      struct fts_bytes payload, struct fts_error *out_error);
+/* Is anybody known who sends token (borrowed), as far as method asks for one? Asked by who calls for others, so that one
+ * of them who is unknown does not count against all. ctx: a struct fts_access. Errors: UNAUTHENTICATED. Thread: any. */
+FTS_MUST_USE enum fts_status fts_access_recognize(void *ctx, const struct fts_method *method, struct fts_bytes token,
+						  struct fts_error *out_error);
 /* The token by which this node calls others, as fts_token_source_fn; ctx: a struct fts_access. Returns its size; 0:
  * none is needed, or none is known yet. */
 size_t fts_access_node_token(void *ctx, uint8_t *out_token);

@@ -179,6 +179,30 @@ static enum fts_status refuse(const struct fts_method *method, const struct ftsi
 			     method->name, need, holder->id, ftsi_policy_role_name(holder->role));
 }
 
+static enum fts_status charge(struct fts_access *access, const struct fts_method *method,
+			      const struct ftsi_holder *holder, struct fts_error *out_error)
+{
+	uint32_t wait_ms = ftsi_table_charge(access->table, holder, fts_clock_monotonic_ns());
+	if (wait_ms == 0) return FTS_OK;
+	FTS_LOG_WARN("audit.refused", "status=RESOURCE_EXHAUSTED method=%s token=%s role=%s", method->full_name,
+		     holder->id, ftsi_policy_role_name(holder->role));
+	fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "token %s may call each node %u times a second: call later",
+		      holder->id, holder->calls_per_s);
+	out_error->retry_after_ms = wait_ms;
+	return FTS_RESOURCE_EXHAUSTED;
+}
+
+enum fts_status fts_access_recognize(void *ctx, const struct fts_method *method, struct fts_bytes token,
+				     struct fts_error *out_error)
+{
+	struct fts_access *access = ctx;
+	struct ftsi_holder holder;
+	if (ftsi_policy_need(method) == FTSI_NEED_ANYBODY || ftsi_table_is_open(access->table) ||
+	    ftsi_table_find(access->table, token, fts_clock_wall_ms(), &holder))
+		return FTS_OK;
+	return refuse(method, NULL, token.size_bytes > 0, out_error);
+}
+
 enum fts_status fts_access_check(void *ctx, const struct fts_method *method, struct fts_bytes token,
 				 struct fts_bytes payload, struct fts_error *out_error)
 {
@@ -186,6 +210,7 @@ enum fts_status fts_access_check(void *ctx, const struct fts_method *method, str
 	struct ftsi_holder holder = {.id = "none"};
 	enum ftsi_need need = ftsi_policy_need(method);
 	bool audited = need == FTSI_NEED_ADMIN, open = ftsi_table_is_open(access->table);
+	enum fts_status status;
 	if (need == FTSI_NEED_ANYBODY) return FTS_OK;
 	if (audited && !open && !knows(access))
 		return fts_error_set(out_error, FTS_UNAVAILABLE, "this node is still reading its log: try again");
@@ -198,6 +223,8 @@ enum fts_status fts_access_check(void *ctx, const struct fts_method *method, str
 		if (!ftsi_policy_allows(holder.role, holder.subject, method, payload))
 			return refuse(method, &holder, true, out_error);
 	}
+	if (!open && holder.calls_per_s > 0 && (status = charge(access, method, &holder, out_error)) != FTS_OK)
+		return status;
 	if (audited)
 		FTS_LOG_INFO("audit.call", "method=%s token=%s role=%s", method->full_name, holder.id,
 			     open ? "open" : ftsi_policy_role_name(holder.role));

@@ -17,7 +17,8 @@ struct ftsi_table {
 	struct fts_arena_pool *arenas;
 	pthread_rwlock_t lock;
 	/* Guarded by lock. */
-	struct ftsi_holder *holders; /* by id */
+	struct ftsi_holder *holders;  /* by id */
+	atomic_uint_fast64_t *due_ns; /* of each: see ftsi_table_charge; written under the read lock */
 	size_t count;
 	char node_token[FTS_TOKEN_TEXT_BYTES]; /* "": none */
 	uint8_t node_hashes[2][FTS_TOKEN_HASH_BYTES];
@@ -54,16 +55,30 @@ void ftsi_table_destroy(struct ftsi_table *table)
 {
 	if (table == NULL) return;
 	free(table->holders);
+	free((void *)table->due_ns);
 	fts_arena_pool_destroy(table->arenas);
 	pthread_rwlock_destroy(&table->lock);
 	explicit_bzero(table, sizeof *table);
 	free(table);
 }
 
+static int compare_id(const void *id, const void *holder)
+{
+	return strcmp(id, ((const struct ftsi_holder *)holder)->id);
+}
+
+/* Called with the lock held. NULL: nobody. */
+static const struct ftsi_holder *holder_of(const struct ftsi_table *table, const char *id)
+{
+	if (table->count == 0) return NULL;
+	return bsearch(id, table->holders, table->count, sizeof *table->holders, compare_id);
+}
+
 /* ---- From the state ---- */
 
 struct loading {
 	struct ftsi_holder *holders;
+	atomic_uint_fast64_t *due_ns;
 	size_t count;
 };
 
@@ -76,6 +91,7 @@ static bool load_one(void *ctx, const Fts__Access__V1__Token *token)
 	(void)snprintf(holder->subject, sizeof holder->subject, "%s", token->subject);
 	holder->role = token->role;
 	holder->expires_ms = token->expires_ms;
+	holder->calls_per_s = token->calls_per_s;
 	memcpy(holder->hash, token->hash.data, sizeof holder->hash);
 	return true;
 }
@@ -105,12 +121,25 @@ static void take_secret(struct ftsi_table *table, const Fts__Access__V1__NodeSec
 	table->node_generation = secret->generation;
 }
 
+/* Called with the write lock held: what was counted goes on. */
+static void keep_due(const struct ftsi_table *table, struct loading *loading)
+{
+	for (size_t i = 0; i < loading->count; i++) {
+		const struct ftsi_holder *before =
+		    loading->holders[i].calls_per_s == 0 ? NULL : holder_of(table, loading->holders[i].id);
+		if (before != NULL)
+			atomic_store(&loading->due_ns[i], atomic_load(&table->due_ns[before - table->holders]));
+	}
+}
+
 enum fts_status ftsi_table_load(struct ftsi_table *table, struct fts_txn *view)
 {
-	struct loading loading = {.holders = calloc(FTSI_TOKEN_MAX, sizeof *loading.holders)};
+	struct loading loading = {.holders = calloc(FTSI_TOKEN_MAX, sizeof *loading.holders),
+				  .due_ns = calloc(FTSI_TOKEN_MAX, sizeof *loading.due_ns)};
 	struct fts_arena *arena = fts_arena_acquire(table->arenas, SECRET_ARENA_BYTES);
 	Fts__Access__V1__NodeSecret *secret = NULL;
-	enum fts_status status = loading.holders == NULL || arena == NULL ? FTS_RESOURCE_EXHAUSTED : FTS_OK;
+	enum fts_status status =
+	    loading.holders == NULL || loading.due_ns == NULL || arena == NULL ? FTS_RESOURCE_EXHAUSTED : FTS_OK;
 	if (status == FTS_OK) status = ftsi_access_visit_tokens(view, "", load_one, &loading);
 	if (status == FTS_OK) status = ftsi_access_get_secret(view, arena, &secret);
 	if (status == FTS_NOT_FOUND) status = FTS_OK;
@@ -118,9 +147,13 @@ enum fts_status ftsi_table_load(struct ftsi_table *table, struct fts_txn *view)
 	struct ftsi_holder *smaller = realloc(loading.holders, (loading.count + 1) * sizeof *smaller);
 	if (smaller != NULL) loading.holders = smaller;
 	pthread_rwlock_wrlock(&table->lock);
+	keep_due(table, &loading);
 	struct ftsi_holder *old = table->holders;
+	atomic_uint_fast64_t *old_due = table->due_ns;
 	table->holders = loading.holders;
+	table->due_ns = loading.due_ns;
 	loading.holders = old;
+	loading.due_ns = old_due;
 	table->count = loading.count;
 	if (secret != NULL) take_secret(table, secret);
 	atomic_fetch_add(&table->generation, 1);
@@ -128,6 +161,7 @@ enum fts_status ftsi_table_load(struct ftsi_table *table, struct fts_txn *view)
 	pthread_rwlock_unlock(&table->lock);
 out:
 	free(loading.holders);
+	free((void *)loading.due_ns);
 	if (arena != NULL) fts_arena_release(arena);
 	return status;
 }
@@ -137,11 +171,6 @@ out:
 bool ftsi_table_is_open(const struct ftsi_table *table)
 {
 	return atomic_load_explicit(&table->open, memory_order_acquire);
-}
-
-static int compare_id(const void *id, const void *holder)
-{
-	return strcmp(id, ((const struct ftsi_holder *)holder)->id);
 }
 
 /* Called with the lock held. */
@@ -162,8 +191,7 @@ static bool find(const struct ftsi_table *table, const char *id, const uint8_t *
 		*out_holder = (struct ftsi_holder){.id = "configured", .role = FTS__ACCESS__V1__ROLE__ADMIN};
 		return true;
 	}
-	const struct ftsi_holder *holder =
-	    table->count == 0 ? NULL : bsearch(id, table->holders, table->count, sizeof *holder, compare_id);
+	const struct ftsi_holder *holder = holder_of(table, id);
 	if (holder == NULL || !fts_token_equal(holder->hash, hash, FTS_TOKEN_HASH_BYTES)) return false;
 	*out_holder = *holder;
 	return true;
@@ -195,6 +223,27 @@ bool ftsi_table_find(struct ftsi_table *table, struct fts_bytes token, int64_t n
 	memcpy(last.token, token.data, token.size_bytes);
 	last.holder = *out_holder = holder;
 	return !has_expired(out_holder, now_ms);
+}
+
+/* How far ahead of the clock the calls so far reach, each taking its share of a second: at most a second. Source: the
+ * generic cell rate algorithm, ITU-T I.371. */
+uint32_t ftsi_table_charge(struct ftsi_table *table, const struct ftsi_holder *holder, uint64_t now_ns)
+{
+	const uint64_t second_ns = 1000000000u;
+	uint64_t share_ns = holder->calls_per_s == 0 ? 0 : second_ns / holder->calls_per_s;
+	uint32_t wait_ms = 0;
+	if (share_ns == 0) return 0;
+	pthread_rwlock_rdlock(&table->lock);
+	const struct ftsi_holder *at = holder_of(table, holder->id);
+	atomic_uint_fast64_t *due = at == NULL ? NULL : &table->due_ns[at - table->holders];
+	uint64_t before = due == NULL ? 0 : atomic_load(due), after = 0;
+	do {
+		uint64_t from = before > now_ns ? before : now_ns;
+		after = from + share_ns;
+		if (after - now_ns > second_ns) wait_ms = (uint32_t)((after - now_ns - second_ns) / 1000000u) + 1;
+	} while (due != NULL && wait_ms == 0 && !atomic_compare_exchange_weak(due, &before, after));
+	pthread_rwlock_unlock(&table->lock);
+	return wait_ms;
 }
 
 size_t ftsi_table_node_token(struct ftsi_table *table, char *out_token)

@@ -8,6 +8,7 @@
 #include "credentials/token.h"
 
 #define LIST_MAX 1000
+#define CALLS_PER_S_MAX 1000000u
 #define LIFETIME_MS_MAX (100ull * 365 * 24 * 3600 * 1000)
 #define JOIN_LIFETIME_MS_MAX (7ull * 24 * 3600 * 1000)
 
@@ -112,6 +113,9 @@ static enum fts_status check_make(struct fts_apply *apply, const Fts__Access__V1
 	if (joins && (request->lifetime_ms == 0 || request->lifetime_ms > JOIN_LIFETIME_MS_MAX))
 		return fts_apply_refuse(apply, FTS_INVALID_ARGUMENT,
 					"lifetime_ms: a token to join with is good for at most a week");
+	if (request->calls_per_s > CALLS_PER_S_MAX)
+		return fts_apply_refuse(apply, FTS_INVALID_ARGUMENT, "calls_per_s: at most %u; 0: no limit",
+					CALLS_PER_S_MAX);
 	return check_role(apply, request);
 }
 
@@ -123,6 +127,7 @@ static bool bytes_equal(ProtobufCBinaryData a, ProtobufCBinaryData b)
 static bool is_same(const Fts__Access__V1__Token *token, const Fts__Access__V1__MakeRequest *request)
 {
 	return bytes_equal(token->hash, request->hash) && token->role == request->role &&
+	       token->calls_per_s == request->calls_per_s &&
 	       strcmp(token->subject, request->subject) == 0;
 }
 
@@ -156,6 +161,7 @@ enum fts_status ftsi_access_apply_make(struct fts_apply *apply, const ProtobufCM
 	token.role = request->role;
 	token.subject = request->subject;
 	token.label = request->label;
+	token.calls_per_s = request->calls_per_s;
 	token.made_ms = apply->time_ms;
 	token.expires_ms = request->lifetime_ms == 0 ? 0 : apply->time_ms + (int64_t)request->lifetime_ms;
 	if (census.lasting_admin_count == 0 && !is_lasting_admin(&token))

@@ -2,6 +2,7 @@
 #include "bench/elect.h"
 #include "bench/failover.h"
 #include "bench/game.h"
+#include "bench/hostile.h"
 #include "bench/kv.h"
 #include "bench/lottery.h"
 #include "bench/options.h"
@@ -27,6 +28,7 @@ static const struct subject subjects[] = {
     {"worker", bench_worker, {.clients = 4, .outstanding = 64, .seconds = 5, .batch = 1}},
     {"worker-serve", bench_worker_serve, {.clients = 4, .outstanding = 64}},
     {"game", bench_game, {.clients = 4, .outstanding = 64, .seconds = 5}},
+    {"hostile", bench_hostile, {.clients = 2, .outstanding = 1, .seconds = 4}},
 };
 
 int main(int argc, char **argv)
@@ -42,6 +44,6 @@ int main(int argc, char **argv)
 		return subjects[i].run(&options);
 	}
 	if (argc > 1 && strcmp(argv[1], "--help") == 0) bench_options_parse(&options, argc, argv, 1);
-	fprintf(stderr, "fts-bench: name what to measure: rpc, kv, lottery, game, elect, worker or failover; see fts-bench --help\n");
+	fprintf(stderr, "fts-bench: name what to measure: rpc, kv, lottery, game, elect, worker, hostile or failover; see fts-bench --help\n");
 	return 2;
 }

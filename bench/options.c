@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 static const char help[] =
-    "Usage: fts-bench rpc|kv|lottery|game|worker [flags]\n"
+    "Usage: fts-bench rpc|kv|lottery|game|worker|hostile [flags]\n"
     "Measures calls a second and their latency, against a server of its own unless --endpoints is given.\n\n"
-    "  --clients N       connections (default: 1; lottery: 5, an agency each; kv, game: 4); worker: workers (default: 4)\n"
+    "  --clients N       connections (default: 1; lottery: 5, an agency each; kv, game: 4; hostile: 2, the\n                    honest); worker: workers (default: 4)\n"
     "  --outstanding N   calls in flight, over all connections (default: 64); game: matches played at once\n"
     "  --seconds S       how long (default: 5)\n"
     "  --batch N         lottery: bets a call (default: 100); worker: runs a ticket is for (default: 1)\n"

@@ -33,6 +33,10 @@ struct fts_door_options {
 					Borrowed until destroy */
 	const char *origins; /* "ORIGIN,ORIGIN", "*" or NULL: of pages allowed beside our own. Borrowed until destroy */
 	bool local;          /* it listens on loopback: only this machine's names are good for Host */
+	/* Is anybody known by this token (borrowed), as far as method asks for one? UNAUTHENTICATED: no, the call is not sent
+	 * on. NULL: the server says so. Thread: the door's. */
+	enum fts_status (*recognize)(void *ctx, const struct fts_method *method, struct fts_bytes token,
+				     struct fts_error *out_error);
 	/* What /metrics shows beside the door's own. Thread: the door's. */
 	void (*on_metrics)(void *ctx, struct fts_metrics *metrics);
 	/* Does the node serve? If not, out_reason (FTS_DOOR_REASON_BYTES, borrowed) says why. Thread: the door's. */

@@ -28,13 +28,21 @@ void ftsi_call_run(struct fts_call *call)
 void ftsi_call_refuse(struct ftsi_server_conn *peer, struct fts_bytes route, enum fts_status status, const char *format,
 		      ...)
 {
-	char detail[FTS_DETAIL_MAX];
+	struct fts_error error = {.status = status};
 	va_list args;
 	va_start(args, format);
-	vsnprintf(detail, sizeof detail, format, args);
+	vsnprintf(error.detail, sizeof error.detail, format, args);
 	va_end(args);
-	struct ftsi_reply_fields reply = {
-	    .status = status, .executed = FTS_EXECUTED_NO, .node = peer->server->node, .detail = detail};
+	ftsi_call_refuse_error(peer, route, &error);
+}
+
+void ftsi_call_refuse_error(struct ftsi_server_conn *peer, struct fts_bytes route, const struct fts_error *error)
+{
+	struct ftsi_reply_fields reply = {.status = error->status,
+					  .executed = FTS_EXECUTED_NO,
+					  .node = peer->server->node,
+					  .retry_after_ms = error->retry_after_ms,
+					  .detail = error->detail};
 	struct ftsi_outgoing outgoing = {.route = route, .reply = &reply};
 	enum fts_status sent = ftsi_conn_send(peer->conn, &outgoing, NULL);
 	if (sent == FTS_RESOURCE_EXHAUSTED) ftsi_conn_close(peer->conn, "no memory for a reply");

@@ -315,8 +315,10 @@ static void on_tick(void *arg)
 	uint64_t now_ns = fts_clock_monotonic_ns();
 	fts_strand_move(server->ticks);
 	pthread_mutex_lock(&server->mutex);
-	for (struct ftsi_server_conn *peer = server->conns; peer != NULL; peer = peer->next)
+	for (struct ftsi_server_conn *peer = server->conns; peer != NULL; peer = peer->next) {
 		ftsi_conn_check(peer->conn, now_ns);
+		ftsi_server_conn_go_on(peer);
+	}
 	pthread_mutex_unlock(&server->mutex);
 	if (atomic_exchange(&server->accept_stalled, false))
 		nng_stream_listener_accept(server->listener, server->accept_aio);

@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "rpc/server_internal.h"
 
 #define CALL_ARENA_MAX_BYTES (32u * 1024 * 1024) /* what one call may unpack to */
 #define BAD_IN_A_ROW_MAX 100u                    /* frames and tokens: after that the connection is closed */
+#define BAD_A_TICK 8u                            /* of them are heard between two ticks (server.c) */
 #define PEER_CONNECTIONS_MAX 1024u               /* of one address */
 #define CHARGED_FROM_BYTES 4096u                 /* smaller requests are bounded by the arenas alone */
 
@@ -150,10 +152,24 @@ static void call_serve(struct ftsi_server_conn *peer, const struct ftsi_entry *e
 	atomic_store_explicit(&peer->inline_entry, NULL, memory_order_release);
 }
 
-/* Who does nothing right is not heard for ever. */
+/* Nothing more is read from it until the next tick: what a caller sends who is refused anyway waits in his own machine,
+ * and takes no turns of the others. */
+static void slow_down(struct ftsi_server_conn *peer)
+{
+	atomic_store(&peer->slowed, true);
+	ftsi_conn_stop_reading(peer->conn);
+}
+
+void ftsi_server_conn_go_on(struct ftsi_server_conn *peer)
+{
+	if (atomic_exchange(&peer->slowed, false)) ftsi_conn_read_on(peer->conn);
+}
+
+/* Who does nothing right is not heard for ever, and until then seldom. */
 static void count_bad(struct ftsi_server_conn *peer)
 {
-	if (++peer->bad_count < BAD_IN_A_ROW_MAX || ftsi_conn_is_closed(peer->conn)) return;
+	if (++peer->bad_count % BAD_A_TICK == 0) slow_down(peer);
+	if (peer->bad_count < BAD_IN_A_ROW_MAX || ftsi_conn_is_closed(peer->conn)) return;
 	FTS_LOG_WARN("rpc.cut_off", "node=%s bad_in_a_row=%u", peer->server->node, peer->bad_count);
 	ftsi_conn_close(peer->conn, "nothing but unreadable frames and refused tokens");
 }
@@ -164,19 +180,29 @@ static void count_malformed(struct ftsi_server_conn *peer)
 	count_bad(peer);
 }
 
+/* Who calls for several, as an HTTP door does, is not slowed down for one of them. */
+static void note_token(struct ftsi_server_conn *peer, struct fts_bytes token)
+{
+	uint64_t mark = fts_hash64(token, 0) | 1;
+	if (peer->token_mark != 0 && peer->token_mark != mark) peer->many_tokens = true;
+	peer->token_mark = mark;
+}
+
 /* May the caller have this method? False: it has been refused. */
 static bool authorized(struct ftsi_server_conn *peer, const struct ftsi_entry *entry, const struct ftsi_frame *frame,
 		       const fts_rpc_v1_CallHeader *header)
 {
 	const struct fts_server_options *options = &peer->server->options;
 	const struct fts_bytes token = {header->token.bytes, header->token.size};
-	struct fts_error error;
+	struct fts_error error = {.status = FTS_OK};
 	if (options->authorize == NULL) return true;
+	note_token(peer, token);
 	enum fts_status status =
 	    options->authorize(options->authorize_ctx, entry->method, token, frame->payload, &error);
 	if (status == FTS_OK) return true;
-	ftsi_call_refuse(peer, frame->route, status, "%s", error.detail);
+	ftsi_call_refuse_error(peer, frame->route, &error);
 	if (status == FTS_UNAUTHENTICATED) count_bad(peer);
+	if (status == FTS_RESOURCE_EXHAUSTED && !peer->many_tokens) slow_down(peer);
 	return false;
 }
 
@@ -184,10 +210,11 @@ static void refuse_too_new(struct ftsi_server_conn *peer, const struct ftsi_fram
 {
 	FTS_LOG_WARN("rpc.frame_too_new", "node=%s frame=%u known=%u", peer->server->node, (unsigned)version,
 		     FTSI_FRAME_VERSION);
-	ftsi_call_refuse(peer, frame->route, FTS_UNIMPLEMENTED,
-			 "the call's frame is of version %u, and this node reads up to %u: upgrade the node, or call it "
-			 "with a client of its own release",
-			 (unsigned)version, FTSI_FRAME_VERSION);
+	ftsi_call_refuse(
+	    peer, frame->route, FTS_UNIMPLEMENTED,
+	    "the call's frame is of version %u, and this node reads up to %u: upgrade the node, or call it "
+	    "with a client of its own release",
+	    (unsigned)version, FTSI_FRAME_VERSION);
 	count_bad(peer);
 }
 

@@ -102,6 +102,9 @@ struct ftsi_server_conn {
 	uint64_t batch;          /* the receive that now_ns was read in */
 	uint64_t now_ns;
 	uint32_t bad_count;      /* frames that could not be read and tokens that were refused, in a row */
+	uint64_t token_mark;     /* of the last token seen; 0: none yet */
+	bool many_tokens;        /* somebody calls for others here */
+	atomic_bool slowed;      /* nothing is read from it until the next tick */
 
 	/* The call that runs where it was read, for the watchdog. */
 	_Atomic(const struct ftsi_entry *) inline_entry;
@@ -169,9 +172,13 @@ const struct ftsi_entry *ftsi_server_find(const struct fts_server *server, uint3
 /* Serve stream (owned). */
 void ftsi_server_conn_open(struct fts_server *server, nng_stream *stream);
 void ftsi_server_conn_release(struct ftsi_server_conn *peer);
+/* Read on from it when it was slowed down. At each tick. */
+void ftsi_server_conn_go_on(struct ftsi_server_conn *peer);
 
 /* ---- call.c ---- */
-/* Refuse a message that is no call yet. */
+/* Refuse a message that is no call yet. error: borrowed. */
+void ftsi_call_refuse_error(struct ftsi_server_conn *peer, struct fts_bytes route, const struct fts_error *error);
+/* The same. */
 void ftsi_call_refuse(struct ftsi_server_conn *peer, struct fts_bytes route, enum fts_status status, const char *format,
 		      ...) FTS_PRINTF(4, 5);
 /* Run the handler of call now. */

@@ -135,6 +135,13 @@ static void on_metrics(void *ctx, struct fts_metrics *metrics)
 	add_state(metrics, http->options.replica);
 }
 
+static enum fts_status recognize(void *ctx, const struct fts_method *method, struct fts_bytes token,
+				 struct fts_error *out_error)
+{
+	struct ftsi_http *http = ctx;
+	return fts_access_recognize(http->options.access, method, token, out_error);
+}
+
 /* ---- Life ---- */
 
 enum fts_status ftsi_http_listen(const struct ftsi_settings *settings, int *out_fd, struct fts_error *out_error)
@@ -167,6 +174,7 @@ enum fts_status ftsi_http_open(const struct ftsi_http_options *options, int list
 	    .tls = options->tls,
 	    .origins = options->settings->http_origins[0] != '\0' ? options->settings->http_origins : NULL,
 	    .local = ftsi_address_parse(options->settings->http, &listen) && ftsi_address_is_loopback(&listen),
+	    .recognize = recognize,
 	    .on_metrics = on_metrics,
 	    .is_ready = is_ready,
 	    .ctx = http};

@@ -6,6 +6,7 @@
 #ifndef FTS_SERVER_HTTP_H
 #define FTS_SERVER_HTTP_H
 
+#include "access/access.h"
 #include "replica/replica.h"
 #include "server/kv.h"
 #include "server/settings.h"
@@ -19,6 +20,7 @@ struct ftsi_http_options {
 	struct fts_server *server;
 	struct fts_replica *replica;
 	struct ftsi_kv *kv;
+	struct fts_access *access;
 };
 
 /* Take the port of --http. out_fd: returned (open, or close(2)); -1 when there is to be no door. Errors: UNAVAILABLE,

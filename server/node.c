@@ -318,7 +318,8 @@ static enum fts_status open_http(struct ftsi_node *node, struct fts_error *out_e
 						  .endpoint = own_endpoint(node, self),
 						  .server = node->server,
 						  .replica = node->replica,
-						  .kv = node->kv};
+						  .kv = node->kv,
+						  .access = node->access};
 	node->http_fd = -1;
 	return ftsi_http_open(&options, listen_fd, &node->http, out_error);
 }

@@ -100,7 +100,7 @@ static void tell_made(const struct ftsi_cli *cli, const struct fresh *fresh, con
 		printf("%s\n", fresh->text);
 }
 
-static enum ftsi_exit make(struct ftsi_cli *cli, const char *role_text, uint64_t lifetime_ms)
+static enum ftsi_exit make(struct ftsi_cli *cli, const char *role_text, uint64_t lifetime_ms, uint32_t calls_per_s)
 {
 	Fts__Access__V1__MakeRequest request = FTS__ACCESS__V1__MAKE_REQUEST__INIT;
 	Fts__Access__V1__MakeResponse *response = NULL;
@@ -122,6 +122,7 @@ static enum ftsi_exit make(struct ftsi_cli *cli, const char *role_text, uint64_t
 	request.subject = subject;
 	request.label = (char *)(uintptr_t)(label != NULL ? label : "");
 	request.lifetime_ms = lifetime_ms;
+	request.calls_per_s = calls_per_s;
 	enum ftsi_exit code = FTSI_EXIT_DONE;
 	if (fts_access_make(cli->channel, &request, &options, &response, &error) == FTS_OK) {
 		tell_made(cli, &fresh, role_text, response->expires_ms);
@@ -138,7 +139,9 @@ static enum ftsi_exit make(struct ftsi_cli *cli, const char *role_text, uint64_t
 enum ftsi_exit ftsi_run_token_make(struct ftsi_cli *cli)
 {
 	const struct ftsi_value *expires = ftsi_value_of(cli, "expires");
-	return make(cli, ftsi_value_of(cli, "role")->text, expires->given ? expires->number : 0);
+	const struct ftsi_value *calls = ftsi_value_of(cli, "calls-per-second");
+	return make(cli, ftsi_value_of(cli, "role")->text, expires->given ? expires->number : 0,
+		    calls->given ? (uint32_t)calls->number : 0);
 }
 
 enum ftsi_exit ftsi_run_token_join(struct ftsi_cli *cli)
@@ -147,7 +150,7 @@ enum ftsi_exit ftsi_run_token_join(struct ftsi_cli *cli)
 	if (strlen(cli->args.positionals[0]) + sizeof "join:" > sizeof role)
 		return ftsi_fail_usage(cli, "%.64s… is no name of a node", cli->args.positionals[0]);
 	(void)snprintf(role, sizeof role, "join:%s", cli->args.positionals[0]);
-	return make(cli, role, ftsi_value_of(cli, "expires")->number);
+	return make(cli, role, ftsi_value_of(cli, "expires")->number, 0);
 }
 
 enum ftsi_exit ftsi_run_token_new(struct ftsi_cli *cli)
@@ -171,9 +174,10 @@ enum ftsi_exit ftsi_run_token_new(struct ftsi_cli *cli)
 static json_t *token_json(const Fts__Access__V1__Token *token)
 {
 	char made[TIME_BYTES], expires[TIME_BYTES];
-	return ftsi_json("{s:s,s:s,s:s,s:s,s:s,s:s,s:b}", "id", token->id, "role", role_name(token->role), "subject",
+	return ftsi_json("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:I}", "id", token->id, "role", role_name(token->role), "subject",
 			 token->subject, "label", token->label, "made", print_time(token->made_ms, made), "expires",
-			 print_time(token->expires_ms, expires), "spent", token->spent_by != 0);
+			 print_time(token->expires_ms, expires), "spent", token->spent_by != 0,
+			 "calls_per_second", (json_int_t)token->calls_per_s);
 }
 
 static void print_token(const Fts__Access__V1__Token *token)

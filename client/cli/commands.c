@@ -355,6 +355,7 @@ const struct ftsi_command ftsi_commands[] = {
 	 "token make --role agency:3 --out agency-3.token",
 	 .flags = {{.name = "role", .value_name = "ROLE", .kind = FTSI_TEXT, .required = true, .purpose = "admin, operator, writer, reader, agency:N, player:MATCH or member:ELECTION"},
 	           {.name = "expires", .value_name = "DURATION", .kind = FTSI_DURATION, .purpose = "how long it is good (default: until it is revoked)"},
+	           {.name = "calls-per-second", .value_name = "N", .kind = FTSI_NUMBER, .min = 1, .max = 1000000, .purpose = "how often it may call each node (default: as often as it likes)"},
 	           LABEL, TOKEN_OUT},
 	 .run = ftsi_run_token_make},
 	{"token join", "Makes a token with which one node of this name may join the cluster, once: give it to `ftsd --join … --join-token-file`.", "token join n4 --out n4.token",

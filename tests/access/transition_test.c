@@ -256,6 +256,42 @@ static void the_table_finds_holders(void **state)
 	ftsi_table_destroy(table);
 }
 
+/* What one token may call is counted over all who have it, and goes on when others change. */
+static void calls_are_counted(void **state)
+{
+	enum { CALLS_PER_S = 4 };
+	const uint64_t began_ns = 1000000000000u, share_ns = 1000000000u / CALLS_PER_S;
+	char text[FTS_TOKEN_TEXT_BYTES], id[FTS_TOKEN_ID_BYTES];
+	struct ftsi_holder holder;
+	struct ftsi_table *table = ftsi_table_create(NULL);
+	Fts__Access__V1__MakeRequest request = FTS__ACCESS__V1__MAKE_REQUEST__INIT;
+	Fts__Access__V1__MakeResponse response = FTS__ACCESS__V1__MAKE_RESPONSE__INIT;
+	(void)state;
+	assert_true(fts_token_make(text) && fts_token_id(text, strlen(text), id));
+	fts_token_hash(text, strlen(text), hash_of_a);
+	request.id = id;
+	request.hash = (ProtobufCBinaryData){sizeof hash_of_a, hash_of_a};
+	request.role = ROLE(READER);
+	request.calls_per_s = 1000001;
+	assert_int_equal(run(ftsi_access_apply_make, &request, &response), FTS_INVALID_ARGUMENT);
+	request.calls_per_s = CALLS_PER_S;
+	assert_int_equal(run(ftsi_access_apply_make, &request, &response), FTS_OK);
+	load(table);
+	assert_true(knows(table, text, &holder));
+	assert_int_equal(holder.calls_per_s, CALLS_PER_S);
+	for (int i = 0; i < CALLS_PER_S; i++) /* a second's worth at once */
+		assert_int_equal(ftsi_table_charge(table, &holder, began_ns), 0);
+	assert_int_equal(ftsi_table_charge(table, &holder, began_ns), 1000 / CALLS_PER_S + 1);
+	load(table);
+	assert_int_not_equal(ftsi_table_charge(table, &holder, began_ns), 0);
+	assert_int_equal(ftsi_table_charge(table, &holder, began_ns + share_ns), 0);
+	assert_int_not_equal(ftsi_table_charge(table, &holder, began_ns + share_ns), 0);
+	holder.calls_per_s = 0; /* of a token without a limit */
+	assert_int_equal(ftsi_table_charge(table, &holder, began_ns), 0);
+	assert_int_equal(revoke(id), FTS_OK);
+	ftsi_table_destroy(table);
+}
+
 static int start(void **state)
 {
 	const struct fts_store_options options = {.create_if_missing = true};
@@ -285,7 +321,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_a_token_may_be),     cmocka_unit_test(an_admin_is_left),
 	    cmocka_unit_test(joining_is_once),         cmocka_unit_test(nodes_change_their_token),
-	    cmocka_unit_test(the_table_finds_holders),
+	    cmocka_unit_test(the_table_finds_holders), cmocka_unit_test(calls_are_counted),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }

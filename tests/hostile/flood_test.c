@@ -1,7 +1,8 @@
 /* Why this file exists: a node on the open network meets those who mean it ill: a thousand connections that say
  * nothing, a thousand that stop in the middle, headers that name a gibibyte, floods of frames that mean nothing and of
- * tokens that nobody made, on each of its ports. While all of it goes on honest callers are served, its memory hardly
- * grows, and afterwards its descriptors come back, the silent ones without the other end's help. */
+ * tokens that nobody made, on each of its ports, its HTTP door included. While all of it goes on honest callers are
+ * served, its memory hardly grows, and afterwards its descriptors come back, the silent ones without the other end's
+ * help. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,10 +36,11 @@
 #define GROWTH_MAX_KB (64 * 1024)
 #endif
 #define SPARE_DESCRIPTORS 40
-#define FLOOD_FRAMES 20000 /* with the argument "long": a hundred times as many */
+#define FLOOD_FRAMES 20000 /* with the argument "long": twenty times as many */
 
 static struct harness_node node;
 static unsigned frame_count = FLOOD_FRAMES;
+static char door[32]; /* of its --http */
 static char admin[HARNESS_PATH_MAX + 16];
 
 /* ---- What the node holds ---- */
@@ -264,24 +266,93 @@ static void crowds(void **state)
 	honest_stop(&honest);
 }
 
-/* Those that never finish a hello or a message on the ports of calls and peers are sent away. */
+/* ---- At the HTTP door ---- */
+
+#define HTTP_OFFSET 5
+
+/* Says nothing, stops within its headers, names a body of 1 GiB, or stops within a body. */
+static void misbehave_http(int fd, unsigned number)
+{
+	static const char *const beginnings[] = {
+	    "",
+	    "POST /fts.kv.v1.Kv/Get HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: ",
+	    "POST /fts.kv.v1.Kv/Get HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+	    "Content-Length: 1073741824\r\n\r\n{",
+	    "POST /fts.kv.v1.Kv/Get HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+	    "Content-Length: 4096\r\n\r\n{",
+	};
+	const char *beginning = beginnings[number % (sizeof beginnings / sizeof *beginnings)];
+	if (beginning[0] != '\0') (void)say(fd, beginning, strlen(beginning));
+}
+
+/* Those that never finish a hello, a message or a request are sent away: a thousand on the ports of calls and peers,
+ * and a thousand at the door. */
 static void the_silent_are_sent_away(void **state)
 {
-	static struct crowd crowd;
+	static const char ask[] = "GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+	static struct crowd crowd, at_the_door;
 	static struct honest honest;
+	char answer[4096];
 	(void)state;
 	honest_start(&honest);
 	honest_goes_on(&honest);
+	long before_kb = resident_kb();
 	int before = descriptors();
 	for (size_t i = 0; i < CROWD; i++) {
 		unsigned offset = i % 10 == 0 ? 3 : 0;
 		crowd.fds[i] = connect_to(offset);
 		if (crowd.fds[i] >= 0) misbehave(crowd.fds[i], offset, (enum mischief)(i % 3));
+		at_the_door.fds[i] = connect_to(HTTP_OFFSET);
+		if (at_the_door.fds[i] >= 0) misbehave_http(at_the_door.fds[i], (unsigned)i);
 	}
+	honest_goes_on(&honest);
+	long grown_kb = resident_kb() - before_kb;
+	print_message("two thousand: %ld KiB more, %d descriptors\n", grown_kb, descriptors());
+	assert_true(grown_kb <= 2 * GROWTH_MAX_KB);
 	come_back(before, "still open on the other side");
 	honest_goes_on(&honest);
+	int fd = connect_to(HTTP_OFFSET);
+	assert_true(fd >= 0 && say(fd, ask, sizeof ask - 1));
+	ssize_t size = recv(fd, answer, sizeof answer - 1, 0);
+	assert_true(size > 0);
+	answer[size] = '\0';
+	assert_non_null(strstr(answer, "200 OK"));
+	close(fd);
 	disperse(&crowd);
+	disperse(&at_the_door);
 	honest_stop(&honest);
+}
+
+static unsigned cut_off_count(void)
+{
+	char *log = harness_process_stderr(&node.process);
+	unsigned count = 0;
+	for (const char *at = log; (at = strstr(at, "event=rpc.cut_off")) != NULL; at++)
+		count++;
+	free(log);
+	return count;
+}
+
+/* Tokens that nobody made are refused at the door, and don't count against those who share its way into the node. */
+static void bad_tokens_at_the_door(void **state)
+{
+	static const char ask[] =
+	    "POST /fts.kv.v1.Kv/Get HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+	    "Authorization: Bearer fts_0123456789abcdef_nobody\r\nContent-Length: 2\r\n\r\n{}";
+	char answer[4096];
+	unsigned before = cut_off_count();
+	int fd = connect_to(HTTP_OFFSET);
+	(void)state;
+	assert_true(fd >= 0);
+	for (int i = 0; i < 250; i++) {
+		assert_true(say(fd, ask, sizeof ask - 1));
+		ssize_t size = recv(fd, answer, sizeof answer - 1, 0);
+		assert_true(size > 0);
+		answer[size] = '\0';
+		if (strstr(answer, " 401 ") == NULL) fail_msg("%s", answer);
+	}
+	close(fd);
+	assert_int_equal(cut_off_count(), before);
 }
 
 /* A call with a token that nobody made, or a frame that means nothing. Returns its size. */
@@ -323,7 +394,8 @@ static void floods(void **state)
 	honest_goes_on(&honest);
 	long before_kb = resident_kb();
 	honest_tell(&honest, "quiet");
-	for (unsigned i = 0; i < frame_count; i++) {
+	bool cut_off = false;
+	for (unsigned i = 0; i < frame_count || !cut_off; i++) { /* the alarm ends it when nobody is ever cut off */
 		if (fd < 0) {
 			if ((fd = connect_to(0)) < 0) continue;
 			connection_count++;
@@ -332,6 +404,7 @@ static void floods(void **state)
 		if (!say(fd, bytes, bad_frame(bytes, i))) { /* cut off: it comes back */
 			close(fd);
 			fd = -1;
+			cut_off = true;
 		} else {
 			(void)!recv(fd, answer, sizeof answer, MSG_DONTWAIT);
 		}
@@ -370,6 +443,9 @@ static int start(void **state)
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
 	}
 	harness_node_init(&node);
+	(void)snprintf(door, sizeof door, "127.0.0.1:%u", node.port + HTTP_OFFSET);
+	node.flags[0] = "--http";
+	node.flags[1] = door;
 	harness_node_start(&node);
 	(void)snprintf(admin, sizeof admin, "%s/admin", node.root);
 	run_cli("kv", "set", "key", "value");
@@ -389,9 +465,10 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(crowds),
 	    cmocka_unit_test(the_silent_are_sent_away),
+	    cmocka_unit_test(bad_tokens_at_the_door),
 	    cmocka_unit_test(floods),
 	};
-	if (argc > 1 && strcmp(argv[1], "long") == 0) frame_count *= 100;
+	if (argc > 1 && strcmp(argv[1], "long") == 0) frame_count *= 20;
 	alarm(LIMIT_S);
 	return cmocka_run_group_tests(tests, start, stop);
 }
