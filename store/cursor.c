@@ -48,12 +48,11 @@ enum fts_status fts_txn_scan(struct fts_txn *txn, struct fts_bytes prefix, struc
 			     struct fts_cursor **out_cursor)
 {
 	struct fts_bytes start = from.size_bytes == 0 ? prefix : from;
-	struct fts_cursor *cursor;
+	struct fts_cursor *cursor = NULL;
 	enum fts_status status = ftsi_store_fault(FTSI_STORE_READ);
 	FTS_ASSERT(prefix.size_bytes <= FTS_KEY_MAX);
-	if (status != FTS_OK) return status;
-	cursor = malloc(sizeof *cursor);
-	if (cursor == NULL) return FTS_RESOURCE_EXHAUSTED;
+	if (status == FTS_OK && (cursor = malloc(sizeof *cursor)) == NULL) status = FTS_RESOURCE_EXHAUSTED;
+	if (status != FTS_OK) return ftsi_txn_note(txn, status);
 	memset(cursor, 0, offsetof(struct fts_cursor, prefix));
 	cursor->txn = txn;
 	cursor->prefix_size_bytes = prefix.size_bytes;

@@ -24,7 +24,7 @@ struct fts_store_options {
 	size_t block_cache_bytes;  /* 0: 8 MiB */
 	bool create_if_missing;
 	bool one_writer; /* one batch at a time, by one thread: what it used last is kept at hand (store/recent.h) */
-	bool read_only; /* nothing in dir is changed; several may open it so; without create_if_missing */
+	bool read_only;  /* nothing in dir is changed; several may open it so; without create_if_missing */
 };
 
 /* dir: borrowed. out_store: returned (fts_store_close). Errors: NOT_FOUND (missing, not to be created),
@@ -82,7 +82,8 @@ void fts_txn_save(struct fts_txn *txn);
 void fts_txn_rollback(struct fts_txn *txn);
 void fts_txn_release(struct fts_txn *txn);
 
-/* Write the batch; *txn is consumed and NULL either way. sync: on disk before return (needs the write-ahead log). */
+/* Write the batch; *txn is consumed and NULL either way. sync: on disk before return (needs the write-ahead log).
+ * RESOURCE_EXHAUSTED: also when a read or write of the batch has ended so before, whatever became of that. */
 FTS_MUST_USE enum fts_status fts_txn_commit(struct fts_txn **txn, bool sync);
 /* Tell watch of each write to this batch from now on, in order, also of those that are rolled back later.
  * ctx: borrowed until the batch ends. watch must not touch the batch. */

@@ -103,10 +103,17 @@ static enum fts_status get_committed(struct fts_txn *txn, struct fts_bytes key, 
 	return status;
 }
 
+enum fts_status ftsi_txn_note(struct fts_txn *txn, enum fts_status status)
+{
+	if (status == FTS_RESOURCE_EXHAUSTED && txn->overlay != NULL) txn->failed = true;
+	return status;
+}
+
 enum fts_status fts_txn_get(struct fts_txn *txn, struct fts_bytes key, struct fts_value *out_value)
 {
 	const struct ftsi_overlay_node *node = txn->overlay == NULL ? NULL : ftsi_overlay_find(txn->overlay, key);
-	if (node == NULL || node->state == FTSI_OVERLAY_ABSENT) return get_committed(txn, key, out_value);
+	if (node == NULL || node->state == FTSI_OVERLAY_ABSENT)
+		return ftsi_txn_note(txn, get_committed(txn, key, out_value));
 	if (node->state == FTSI_OVERLAY_DELETED) return FTS_NOT_FOUND;
 	*out_value = (struct fts_value){node->value.data, node->value.size_bytes, NULL};
 	return FTS_OK;
@@ -116,7 +123,7 @@ enum fts_status fts_txn_put2(struct fts_txn *txn, struct fts_bytes key, struct f
 {
 	FTS_ASSERT(txn->overlay != NULL && key.size_bytes > 0 && key.size_bytes <= FTS_KEY_MAX);
 	if (txn->watch != NULL) txn->watch(txn->watch_ctx, key, head, tail, false);
-	return ftsi_overlay_put(txn->overlay, key, head, tail) ? FTS_OK : FTS_RESOURCE_EXHAUSTED;
+	return ftsi_txn_note(txn, ftsi_overlay_put(txn->overlay, key, head, tail) ? FTS_OK : FTS_RESOURCE_EXHAUSTED);
 }
 
 enum fts_status fts_txn_put(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes value)
@@ -129,7 +136,7 @@ enum fts_status fts_txn_delete(struct fts_txn *txn, struct fts_bytes key)
 	const struct fts_bytes none = {NULL, 0};
 	FTS_ASSERT(txn->overlay != NULL && key.size_bytes > 0 && key.size_bytes <= FTS_KEY_MAX);
 	if (txn->watch != NULL) txn->watch(txn->watch_ctx, key, none, none, true);
-	return ftsi_overlay_delete(txn->overlay, key) ? FTS_OK : FTS_RESOURCE_EXHAUSTED;
+	return ftsi_txn_note(txn, ftsi_overlay_delete(txn->overlay, key) ? FTS_OK : FTS_RESOURCE_EXHAUSTED);
 }
 
 enum fts_status fts_txn_delete_range(struct fts_txn *txn, struct fts_bytes from, struct fts_bytes to)
@@ -138,7 +145,7 @@ enum fts_status fts_txn_delete_range(struct fts_txn *txn, struct fts_bytes from,
 	FTS_ASSERT(txn->overlay != NULL && txn->mark_count == 0);
 	FTS_ASSERT(from.size_bytes <= FTS_KEY_MAX && to.size_bytes <= FTS_KEY_MAX);
 	range = malloc(sizeof *range + from.size_bytes + to.size_bytes);
-	if (range == NULL) return FTS_RESOURCE_EXHAUSTED;
+	if (range == NULL) return ftsi_txn_note(txn, FTS_RESOURCE_EXHAUSTED);
 	memcpy(range->bytes, from.data, from.size_bytes);
 	memcpy(range->bytes + from.size_bytes, to.data, to.size_bytes);
 	range->from = (struct fts_bytes){range->bytes, from.size_bytes};
@@ -152,7 +159,7 @@ void fts_txn_save(struct fts_txn *txn)
 {
 	FTS_ASSERT(txn->overlay != NULL);
 	txn->mark_count++;
-	if (!ftsi_overlay_save(txn->overlay)) txn->failed = true;
+	if (!txn->failed && !ftsi_overlay_save(txn->overlay)) txn->failed = true;
 }
 
 void fts_txn_rollback(struct fts_txn *txn)

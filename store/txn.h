@@ -18,11 +18,15 @@ struct fts_txn {
 	struct ftsi_overlay *overlay;
 	struct range *ranges; /* owned */
 	unsigned mark_count;
-	bool failed;            /* a mark could not be set: no memory. The batch can only be dropped. */
+	bool failed;            /* a batch for which there was no memory: it can only be dropped */
 	fts_txn_watch_fn watch; /* NULL: nobody */
 	void *watch_ctx;
 	const rocksdb_snapshot_t *snapshot;
 	rocksdb_readoptions_t *read_options; /* owned for a view, the store's for a batch */
 };
+
+/* Returns status, with which a use of txn ends. A batch for which memory ran out is not written, whatever its owner
+ * makes of that status: as an answer it would differ from what other machines say. */
+enum fts_status ftsi_txn_note(struct fts_txn *txn, enum fts_status status);
 
 #endif

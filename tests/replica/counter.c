@@ -60,9 +60,9 @@ static enum fts_status add(struct fts_apply *apply, const ProtobufCMessage *mess
 	if ((status = read_value(apply->txn, request->name, &value)) != FTS_OK) return status;
 	value += request->delta;
 	/* written and published before it is refused, so that the rollback has something to do */
-	if (fts_txn_put(apply->txn, key_of(&key, request->name), (struct fts_bytes){(uint8_t *)&value, sizeof value}) !=
-	    FTS_OK)
-		return FTS_INTERNAL;
+	status = fts_txn_put(apply->txn, key_of(&key, request->name),
+			     (struct fts_bytes){(uint8_t *)&value, sizeof value});
+	if (status != FTS_OK) return status; /* what the replica makes of it is for fault_test.c to say */
 	if ((status = publish(apply, request->name, value, 1 + request->events)) != FTS_OK) return status;
 	fts_apply_wake(apply, wait_key(request->name));
 	if (value < 0)

@@ -1,8 +1,9 @@
 /* Why this file exists: the disk fails at the n-th access, n rising until none fails any more. Whatever n is: the
  * replica tells on_fatal once or refuses to start, answers nothing OK that is not there afterwards, stops, and starts
- * again with all that was answered.
+ * again with all that was answered. The same for the n-th write into a batch, for which there is no memory: that is
+ * never an answer, as other nodes would give another one.
  *
- * The second case fills a small disk: commands are refused before it is full, and taken again when there is room. */
+ * The last case fills a small disk: commands are refused before it is full, and taken again when there is room. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "driver.h"
 #include "store/fault.h"
+#include "store/overlay.h"
 
 enum { COMMANDS = 12 };
 
@@ -33,6 +35,30 @@ static enum fts_status fail_nth(void *ctx, enum ftsi_store_access access)
 	atomic_store(&fault->fired, true);
 	return FTS_RESOURCE_EXHAUSTED; /* as a disk that stays full */
 }
+
+/* ---- No memory for a write into a batch (linked with --wrap) ---- */
+
+static struct fault *memory_fault; /* NULL: there is enough */
+
+/* Once: a moment later there is enough again, and nothing else tells of it. */
+static bool has_memory(void)
+{
+	if (memory_fault == NULL || atomic_fetch_sub(&memory_fault->left, 1) != 0) return true;
+	atomic_store(&memory_fault->fired, true);
+	return false;
+}
+
+bool __real_ftsi_overlay_put(struct ftsi_overlay *overlay, struct fts_bytes key, struct fts_bytes head,
+			     struct fts_bytes tail);
+bool __wrap_ftsi_overlay_put(struct ftsi_overlay *overlay, struct fts_bytes key, struct fts_bytes head,
+			     struct fts_bytes tail);
+bool __wrap_ftsi_overlay_put(struct ftsi_overlay *overlay, struct fts_bytes key, struct fts_bytes head,
+			     struct fts_bytes tail)
+{
+	return has_memory() && __real_ftsi_overlay_put(overlay, key, head, tail);
+}
+
+/* ---- Sweeps ---- */
 
 /* Some commands, small snapshots among them. Returns how many were answered OK. */
 static int64_t run_once(const char *dir, struct fatal_seen *fatal)
@@ -52,17 +78,18 @@ static int64_t run_once(const char *dir, struct fatal_seen *fatal)
 	if (fts_replica_wait_ready(replica, 1) != FTS_OK) assert_int_equal(atomic_load(&fatal->count), 1);
 	for (uint64_t i = 0; i < COMMANDS; i++) {
 		struct add add = {.name = "a", .delta = 1, .client_id = 1, .sequence = i + 1, .ballast_bytes = 500};
-		answered += add_call(replica, &add, &result) == FTS_OK;
+		enum fts_status status = add_call(replica, &add, &result);
+		assert_int_not_equal(status, FTS_RESOURCE_EXHAUSTED); /* no caller has asked for too much */
+		answered += status == FTS_OK;
 	}
 	driver_stop(replica);
 	return answered;
 }
 
-static void sweep(void **state)
+static void sweep(void (*set)(struct fault *fault))
 {
 	long n = 0;
 	bool fired = true;
-	(void)state;
 	for (; fired; n++) {
 		char *dir = make_dir();
 		struct fault fault = {.left = n};
@@ -70,9 +97,9 @@ static void sweep(void **state)
 		struct driver_options options = {.dir = dir};
 		struct fts_replica *replica;
 		int64_t answered, value = -1;
-		ftsi_store_fault_set(fail_nth, &fault);
+		set(&fault);
 		answered = run_once(dir, &fatal);
-		ftsi_store_fault_set(NULL, NULL);
+		set(NULL);
 		fired = atomic_load(&fault.fired);
 		assert_true(atomic_load(&fatal.count) <= 1);
 		if (!fired) assert_int_equal(answered, COMMANDS);
@@ -85,6 +112,28 @@ static void sweep(void **state)
 	}
 	print_message("%ld accesses\n", n - 1);
 	assert_true(n > COMMANDS * 2);
+}
+
+static void set_disk_fault(struct fault *fault)
+{
+	ftsi_store_fault_set(fault == NULL ? NULL : fail_nth, fault);
+}
+
+static void failing_disk(void **state)
+{
+	(void)state;
+	sweep(set_disk_fault);
+}
+
+static void set_memory_fault(struct fault *fault)
+{
+	memory_fault = fault;
+}
+
+static void no_memory(void **state)
+{
+	(void)state;
+	sweep(set_memory_fault);
 }
 
 static bool wait_for_status(struct fts_replica *replica, enum fts_status wanted)
@@ -133,7 +182,8 @@ static void full_disk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(sweep),
+	    cmocka_unit_test(failing_disk),
+	    cmocka_unit_test(no_memory),
 	    cmocka_unit_test(full_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
