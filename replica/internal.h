@@ -273,6 +273,7 @@ struct fts_replica {
 	struct raft_fsm fsm;
 	bool started; /* a failure is told by on_fatal, no more by fts_replica_start */
 	bool loop_open, raft_open, raft_running, stopping, closing;
+	uint64_t stop_ns; /* stopping: until then the entry in flight is waited for */
 	struct fts_error failure; /* why it failed, once failed is set */
 	struct ftsi_worker append_worker, snapshot_worker, state_worker;
 	raft_io_tick_cb raft_tick;

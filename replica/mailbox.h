@@ -1,7 +1,7 @@
 /* Why this file exists: how other threads hand work to the loop: an intrusive list and one wake-up.
  *
  * Invariants: posts run on the loop, in the order they were posted, each exactly once. What may be posted is bounded
- * by who posts: commands and reads are counted before (replica/queue.h), completions by the jobs there are. */
+ * by who posts: commands and reads are counted before (propose.c, read.c), completions by the jobs there are. */
 #ifndef FTS_REPLICA_MAILBOX_H
 #define FTS_REPLICA_MAILBOX_H
 

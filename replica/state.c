@@ -156,17 +156,23 @@ bool ftsi_state_idle(const struct fts_replica *replica)
 	return replica->state_worker.open_count == 0;
 }
 
+/* raft gets no snapshot to send. */
+static void refuse_gets(struct ftsi_state *keeper)
+{
+	for (unsigned i = 0; i < FTSI_GET_COUNT_MAX; i++) {
+		struct ftsi_get get = keeper->gets[i];
+		keeper->gets[i].request = NULL;
+		if (get.request != NULL) get.done(get.request, NULL, RAFT_CANCELED);
+	}
+}
+
 void ftsi_state_stop(struct fts_replica *replica)
 {
 	struct ftsi_state *keeper = replica->keeper;
 	if (keeper == NULL || keeper->stopping) return;
 	keeper->stopping = true;
 	ftsi_digest_stop(replica);
-	for (unsigned i = 0; i < FTSI_GET_COUNT_MAX; i++) {
-		struct ftsi_get get = keeper->gets[i];
-		keeper->gets[i].request = NULL;
-		if (get.request != NULL) get.done(get.request, NULL, RAFT_CANCELED);
-	}
+	refuse_gets(keeper);
 }
 
 void ftsi_state_close(struct fts_replica *replica)
@@ -239,6 +245,9 @@ void ftsi_state_doubt(struct fts_replica *replica, const char *why)
 	atomic_store(&replica->doubted, true);
 	FTS_LOG_WARN("replica.state_doubted", "node=%s index=%llu detail=\"%s\"", replica->name,
 		     (unsigned long long)atomic_load(&replica->applied_index), why);
+	ftsi_send_drop(replica);
+	ftsi_copies_disown(replica);
+	refuse_gets(replica->keeper);
 	ftsi_propose_lost(replica);
 	ftsi_propose_refuse_all(replica, ftsi_state_refusal);
 	ftsi_read_refuse_all(replica);

@@ -2,7 +2,8 @@
  * the state worker, so that the loop never waits for one.
  *
  * Invariants: a copy that nobody asked for within COPY_IDLE_NS is removed, and so is each at start and at the end; at
- * most FTSI_COPY_COUNT_MAX exist. Several members that lag share one. */
+ * most FTSI_COPY_COUNT_MAX exist. Several members that lag share one. One of a state that was doubted later is given to
+ * nobody any more: what is wrong there must not spread. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -149,6 +150,7 @@ static void copy_done(struct fts_replica *replica, struct ftsi_job *job, enum ft
 		*place = copy->made;
 		place->ready = true;
 		place->used_ns = place->made_ns = replica->now_ns;
+		place->disowned = atomic_load(&replica->doubted) || copy->store != replica->state;
 		FTS_LOG_INFO("replica.state_copied", "node=%s copy=%s index=%" PRIu64 " bytes=%" PRIu64, replica->name,
 			     place->name, place->applied_index, place->total_bytes);
 	} else {
@@ -183,13 +185,18 @@ static void begin_copy(struct fts_replica *replica)
 
 /* ---- Finding one ---- */
 
+static bool is_given(const struct ftsi_copy *copy)
+{
+	return copy->ready && !copy->disowned;
+}
+
 struct ftsi_copy *ftsi_copy_find(struct fts_replica *replica, uint64_t index, uint64_t age_max_ns)
 {
 	struct ftsi_state *keeper = replica->keeper;
 	struct ftsi_copy *best = NULL;
 	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++) {
 		struct ftsi_copy *copy = &keeper->copies[i];
-		if (!copy->ready || copy->applied_index < index || replica->now_ns - copy->made_ns > age_max_ns)
+		if (!is_given(copy) || copy->applied_index < index || replica->now_ns - copy->made_ns > age_max_ns)
 			continue;
 		if (best == NULL || copy->applied_index > best->applied_index) best = copy;
 	}
@@ -204,7 +211,7 @@ struct ftsi_copy *ftsi_copy_named(struct fts_replica *replica, struct fts_bytes 
 {
 	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++) {
 		struct ftsi_copy *copy = &replica->keeper->copies[i];
-		if (copy->ready && strlen(copy->name) == name.size_bytes &&
+		if (is_given(copy) && strlen(copy->name) == name.size_bytes &&
 		    memcmp(copy->name, name.data, name.size_bytes) == 0)
 			return copy;
 	}
@@ -217,8 +224,14 @@ void ftsi_copies_tick(struct fts_replica *replica, uint64_t now_ns)
 	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++) {
 		struct ftsi_copy *copy = &keeper->copies[i];
 		if (copy->name[0] == 0 || has_streams(keeper, copy)) continue;
-		if (now_ns - copy->used_ns > COPY_IDLE_NS) drop(replica, copy);
+		if (copy->disowned || now_ns - copy->used_ns > COPY_IDLE_NS) drop(replica, copy);
 	}
+}
+
+void ftsi_copies_disown(struct fts_replica *replica)
+{
+	for (unsigned i = 0; i < FTSI_COPY_COUNT_MAX; i++)
+		replica->keeper->copies[i].disowned = true;
 }
 
 void ftsi_copies_drop(struct fts_replica *replica)

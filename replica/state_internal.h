@@ -27,6 +27,7 @@ struct ftsi_copy {
 	char name[FTSI_COPY_NAME_BYTES]; /* "": the place is free */
 	char dir[FTSI_STATE_PATH_BYTES];
 	bool ready;
+	bool disowned; /* of a state that is doubted: nobody gets it any more */
 	uint32_t reading_count;
 	uint64_t made_ns, used_ns;
 	uint64_t applied_index, total_bytes;
@@ -42,6 +43,8 @@ FTS_MUST_USE enum fts_status ftsi_copy_make(struct fts_store *store, const char 
 struct ftsi_copy *ftsi_copy_find(struct fts_replica *replica, uint64_t index, uint64_t age_max_ns);
 struct ftsi_copy *ftsi_copy_named(struct fts_replica *replica, struct fts_bytes name);
 void ftsi_copies_tick(struct fts_replica *replica, uint64_t now_ns);
+/* The state they are of is doubted. */
+void ftsi_copies_disown(struct fts_replica *replica);
 void ftsi_copies_drop(struct fts_replica *replica);
 
 /* ---- Sending (state_send.c) ---- */

@@ -1,11 +1,13 @@
 /* Why this file exists: the end of a replica's loop, step by step: what waits is refused, what is in the log is
  * finished, workers become idle, raft is closed, the loop ends.
  *
- * Invariant: after the mailbox is closed nothing reaches the loop any more: all work that was given to the workers has
- * ended. */
+ * Invariants: after the mailbox is closed nothing reaches the loop any more: all work that was given to the workers has
+ * ended. Nothing is waited for that only other nodes can bring about, but for a moment. */
 #include "replica/guards.h"
 #include "replica/membership.h"
 #include "replica/state.h"
+
+enum { STOP_MS_MAX = 2000 };
 
 static void close_handle(uv_handle_t *handle, void *ctx)
 {
@@ -48,12 +50,16 @@ static bool workers_idle(const struct fts_replica *replica)
 	       ftsi_state_idle(replica);
 }
 
+/* An entry on its way gets its time to commit; without a majority it never does, and raft stands still by now. */
+static bool is_waited_for(const struct fts_replica *replica)
+{
+	return replica->inflight.active && !atomic_load(&replica->failed) && replica->now_ns < replica->stop_ns;
+}
+
 void ftsi_loop_go_on_stopping(struct fts_replica *replica)
 {
-	bool failed = atomic_load(&replica->failed);
 	raft_io_close_cb closed = replica->raft_closed;
-	if (!replica->stopping || replica->ended || !workers_idle(replica) || (replica->inflight.active && !failed))
-		return;
+	if (!replica->stopping || replica->ended || !workers_idle(replica) || is_waited_for(replica)) return;
 	if (!replica->closing) {
 		replica->closing = true;
 		drop_snapshot_job(replica);
@@ -75,6 +81,7 @@ void ftsi_loop_begin_stop(struct fts_replica *replica)
 {
 	static const char detail[] = "this node is stopping";
 	replica->stopping = true;
+	replica->stop_ns = ftsi_now_ns(replica) + (uint64_t)STOP_MS_MAX * 1000000;
 	ftsi_state_stop(replica);
 	atomic_store(&replica->accepting, false);
 	atomic_store(&replica->serving, false);

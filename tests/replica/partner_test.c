@@ -1,5 +1,6 @@
 /* Why this file exists: what a replica makes of partners that behave oddly, message by message: one that offers its
- * state and then says nothing, many that want copies at once, and one whose connection breaks though it lives. */
+ * state and then says nothing, many that want copies at once, one whose connection breaks though it lives, and those
+ * that are gone when it stops. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -177,6 +178,52 @@ static void copies_are_bounded(void **state)
 	puppet_close(&puppet);
 }
 
+/* A member that lags asks for the newest state there is. */
+static void ask_for_state(struct puppet *puppet, uint64_t from)
+{
+	Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
+	Fts__Replica__V1__StateAsk ask = FTS__REPLICA__V1__STATE_ASK__INIT;
+	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_STATE_ASK;
+	message.state_ask = &ask;
+	puppet_give(puppet, from, &message);
+}
+
+/* What is wrong in a state that is doubted must not reach others: neither what is being sent, nor once the state was
+ * replaced and is trusted again. */
+static void copies_of_a_doubted_state(void **state)
+{
+	struct puppet puppet;
+	struct fts_replica *replica;
+	const Fts__Replica__V1__PeerMessage *chunk;
+	char old_name[FTSI_COPY_NAME_BYTES + 1] = "";
+	(void)state;
+	puppet_open(&puppet, 0);
+	replica = puppet.replica;
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 1, 1, 2, command_of_term_2, 1});
+	for (int i = 0; i < 3; i++) /* made, read, sent */
+		ask_for_state(&puppet, 3);
+	chunk = puppet_said(&puppet, 3, FTS__REPLICA__V1__PEER_MESSAGE__KIND_STATE_CHUNK);
+	assert_non_null(chunk);
+	memcpy(old_name, chunk->state_chunk->name.data, chunk->state_chunk->name.len);
+	ftsi_state_doubt(replica, "the test says so");
+	puppet_forget(&puppet);
+	for (int i = 0; i < 10; i++)
+		puppet_step(&puppet);
+	assert_null(puppet_said(&puppet, 3, FTS__REPLICA__V1__PEER_MESSAGE__KIND_STATE_CHUNK));
+	ftsi_state_trust(replica);
+	puppet_forget(&puppet);
+	for (int i = 0; i < 3; i++)
+		ask_for_state(&puppet, 3);
+	chunk = puppet_said(&puppet, 3, FTS__REPLICA__V1__PEER_MESSAGE__KIND_STATE_CHUNK);
+	assert_non_null(chunk);
+	assert_int_not_equal(strncmp(old_name, (const char *)chunk->state_chunk->name.data, strlen(old_name)), 0);
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 2, 2, 2, NULL, 0});
+	puppet_forget(&puppet);
+	puppet_pass(&puppet, PUPPET_ELECTION_MS / 2);
+	assert_int_equal(copy_count(&puppet), 1); /* the old one is gone */
+	puppet_close(&puppet);
+}
+
 /* ---- A split that is none ---- */
 
 static void a_false_split(void **state)
@@ -282,13 +329,42 @@ static void gone_this_moment(void **state)
 	puppet_close(&puppet);
 }
 
+/* ---- Those that are gone when this node stops ---- */
+
+static uint64_t hurrying_ns(void *ctx)
+{
+	return ((struct puppet *)ctx)->now_ns += 10 * 1000000;
+}
+
+/* What is on its way cannot commit any more: its caller is told that nobody knows, and the node ends. */
+static void stops_without_the_others(void **state)
+{
+	struct puppet puppet;
+	const struct add add = {.name = "a", .delta = 1};
+	struct add_result result;
+	(void)state;
+	puppet_open(&puppet, 0);
+	puppet_elect(&puppet);
+	puppet_result(&puppet, 2, 2, 2);
+	assert_int_equal(add_start(puppet.replica, &add, &result), FTS_OK);
+	puppet_step(&puppet);
+	assert_true(puppet.replica->inflight.active);
+	puppet.environment.monotonic_ns = hurrying_ns;
+	fts_replica_stop(puppet.replica);
+	add_wait(&result);
+	assert_int_equal(result.status, FTS_UNAVAILABLE);
+	assert_int_equal(result.executed, FTS_EXECUTED_UNKNOWN);
+	puppet_close(&puppet);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_silent_sender),         cmocka_unit_test(another_sender),
-	    cmocka_unit_test(copies_are_bounded),      cmocka_unit_test(a_false_split),
-	    cmocka_unit_test(a_false_split_elsewhere), cmocka_unit_test(an_old_removal),
-	    cmocka_unit_test(gone_this_moment),
+	    cmocka_unit_test(a_silent_sender),          cmocka_unit_test(another_sender),
+	    cmocka_unit_test(copies_are_bounded),       cmocka_unit_test(a_false_split),
+	    cmocka_unit_test(a_false_split_elsewhere),  cmocka_unit_test(an_old_removal),
+	    cmocka_unit_test(gone_this_moment),         cmocka_unit_test(copies_of_a_doubted_state),
+	    cmocka_unit_test(stops_without_the_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
