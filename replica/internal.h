@@ -38,6 +38,7 @@ enum {
 	FTSI_READS_HERE_MAX = 128,  /* short ones that the loop runs itself in a turn */
 	FTSI_ELECTION_MS = 500,     /* unless the options say otherwise; heartbeats: a fifth, ticks: a tenth */
 	FTSI_TURN_MS = 500,         /* how often on_turn runs without events */
+	FTSI_STALL_MS = 100,        /* a tick that comes so late is counted */
 	FTSI_OFFER_MS = 5000,       /* how often a state is offered to who needs one and has not taken it */
 	FTSI_CATCH_UP_ROUNDS = 100, /* of a learner that is promoted; libraft's 10 are few under load */
 	FTSI_CATCH_UP_ROUND_MS = 10000,
@@ -267,13 +268,14 @@ struct fts_replica {
 	uint64_t now_ns;                           /* when this wake-up began */
 	uint64_t tick_ns, turn_ns, commit_tell_ns; /* when they are due; commit_tell_ns 0: not */
 	uint64_t armed_ns;                         /* what timer is set to */
-	bool ended;                                /* stepped: the loop is over */
+	struct fts_replica_stalls stalls;
+	bool ended; /* stepped: the loop is over */
 	struct raft raft;
 	struct raft_io io;
 	struct raft_fsm fsm;
 	bool started; /* a failure is told by on_fatal, no more by fts_replica_start */
 	bool loop_open, raft_open, raft_running, stopping, closing;
-	uint64_t stop_ns; /* stopping: until then the entry in flight is waited for */
+	uint64_t stop_ns;         /* stopping: until then the entry in flight is waited for */
 	struct fts_error failure; /* why it failed, once failed is set */
 	struct ftsi_worker append_worker, snapshot_worker, state_worker;
 	raft_io_tick_cb raft_tick;

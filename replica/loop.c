@@ -66,6 +66,7 @@ static void tell_status(struct fts_replica *replica, bool worked)
 	status->commit_index = replica->raft.commit_index;
 	status->applied_index = applied_index;
 	status->progress = replica->progress;
+	status->stalls = replica->stalls;
 	ftsi_elections_tell(replica, status);
 	if (status->ready != was_ready) pthread_cond_broadcast(&replica->status_changed);
 	pthread_mutex_unlock(&replica->status_lock);
@@ -202,10 +203,22 @@ static void tell_commit(struct fts_replica *replica)
 	ftsi_loop_tick_raft(replica);
 }
 
+/* A turn that took long, a machine that is busy, a process that was stopped: whoever wonders about elections or slow
+ * calls sees it in the status. */
+static void note_lateness(struct fts_replica *replica, uint64_t late_ns)
+{
+	uint64_t late_ms = late_ns / 1000000;
+	if (late_ms < FTSI_STALL_MS) return;
+	if (late_ms > UINT32_MAX) late_ms = UINT32_MAX;
+	if (replica->stalls.count < UINT32_MAX) replica->stalls.count++;
+	if (late_ms > replica->stalls.max_ms) replica->stalls.max_ms = (uint32_t)late_ms;
+}
+
 static void run_timers(struct fts_replica *replica)
 {
 	uint64_t now_ns = replica->now_ns;
 	if (now_ns >= replica->tick_ns) {
+		note_lateness(replica, now_ns - replica->tick_ns);
 		replica->tick_ns = now_ns + (uint64_t)replica->tick_ms * 1000000;
 		tick(replica);
 	}
@@ -358,8 +371,7 @@ int ftsi_loop_start(struct fts_replica *replica)
 			  APPEND_MS_MAX);
 	ftsi_worker_start(&replica->snapshot_worker, &replica->mailbox, replica->environment, "fts-snapshot",
 			  STATE_MS_MAX);
-	ftsi_worker_start(&replica->state_worker, &replica->mailbox, replica->environment, "fts-state",
-			  STATE_MS_MAX);
+	ftsi_worker_start(&replica->state_worker, &replica->mailbox, replica->environment, "fts-state", STATE_MS_MAX);
 	if (ftsi_replica_open_network(replica) != 0) return -1;
 	if (ftsi_forming_is_over(replica) && ftsi_loop_start_raft(replica) != 0) return -1;
 	replica->started = true;

@@ -67,6 +67,7 @@ static void identify(struct fts_replica *replica, struct ftsi_member *member, ui
 	member->disk_full = member->disk_slow = false;
 	member->digest_ok = true;
 	member->format_max = 0;
+	member->stall_count = member->stall_max_ms = 0;
 	member->version[0] = '\0';
 }
 
@@ -229,6 +230,8 @@ void ftsi_members_pulse(struct fts_replica *replica, const Fts__Replica__V1__Pee
 	member->disk_full = message->pulse->disk_full;
 	member->disk_slow = message->pulse->disk_slow;
 	member->doubted = message->pulse->doubted;
+	member->stall_count = message->pulse->stalls;
+	member->stall_max_ms = message->pulse->stall_max_ms;
 	member->digest_ok = !message->pulse->doubted && !message->pulse->differs;
 	ftsi_members_note_program(replica, message->from, message->pulse->format_max, message->pulse->version);
 }
@@ -241,6 +244,8 @@ static void send_pulse(struct fts_replica *replica)
 	pulse.disk_slow = atomic_load(&replica->disk_slow);
 	pulse.doubted = atomic_load(&replica->doubted);
 	pulse.differs = !ftsi_state_agrees(replica);
+	pulse.stalls = replica->stalls.count;
+	pulse.stall_max_ms = replica->stalls.max_ms;
 	pulse.format_max = replica->format_max;
 	pulse.version = replica->version;
 	for (size_t i = 0; i < replica->members.count; i++) {
@@ -273,10 +278,18 @@ static uint32_t list(struct fts_replica *replica, struct fts_replica_member_stat
 		    .applied = self             ? ftsi_applied_index(replica)
 			       : member == NULL ? 0
 						: member->applied,
-		    .format_max = self ? replica->format_max : member == NULL ? 0 : member->format_max,
+		    .format_max = self             ? replica->format_max
+				  : member == NULL ? 0
+						   : member->format_max,
 		};
+		if (self)
+			at->stalls = replica->stalls;
+		else if (member != NULL)
+			at->stalls = (struct fts_replica_stalls){member->stall_count, member->stall_max_ms};
 		(void)snprintf(at->version, sizeof at->version, "%s",
-			       self ? replica->version : member == NULL ? "" : member->version);
+			       self             ? replica->version
+			       : member == NULL ? ""
+						: member->version);
 		ftsi_member_split(server->address, at->name, at->address);
 		if (self) {
 			(void)snprintf(at->name, sizeof at->name, "%s", replica->name);

@@ -28,6 +28,7 @@ struct ftsi_member {
 	uint64_t heard_ns; /* the last message; 0: none yet */
 	uint64_t applied;  /* the rest: as it told last */
 	bool disk_full, disk_slow, doubted, digest_ok;
+	uint32_t stall_count, stall_max_ms;
 	uint32_t format_max; /* 0: not heard yet */
 	char version[FTS_VERSION_BYTES];
 	uint64_t commit_told; /* the commit index that was last sent to it */

@@ -159,12 +159,18 @@ FTS_MUST_USE enum fts_status fts_replica_start(const struct fts_replica_options 
 FTS_MUST_USE enum fts_status fts_replica_serve(struct fts_replica *replica, struct fts_server *server,
 					       struct fts_error *out_error);
 
+/* How often a loop came late to a tick, by 100 ms or more, since it started; how late at most. */
+struct fts_replica_stalls {
+	uint32_t count, max_ms;
+};
+
 struct fts_replica_status {
 	bool ready; /* knows a leader, and has applied all that was committed when it started */
 	bool leader;
 	char leader_name[64];
 	uint64_t term, commit_index, applied_index;
 	uint32_t queue_count; /* commands waiting */
+	struct fts_replica_stalls stalls;
 	uint64_t progress;    /* grows with each loop turn that did work */
 	uint64_t cluster_id;      /* 0: not formed yet */
 	uint64_t node_id;
@@ -187,6 +193,7 @@ struct fts_replica_member_status {
 	uint64_t applied; /* as last told */
 	uint32_t format_max;             /* the highest format it reads; 0: not heard yet */
 	char version[FTS_VERSION_BYTES]; /* of its program; "": not heard yet */
+	struct fts_replica_stalls stalls; /* as last told */
 };
 #define FTS_REPLICA_MEMBER_MAX 16
 /* All members as this node knows them; returns how many. out_members: FTS_REPLICA_MEMBER_MAX. Thread: any. */

@@ -33,6 +33,8 @@ static void fill(struct ftsi_cluster_view *view, size_t place)
 	node->digest_ok = member->digest_ok;
 	node->version = text(member->version);
 	node->format_max = member->format_max;
+	node->stalls = member->stalls.count;
+	node->stall_max_ms = member->stalls.max_ms;
 	view->pointers[place] = node;
 }
 

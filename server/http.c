@@ -55,6 +55,10 @@ static void add_replica(struct fts_metrics *metrics, struct fts_replica *replica
 	fts_metrics_gauge(metrics, "fts_queue", "Commands that wait for the log.", status.queue_count);
 	fts_metrics_counter(metrics, "fts_progress_total", "Turns of the loop that did work.",
 			    (double)status.progress);
+	fts_metrics_counter(metrics, "fts_loop_stalls_total", "How often the loop was late by 100 ms or more.",
+			    (double)status.stalls.count);
+	fts_metrics_gauge(metrics, "fts_loop_stall_max_seconds", "How late the loop was at most.",
+			  (double)status.stalls.max_ms / 1000);
 	fts_metrics_gauge(metrics, "fts_disk_full", "1: down to the reserve, writes are refused.", status.disk_full);
 	fts_metrics_gauge(metrics, "fts_disk_slow", "1: an append takes longer than a leader may take.",
 			  status.disk_slow);

@@ -79,6 +79,20 @@ static void print_versions(const Fts__Cluster__V1__StatusResponse *response)
 	putchar('\n');
 }
 
+/* Whose loop was late, since its process began: nothing to say is the rule. */
+static void print_stalls(const Fts__Cluster__V1__StatusResponse *response)
+{
+	const char *before = "\n";
+
+	for (size_t i = 0; i < response->n_nodes; i++) {
+		const Fts__Cluster__V1__NodeStatus *node = response->nodes[i];
+		if (node->stalls == 0) continue;
+		printf("%s%s: its loop was late %" PRIu32 " times, by %" PRIu32 " ms at most\n", before, node->name,
+		       node->stalls, node->stall_max_ms);
+		before = "";
+	}
+}
+
 static void print_status_table(const Fts__Cluster__V1__StatusResponse *response,
 			       const Fts__Kv__V1__ProgressResponse *kv)
 {
@@ -86,6 +100,7 @@ static void print_status_table(const Fts__Cluster__V1__StatusResponse *response,
 	       response->leader[0] ? response->leader : "(none)", response->term, response->index);
 	ftsi_nodes_print(response->nodes, response->n_nodes);
 	print_versions(response);
+	print_stalls(response);
 	if (kv) print_progress(kv);
 }
 

@@ -32,6 +32,10 @@ json_t *ftsi_nodes_json(Fts__Cluster__V1__NodeStatus *const *nodes, size_t count
 		json_t *json = ftsi_json("{s:s,s:s,s:s,s:b,s:I,s:b}", "name", node->name, "address", node->address,
 					 "role", role_name(node->role), "alive", node->alive, "applied",
 					 (json_int_t)node->applied, "digest_ok", node->digest_ok);
+		if (node->stalls) {
+			json_object_set_new(json, "stalls", json_integer(node->stalls));
+			json_object_set_new(json, "stall_max_ms", json_integer(node->stall_max_ms));
+		}
 		if (node->version[0]) json_object_set_new(json, "version", ftsi_json("s", node->version));
 		json_array_append_new(array, json);
 	}

@@ -357,6 +357,26 @@ static void stops_without_the_others(void **state)
 	puppet_close(&puppet);
 }
 
+/* ---- This node itself is late ---- */
+
+static void a_late_turn(void **state)
+{
+	struct puppet puppet;
+	struct fts_replica_status status;
+	(void)state;
+	puppet_open(&puppet, 0);
+	puppet_pass(&puppet, 3 * PUPPET_ELECTION_MS);
+	fts_replica_status(puppet.replica, &status);
+	assert_int_equal(status.stalls.count, 0);
+	puppet.now_ns = ftsi_replica_next_ns(puppet.replica) + (uint64_t)5 * 1000000000; /* stopped for a while */
+	puppet_step(&puppet);
+	puppet_pass(&puppet, PUPPET_ELECTION_MS);
+	fts_replica_status(puppet.replica, &status);
+	assert_int_equal(status.stalls.count, 1);
+	assert_in_range(status.stalls.max_ms, 4900, 5100);
+	puppet_close(&puppet);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,7 +384,7 @@ int main(void)
 	    cmocka_unit_test(copies_are_bounded),       cmocka_unit_test(a_false_split),
 	    cmocka_unit_test(a_false_split_elsewhere),  cmocka_unit_test(an_old_removal),
 	    cmocka_unit_test(gone_this_moment),         cmocka_unit_test(copies_of_a_doubted_state),
-	    cmocka_unit_test(stops_without_the_others),
+	    cmocka_unit_test(stops_without_the_others), cmocka_unit_test(a_late_turn),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
