@@ -1,6 +1,7 @@
 /* Why this file exists: see router/remote.h. */
 #include "router/remote.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,8 @@ struct ftsi_remote {
 	struct fts_channel *channel;
 	pthread_mutex_t lock;
 	struct queue puts, reads; /* guarded by lock, as all below */
-	bool silent, stopped;
+	bool stopped;
+	atomic_bool silent; /* written under lock; read without it where a moment more does no harm */
 };
 
 struct ftsi_remotes {
