@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -147,6 +148,17 @@ static struct pending *find_pending(struct ftsi_stock_guard *guard, const struct
 	return pending;
 }
 
+/* A duplicate of descriptor number, when that is a socket; -1: it is none. Files are never duplicated: to close the
+ * duplicate would end every lock that this process holds on the file by fcntl(), as RocksDB does on its LOCK. */
+static int duplicate_socket(const char *number)
+{
+	struct stat about;
+	char *end;
+	long fd = strtol(number, &end, 10);
+	if (end == number || *end != '\0' || fstat((int)fd, &about) != 0 || !S_ISSOCK(about.st_mode)) return -1;
+	return fcntl((int)fd, F_DUPFD_CLOEXEC, 0);
+}
+
 /* A descriptor of our own for the same connection. */
 static void look_at(struct ftsi_stock_guard *guard, int fd, uint64_t now_ns)
 {
@@ -190,9 +202,7 @@ static void look(struct ftsi_stock_guard *guard)
 	for (size_t i = 0; i < guard->pending_count; i++)
 		guard->pending[i].seen = false;
 	for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-		char *end;
-		long number = strtol(entry->d_name, &end, 10);
-		int fd = *end == '\0' && end != entry->d_name ? fcntl((int)number, F_DUPFD_CLOEXEC, 0) : -1;
+		int fd = duplicate_socket(entry->d_name);
 		if (fd < 0) continue;
 		look_at(guard, fd, now_ns);
 		close(fd);

@@ -5,7 +5,7 @@
  *
  * Invariants
  * - A descriptor is looked at and shut down through a duplicate of its own, so that one that nng closes and somebody
- *   else opens meanwhile is never hit.
+ *   else opens meanwhile is never hit. What is no socket is not touched: locks on files would go with a duplicate.
  * - Unfinished ones beyond FTSI_GUARD_PENDING_MAX are shut down at the next look; finished ones of one address beyond
  *   FTSI_GUARD_PEER_MAX are turned away.
  * Threads: one of nng's for everything but start and stop. */

@@ -285,6 +285,20 @@ static void misbehave_http(int fd, unsigned number)
 	if (beginning[0] != '\0') (void)say(fd, beginning, strlen(beginning));
 }
 
+/* The node looks through its descriptors for the silent; it must not lose what it holds by that: the database's lock
+ * would go with the first descriptor of the file that is closed. */
+static void expect_locked(const char *name)
+{
+	char path[HARNESS_PATH_MAX + 16];
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	(void)snprintf(path, sizeof path, "%s/%s", node.data, name);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_GETLK, &lock), 0);
+	close(fd);
+	if (lock.l_type == F_UNLCK || lock.l_pid != node.process.pid) fail_msg("%s: the node holds no lock", path);
+}
+
 /* Those that never finish a hello, a message or a request are sent away: a thousand on the ports of calls and peers,
  * and a thousand at the door. */
 static void the_silent_are_sent_away(void **state)
@@ -310,6 +324,8 @@ static void the_silent_are_sent_away(void **state)
 	print_message("two thousand: %ld KiB more, %d descriptors\n", grown_kb, descriptors());
 	assert_true(grown_kb <= 2 * GROWTH_MAX_KB);
 	come_back(before, "still open on the other side");
+	expect_locked("kv/LOCK");
+	expect_locked("log/LOCK");
 	honest_goes_on(&honest);
 	int fd = connect_to(HTTP_OFFSET);
 	assert_true(fd >= 0 && say(fd, ask, sizeof ask - 1));
