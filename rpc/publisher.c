@@ -27,6 +27,7 @@
 #define PIPE_MESSAGES_PER_MS 150.0      /* over all pipes together */
 #define NOTHING_RECEIVED_MAX_BYTES 1024 /* PUB receives nothing; whoever sends more is cut off */
 #define LAST_SENDING_NS 1000000000u
+#define PIPE_MAX 4096u
 
 struct position {
 	uint64_t index;
@@ -57,7 +58,9 @@ struct fts_publisher {
 	bool open;
 	struct ftsi_stock_door door;
 	uint16_t port;
-	atomic_int pipe_count;
+	atomic_uint pipe_count;
+	pthread_mutex_t pipe_lock;
+	uint32_t pipes[PIPE_MAX]; /* ids of the subscribers' pipes, pipe_count of them; guarded by pipe_lock */
 	size_t queue_max_bytes;
 	pthread_t thread;
 	bool started;
@@ -139,7 +142,7 @@ static void sleep_ns(uint64_t wait_ns)
 
 static void pace(struct fts_publisher *publisher)
 {
-	int pipe_count = atomic_load(&publisher->pipe_count);
+	unsigned pipe_count = atomic_load(&publisher->pipe_count);
 	double rate_per_ns = PIPE_MESSAGES_PER_MS / (pipe_count + 2) / 1e6;
 	uint64_t now_ns = fts_clock_monotonic_ns();
 
@@ -260,12 +263,35 @@ static void *sender_main(void *ctx)
 
 /* ---- Life ---- */
 
-static void count_pipe(nng_pipe pipe, nng_pipe_ev event, void *ctx)
+/* Called with pipe_lock held. */
+static void forget_pipe(struct fts_publisher *publisher, uint32_t id)
+{
+	unsigned count = atomic_load(&publisher->pipe_count), at = 0;
+
+	while (at < count && publisher->pipes[at] != id)
+		at++;
+	if (at == count) return;
+	publisher->pipes[at] = publisher->pipes[count - 1];
+	atomic_store(&publisher->pipe_count, count - 1);
+}
+
+/* nng tells of the end of pipes of which it never told the beginning (whoever speaks another protocol, whoever was
+ * turned away), and may tell of an end first. So ids are kept: an end counts once, and only after its beginning. */
+static void note_pipe(nng_pipe pipe, nng_pipe_ev event, void *ctx)
 {
 	struct fts_publisher *publisher = ctx;
+	uint32_t id = (uint32_t)nng_pipe_id(pipe);
+	nng_sockaddr remote;
 
-	(void)pipe;
-	atomic_fetch_add(&publisher->pipe_count, event == NNG_PIPE_EV_ADD_POST ? 1 : -1);
+	pthread_mutex_lock(&publisher->pipe_lock);
+	unsigned count = atomic_load(&publisher->pipe_count);
+	bool is_new = event == NNG_PIPE_EV_ADD_POST;
+	if (is_new && count < PIPE_MAX) {
+		publisher->pipes[count] = id;
+		atomic_store(&publisher->pipe_count, count + 1);
+	}
+	if (!is_new || nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &remote) != 0) forget_pipe(publisher, id);
+	pthread_mutex_unlock(&publisher->pipe_lock);
 }
 
 static enum fts_status open_socket(struct fts_publisher *publisher, const struct fts_publisher_options *options,
@@ -275,8 +301,8 @@ static enum fts_status open_socket(struct fts_publisher *publisher, const struct
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no socket for events");
 	publisher->open = true;
 	if (nng_socket_set_int(publisher->socket, NNG_OPT_SENDBUF, PIPE_QUEUE_COUNT) != 0 ||
-	    nng_pipe_notify(publisher->socket, NNG_PIPE_EV_ADD_POST, count_pipe, publisher) != 0 ||
-	    nng_pipe_notify(publisher->socket, NNG_PIPE_EV_REM_POST, count_pipe, publisher) != 0)
+	    nng_pipe_notify(publisher->socket, NNG_PIPE_EV_ADD_POST, note_pipe, publisher) != 0 ||
+	    nng_pipe_notify(publisher->socket, NNG_PIPE_EV_REM_POST, note_pipe, publisher) != 0)
 		return fts_error_set(out_error, FTS_INTERNAL, "nng refuses its own options");
 	return ftsi_stock_listen(publisher->socket, options->listen, &options->tls, NOTHING_RECEIVED_MAX_BYTES,
 				 &publisher->port, &publisher->door, out_error);
@@ -308,6 +334,7 @@ enum fts_status fts_publisher_create(const struct fts_publisher_options *options
 
 	if (!publisher) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for events");
 	pthread_mutex_init(&publisher->lock, NULL);
+	pthread_mutex_init(&publisher->pipe_lock, NULL);
 	pthread_cond_init(&publisher->work, NULL);
 	enum fts_status status = start(publisher, options, out_error);
 	if (status == FTS_OK)
@@ -320,6 +347,11 @@ enum fts_status fts_publisher_create(const struct fts_publisher_options *options
 uint16_t fts_publisher_port(const struct fts_publisher *publisher)
 {
 	return publisher->port;
+}
+
+uint32_t fts_publisher_subscriber_count(const struct fts_publisher *publisher)
+{
+	return atomic_load(&publisher->pipe_count);
 }
 
 static void stop_sender(struct fts_publisher *publisher)
@@ -342,6 +374,7 @@ void fts_publisher_destroy(struct fts_publisher *publisher)
 	free(publisher->queues[1].data);
 	free(publisher->topics);
 	pthread_cond_destroy(&publisher->work);
+	pthread_mutex_destroy(&publisher->pipe_lock);
 	pthread_mutex_destroy(&publisher->lock);
 	free(publisher);
 }

@@ -32,6 +32,9 @@ FTS_MUST_USE enum fts_status fts_publisher_create(const struct fts_publisher_opt
 /* The port it listens on. */
 uint16_t fts_publisher_port(const struct fts_publisher *publisher);
 
+/* Connections of subscribers, now: what the pace is set by. Thread: any. */
+uint32_t fts_publisher_subscriber_count(const struct fts_publisher *publisher);
+
 /* Queue one event (borrowed; copied). Events come in the order of (index, ordinal). Never blocks. Thread: any, one at
  * a time if their order matters. Errors: RESOURCE_EXHAUSTED (dropped: queue full, or too many topics; subscribers
  * will see the gap), INVALID_ARGUMENT (no topic, too large; likewise). */

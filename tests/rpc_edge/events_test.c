@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <nng/nng.h>
 #include <nng/protocol/pubsub0/sub.h>
+#include <nng/protocol/reqrep0/req.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <fts/rpc/v1/events.pb-c.h>
 
 #include "base/clock.h"
+#include "tests/harness/clock.h"
 #include "tests/harness/directory.h"
 #include "tests/harness/ports.h"
 #include "tests/rpc_edge/fake_node.h"
@@ -601,6 +603,41 @@ static void a_burst_to_a_stock_subscriber(void **state)
 	nng_close(socket);
 }
 
+static void wait_subscribers(const struct fts_publisher *publisher, uint32_t count)
+{
+	struct harness_wait wait = harness_wait_ms(PATIENCE_S * 1000);
+
+	while (fts_publisher_subscriber_count(publisher) != count)
+		if (!harness_wait_more(&wait))
+			fail_msg("%u subscribers, not %u", (unsigned)fts_publisher_subscriber_count(publisher),
+				 (unsigned)count);
+}
+
+/* Whoever speaks another protocol to the port of events comes and goes uncounted: the pace depends on the count. */
+static void strangers_are_not_counted(void **state)
+{
+	enum { COUNT = 20 };
+	struct fixture *fixture = *state;
+	const struct fts_publisher *publisher = fixture->nodes[0].publisher;
+	char url[64];
+
+	(void)snprintf(url, sizeof url, "tcp://127.0.0.1:%u", (unsigned)fixture->nodes[0].port + 1);
+	nng_socket subscriber = stock_subscriber(&fixture->nodes[0], TOPIC_A);
+	wait_subscribers(publisher, 1);
+	for (int i = 0; i < COUNT; i++) {
+		nng_socket stranger;
+		assert_int_equal(nng_req0_open(&stranger), 0);
+		(void)nng_dial(stranger, url, NULL, 0);
+		nng_close(stranger);
+	}
+	nng_socket second = stock_subscriber(&fixture->nodes[0], TOPIC_A);
+	wait_subscribers(publisher, 2);
+	nng_close(second);
+	wait_subscribers(publisher, 1);
+	nng_close(subscriber);
+	wait_subscribers(publisher, 0);
+}
+
 static void refuses_what_it_cannot_send(void **state)
 {
 	struct fixture *fixture = *state;
@@ -657,6 +694,7 @@ int main(void)
 	    CASE(refused),
 	    CASE(over_tls),
 	    CASE(a_burst_to_a_stock_subscriber),
+	    CASE(strangers_are_not_counted),
 	    CASE(refuses_what_it_cannot_send),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
