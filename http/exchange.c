@@ -151,7 +151,8 @@ static bool take_piece(struct ftsi_exchange *exchange, const char *piece, size_t
 {
 	exchange->received_bytes += size_bytes;
 	if (exchange->kind == FTSI_HTTP_REFUSED) return exchange->received_bytes <= DROPPED_MAX_BYTES;
-	if (size_bytes > exchange->body_max_bytes - exchange->body_bytes) {
+	/* What came with a GET's query may be more than a body may have: that is 0. */
+	if (exchange->body_bytes + size_bytes > exchange->body_max_bytes) {
 		refuse_body(exchange, "a request's body may have at most %zu bytes", exchange->body_max_bytes);
 	} else if (!grow(exchange, exchange->body_bytes + size_bytes)) {
 		refuse_body(exchange, "the door holds as many bytes of requests as it may: try later", 0);

@@ -232,6 +232,23 @@ static void too_much_is_refused(void **state)
 	free(many);
 }
 
+/* A GET's message stands in its query; what comes behind it as a body does not become part of it. */
+static void a_get_has_no_body(void **state)
+{
+	static const char request[] =
+	    "GET /fts.lottery.v1.Lottery/Status?connect=v1&encoding=json&message=%7B HTTP/1.1\r\n"
+	    "Host: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+	    "f\r\n\"draw\":\"door0\"}\r\n0\r\n\r\n";
+	struct http_answer answer;
+	(void)state;
+	int fd = http_open(door(0));
+	http_send(fd, request, sizeof(request) - 1);
+	http_read(fd, &answer);
+	expect(&answer, 429, "\"code\":\"resource_exhausted\"");
+	http_answer_free(&answer);
+	close(fd);
+}
+
 /* Many who open and say nothing, half of something, or nonsense: the door goes on serving. */
 static void strangers_change_nothing(void **state)
 {
@@ -392,6 +409,7 @@ int main(void)
 	    cmocka_unit_test(one_connection_serves_many_calls),
 	    cmocka_unit_test(only_known_pages_may_call),
 	    cmocka_unit_test(too_much_is_refused),
+	    cmocka_unit_test(a_get_has_no_body),
 	    cmocka_unit_test(strangers_change_nothing),
 	    cmocka_unit_test(machines_read_metrics),
 	    cmocka_unit_test(events_are_a_stream),
