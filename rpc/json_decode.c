@@ -3,7 +3,8 @@
  *
  * Invariants
  * - A message under construction is always one that protobuf_c_message_free_unpacked can free.
- * - No more than FTS_JSON_MEMORY_MAX_BYTES are taken, whatever text and descriptor say together.
+ * - No more than FTS_JSON_MEMORY_MAX_BYTES are taken for the message, and no more for the tree that jansson makes of
+ * the text, whatever text and descriptor say together.
  * - Numbers are taken exactly or refused: none is cut, wrapped or rounded to fit. */
 #include <errno.h>
 #include <float.h>
@@ -541,6 +542,26 @@ static bool decode_fields(struct decoder *decoder, ProtobufCMessage *message, co
 	return ok;
 }
 
+/* More than what jansson takes for the tree of text: two bytes of it, an empty object, cost a hundred times as much, so
+ * the size of the text alone bounds nothing. Each sign outside of strings stands for what it brings into being. */
+static size_t tree_bytes(struct fts_bytes text)
+{
+	static const uint16_t costs[256] = {['{'] = 256, ['['] = 160, ['"'] = 80, [':'] = 96, [','] = 64};
+	size_t sum_bytes = 0;
+	bool in_string = false;
+
+	for (size_t i = 0; i < text.size_bytes; i++) {
+		uint8_t sign = text.data[i];
+		if (in_string && sign == '\\') {
+			i++;
+			continue;
+		}
+		if (!in_string) sum_bytes += costs[sign];
+		in_string ^= sign == '"';
+	}
+	return sum_bytes + text.size_bytes;
+}
+
 static enum fts_status parse_text(struct fts_bytes text, json_t **out_root, struct fts_error *out_error)
 {
 	json_error_t fault;
@@ -548,6 +569,9 @@ static enum fts_status parse_text(struct fts_bytes text, json_t **out_root, stru
 	if (text.size_bytes > FTS_JSON_TEXT_MAX_BYTES)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "JSON of %zu bytes; at most %u are taken",
 				     text.size_bytes, FTS_JSON_TEXT_MAX_BYTES);
+	if (tree_bytes(text) > FTS_JSON_MEMORY_MAX_BYTES)
+		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED,
+				     "the JSON holds more values than one request may have: send fewer");
 	json_t *root =
 	    json_loadb(text.data ? (const char *)text.data : "", text.size_bytes, JSON_REJECT_DUPLICATES, &fault);
 	if (!root) {

@@ -21,6 +21,15 @@ struct suite {
 	const ProtobufCMessageDescriptor *types[2]; /* generated, rebuilt */
 };
 
+/* text behind at, with its 0; returns its length. */
+static size_t put(char *at, const char *text)
+{
+	size_t length = strlen(text);
+
+	memcpy(at, text, length + 1);
+	return length;
+}
+
 static struct fts_bytes bytes_of(const char *text)
 {
 	return (struct fts_bytes){(const uint8_t *)text, strlen(text)};
@@ -234,6 +243,32 @@ static void survives_each_failed_allocation(void **state)
 		}
 }
 
+/* What jansson makes of a text is bounded too, also when none of it has a place in the message: a million empty objects
+ * are two megabytes of text and a quarter of a gigabyte of tree. What stands in a string is no tree. */
+static void refuses_a_tree_out_of_bounds(void **state)
+{
+	enum { COUNT = 1000000, ROOM = 4 * COUNT + 64 };
+	struct suite *suite = *state;
+	struct fts_error error = {0};
+	ProtobufCMessage *message = NULL;
+	char *text = malloc(ROOM), *at = text;
+
+	assert_non_null(text);
+	at += put(at, "{\"unknown\":[{}");
+	for (size_t i = 1; i < COUNT; i++)
+		at += put(at, ",{}");
+	(void)put(at, "]}");
+	assert_int_equal(fts_json_decode(bytes_of(text), suite->types[0], NULL, &message, &error),
+			 FTS_RESOURCE_EXHAUSTED);
+	assert_non_null(strstr(error.detail, "more values"));
+	at = text + put(text, "{\"text\":\"\\\"");
+	memset(at, '{', 2 * COUNT);
+	(void)put(at + 2 * COUNT, "\"}");
+	assert_int_equal(fts_json_decode(bytes_of(text), suite->types[0], NULL, &message, &error), FTS_OK);
+	protobuf_c_message_free_unpacked(message, NULL);
+	free(text);
+}
+
 /* ---- Options ---- */
 
 static void prints_defaults_and_proto_names(void **state)
@@ -315,6 +350,7 @@ int main(void)
 	    cmocka_unit_test(reads_and_writes),
 	    cmocka_unit_test(refuses_by_path),
 	    cmocka_unit_test(refuses_depth_and_size),
+	    cmocka_unit_test(refuses_a_tree_out_of_bounds),
 	    cmocka_unit_test(survives_each_failed_allocation),
 	    cmocka_unit_test(prints_defaults_and_proto_names),
 	    cmocka_unit_test(refuses_to_print_what_is_not_utf8),
