@@ -87,8 +87,7 @@ static void end_object(enum fts_status st, const struct fts_error *error)
 {
 	putchar(']');
 	if (st != FTS_OK) {
-		json_t *json = ftsi_json("{s:s,s:s,s:s}", "code", fts_status_name(st), "message", error->detail,
-					 "executed", fts_executed_name(error->executed));
+		json_t *json = ftsi_error_json(error);
 		fputs(",\"error\":", stdout);
 		(void)json_dumpf(json, stdout, JSON_COMPACT);
 		json_decref(json);

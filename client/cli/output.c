@@ -2,10 +2,13 @@
 #include "client/cli/output.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "client/cli/utf8.h"
 
 static int write_errno; /* of the first write to standard output that failed */
 
@@ -33,11 +36,16 @@ static const char *in_doubt(const struct fts_error *error)
 	return error->executed == FTS_EXECUTED_YES ? ", it took place" : ", it may have taken place";
 }
 
+json_t *ftsi_error_json(const struct fts_error *error)
+{
+	return ftsi_json("{s:s,s:o,s:s}", "code", fts_status_name(error->status), "message",
+			 ftsi_text_json(error->detail), "executed", fts_executed_name(error->executed));
+}
+
 static void tell(const struct ftsi_cli *cli, const struct fts_error *error)
 {
 	if (cli->json) {
-		ftsi_print_json(ftsi_json("{s:{s:s,s:s,s:s}}", "error", "code", fts_status_name(error->status),
-					  "message", error->detail, "executed", fts_executed_name(error->executed)));
+		ftsi_print_json(ftsi_json("{s:o}", "error", ftsi_error_json(error)));
 		return;
 	}
 	fflush(stdout);
@@ -71,9 +79,18 @@ static _Noreturn void die_of_memory(const char *why)
 	exit(FTSI_EXIT_NO);
 }
 
-static void remember_failure(void)
+static void remember_failure(int number)
 {
-	if (!write_errno) write_errno = errno ? errno : EIO;
+	if (!write_errno) write_errno = number ? number : EIO;
+}
+
+/* A write failed some time ago, and errno has been used for other things since: only whether the reader is gone can
+ * still be told. */
+static void remember_earlier_failure(void)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	remember_failure(poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP)) ? EPIPE : EIO);
 }
 
 bool ftsi_print_json(json_t *json)
@@ -81,7 +98,7 @@ bool ftsi_print_json(json_t *json)
 	if (!json) die_of_memory("no memory");
 	if (json_dumpf(json, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER) != 0 || fputc('\n', stdout) == EOF ||
 	    fflush(stdout) != 0)
-		remember_failure();
+		remember_failure(errno);
 	json_decref(json);
 	return write_errno == 0;
 }
@@ -98,15 +115,30 @@ json_t *ftsi_json(const char *format, ...)
 	return json;
 }
 
+json_t *ftsi_text_json(const char *text)
+{
+	size_t size_bytes = strlen(text), step;
+	char *clean = ftsi_utf8_valid(text, size_bytes) ? NULL : strdup(text);
+
+	for (size_t i = 0; clean && i < size_bytes; i += step) {
+		step = ftsi_utf8_character(clean + i, size_bytes - i);
+		if (step == 0) clean[i] = '?', step = 1;
+	}
+	json_t *json = ftsi_json("s", clean ? clean : text);
+	free(clean);
+	return json;
+}
+
 bool ftsi_output_open(void)
 {
-	if (ferror(stdout)) remember_failure();
+	if (ferror(stdout)) remember_earlier_failure();
 	return write_errno == 0;
 }
 
 enum ftsi_exit ftsi_output_finish(enum ftsi_exit code)
 {
-	if (fflush(stdout) != 0 || ferror(stdout)) remember_failure();
+	if (fflush(stdout) != 0) remember_failure(errno);
+	if (ferror(stdout)) remember_earlier_failure();
 	if (!write_errno || write_errno == EPIPE) return code;
 	fprintf(stderr, "fts-cli: cannot write to standard output: %s\n", strerror(write_errno));
 	return FTSI_EXIT_NO;

@@ -27,6 +27,13 @@ bool ftsi_print_json(json_t *json);
 /* Where JSON objects are built: json_pack() that ends the program when there is no memory or a text is not UTF-8. */
 json_t *ftsi_json(const char *format, ...);
 
+/* text (borrowed) as a JSON string: what a user wrote may be no UTF-8; '?' stands for each byte that is none. Returned.
+ */
+json_t *ftsi_text_json(const char *text);
+
+/* {"code":…,"message":…,"executed":…} of error (borrowed). Returned. */
+json_t *ftsi_error_json(const struct fts_error *error);
+
 /* Standard output reaches its reader. False once a write has failed. */
 bool ftsi_output_open(void);
 

@@ -21,17 +21,23 @@ static const struct lead *find_lead(uint8_t byte)
 	return NULL;
 }
 
-bool ftsi_utf8_valid(const char *text, size_t size_bytes)
+size_t ftsi_utf8_character(const char *text, size_t size_bytes)
 {
 	const uint8_t *at = (const uint8_t *)text;
+	const struct lead *lead = size_bytes > 0 ? find_lead(at[0]) : NULL;
 
-	for (size_t i = 0; i < size_bytes;) {
-		const struct lead *lead = find_lead(at[i]);
-		if (!lead || size_bytes - i <= lead->following) return false;
-		if (lead->following > 0 && (at[i + 1] < lead->second_min || at[i + 1] > lead->second_max)) return false;
-		for (size_t k = 2; k <= lead->following; k++)
-			if ((at[i + k] & 0xc0) != 0x80) return false;
-		i += lead->following + 1u;
+	if (!lead || size_bytes <= lead->following) return 0;
+	if (lead->following > 0 && (at[1] < lead->second_min || at[1] > lead->second_max)) return 0;
+	for (size_t k = 2; k <= lead->following; k++)
+		if ((at[k] & 0xc0) != 0x80) return 0;
+	return lead->following + 1u;
+}
+
+bool ftsi_utf8_valid(const char *text, size_t size_bytes)
+{
+	for (size_t i = 0, step; i < size_bytes; i += step) {
+		step = ftsi_utf8_character(text + i, size_bytes - i);
+		if (step == 0) return false;
 	}
 	return true;
 }

@@ -9,4 +9,7 @@
  * nothing above U+10FFFF). Thread: any. */
 bool ftsi_utf8_valid(const char *text, size_t size_bytes);
 
+/* Bytes of the character that begins at text (borrowed, size_bytes of it); 0: none does. Thread: any. */
+size_t ftsi_utf8_character(const char *text, size_t size_bytes);
+
 #endif
