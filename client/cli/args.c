@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "client/cli/value.h"
 
-#define NAME_MAX_BYTES 63u
+#define NAME_MAX_BYTES (FTSI_COMMAND_NAME_BYTES - 1)
 
 struct parser {
 	const struct ftsi_table *table;
@@ -49,31 +49,34 @@ size_t ftsi_edit_distance(const char *a, const char *b)
 
 /* The nearest name so far. */
 struct nearest {
-	const char *name;
+	const char *name; /* length bytes of it */
+	size_t length;
 	size_t distance;
 };
 
-static void consider(struct nearest *nearest, const char *wrong, const char *candidate)
+static void consider(struct nearest *nearest, const char *wrong, const char *candidate, size_t length)
 {
+	char copy[NAME_MAX_BYTES + 1];
 	size_t limit = 1 + strlen(wrong) / 3;
-	size_t distance = ftsi_edit_distance(wrong, candidate);
 
+	snprintf(copy, sizeof(copy), "%.*s", (int)length, candidate);
+	size_t distance = ftsi_edit_distance(wrong, copy);
 	/* A beginning is as good as one wrong letter. */
-	if (strlen(wrong) >= 2 && strncmp(wrong, candidate, strlen(wrong)) == 0) distance = 1;
+	if (strlen(wrong) >= 2 && strncmp(wrong, copy, strlen(wrong)) == 0) distance = 1;
 	if (distance <= limit && (!nearest->name || distance < nearest->distance))
-		*nearest = (struct nearest){candidate, distance};
+		*nearest = (struct nearest){candidate, length, distance};
 }
 
 static void consider_flags(struct nearest *nearest, const char *wrong, const struct ftsi_flag *flags, size_t count)
 {
 	for (size_t i = 0; i < count && flags[i].name; i++)
-		consider(nearest, wrong, flags[i].name);
+		consider(nearest, wrong, flags[i].name, strlen(flags[i].name));
 }
 
 static enum fts_status refuse_flag(struct parser *parser, const char *arg, const char *name)
 {
 	const struct ftsi_command *command = parser->args->command;
-	struct nearest nearest = {NULL, 0};
+	struct nearest nearest = {NULL, 0, 0};
 
 	if (command) consider_flags(&nearest, name, command->flags, FTSI_FLAGS_MAX);
 	consider_flags(&nearest, name, parser->table->globals, SIZE_MAX);
@@ -88,23 +91,17 @@ static enum fts_status refuse_flag(struct parser *parser, const char *arg, const
 static void consider_commands(struct nearest *nearest, const char *wrong, const struct ftsi_table *table,
 			      bool with_groups)
 {
-	static char groups[8][NAME_MAX_BYTES + 1];
-	size_t group_count = 0;
-
 	for (size_t i = 0; i < table->command_count; i++) {
 		const char *name = table->commands[i].name;
 		size_t first_word = strcspn(name, " ");
-		consider(nearest, wrong, name);
-		if (!with_groups || !name[first_word] || group_count == sizeof(groups) / sizeof(groups[0])) continue;
-		snprintf(groups[group_count], sizeof(groups[0]), "%.*s", (int)first_word, name);
-		if (group_count > 0 && strcmp(groups[group_count], groups[group_count - 1]) == 0) continue;
-		consider(nearest, wrong, groups[group_count++]);
+		consider(nearest, wrong, name, strlen(name));
+		if (with_groups && name[first_word]) consider(nearest, wrong, name, first_word);
 	}
 }
 
 static enum fts_status refuse_command(struct parser *parser)
 {
-	struct nearest nearest = {NULL, 0};
+	struct nearest nearest = {NULL, 0, 0};
 	char longer[2 * NAME_MAX_BYTES + 2];
 
 	/* "lotery open": the next word may say which one was meant. */
@@ -116,7 +113,8 @@ static enum fts_status refuse_command(struct parser *parser)
 	if (!nearest.name) consider_commands(&nearest, parser->words, parser->table, true);
 	if (nearest.name)
 		return fts_error_set(parser->error, FTS_INVALID_ARGUMENT,
-				     "unknown command \"%s\": did you mean \"%s\"?", parser->words, nearest.name);
+				     "unknown command \"%s\": did you mean \"%.*s\"?", parser->words,
+				     (int)nearest.length, nearest.name);
 	return fts_error_set(parser->error, FTS_INVALID_ARGUMENT, "unknown command \"%s\": see fts-cli --help",
 			     parser->words);
 }
@@ -202,17 +200,17 @@ static enum fts_status take_name(struct parser *parser, const char *word)
 	size_t length = strlen(parser->words);
 
 	if (wanted < 0 || (size_t)wanted >= sizeof(parser->words) - used) return refuse_command(parser);
-	parser->args->group = NULL;
+	parser->args->group[0] = '\0';
 	for (size_t i = 0; i < parser->table->command_count; i++) {
 		const struct ftsi_command *command = &parser->table->commands[i];
 		if (strcmp(command->name, parser->words) == 0) {
 			parser->args->command = command;
 			return FTS_OK;
 		}
-		if (strncmp(command->name, parser->words, length) == 0 && command->name[length] == ' ')
-			parser->args->group = word;
+		if (strncmp(command->name, parser->words, length) != 0 || command->name[length] != ' ') continue;
+		memcpy(parser->args->group, parser->words, length + 1);
 	}
-	return parser->args->group ? FTS_OK : refuse_command(parser);
+	return parser->args->group[0] ? FTS_OK : refuse_command(parser);
 }
 
 static enum fts_status take_word(struct parser *parser, const char *word)
@@ -316,7 +314,7 @@ enum fts_status ftsi_args_parse(const struct ftsi_table *table, int argc, char *
 	if (parser.help_word) globals[FTSI_GLOBAL_HELP].given = true;
 	if (st != FTS_OK || globals[FTSI_GLOBAL_HELP].given || globals[FTSI_GLOBAL_VERSION].given) return st;
 	if (out_args->command) return check_complete(&parser);
-	if (out_args->group)
+	if (out_args->group[0])
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s needs a command: see fts-cli %s --help",
 				     out_args->group, out_args->group);
 	return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "which command? See fts-cli --help");

@@ -22,6 +22,7 @@ struct topic {
 	char *name;
 	struct fts_schema *schema; /* NULL: the server could not describe it */
 	const ProtobufCMessageDescriptor *message;
+	bool is_asked; /* the server has said what there is to say */
 };
 
 struct stream {
@@ -39,6 +40,8 @@ static void describe_topic(struct stream *stream, struct topic *topic)
 	struct fts_error error = {0};
 	enum fts_status st = ftsi_reflect_describe(stream->cli, topic->name, &description, &error);
 
+	/* No server may be there just now: then the next event of it asks again. */
+	topic->is_asked = st != FTS_UNAVAILABLE && st != FTS_DEADLINE_EXCEEDED;
 	if (st == FTS_OK) st = fts_schema_build(description, &topic->schema, &error);
 	if (st == FTS_OK) topic->message = fts_schema_topic(topic->schema, topic->name);
 	if (description) fts__rpc__v1__describe_response__free_unpacked(description, NULL);
@@ -50,14 +53,15 @@ static void describe_topic(struct stream *stream, struct topic *topic)
 /* NULL: too many topics, or no memory. */
 static struct topic *find_topic(struct stream *stream, const char *name)
 {
-	for (size_t i = 0; i < stream->topic_count; i++)
-		if (strcmp(stream->topics[i].name, name) == 0) return &stream->topics[i];
-	if (stream->topic_count == TOPICS_MAX) return NULL;
-	struct topic *topic = &stream->topics[stream->topic_count];
-	topic->name = strdup(name);
-	if (!topic->name) return NULL;
-	stream->topic_count++;
-	describe_topic(stream, topic);
+	struct topic *topic = stream->topics, *behind = stream->topics + stream->topic_count;
+
+	while (topic < behind && strcmp(topic->name, name) != 0)
+		topic++;
+	if (topic == behind) {
+		if (stream->topic_count == TOPICS_MAX || !(topic->name = strdup(name))) return NULL;
+		stream->topic_count++;
+	}
+	if (!topic->is_asked) describe_topic(stream, topic);
 	return topic;
 }
 

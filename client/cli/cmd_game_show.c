@@ -82,6 +82,8 @@ static enum fts_status list_page(struct list *list, struct fts_error *out_error)
 	enum fts_status st = fts_game_list(list->cli->channel, &list->request, &options, &response, out_error);
 	ftsi_explain(list->cli, "Game/List", &info);
 	if (st != FTS_OK) return st;
+	if (!list->cli->json && !list->after[0])
+		printf("%-14s %-10s %-8s %5s  %s\n", "MATCH", "RULES", "STATE", "MOVES", "PLAYERS");
 	for (size_t i = 0; i < response->n_matches && list->left > 0; i++, list->left--) {
 		if (list->cli->json)
 			json_array_append_new(list->matches, ftsi_match_json(response->matches[i], true));
@@ -116,7 +118,6 @@ enum ftsi_exit ftsi_run_game_list(struct ftsi_cli *cli)
 	set_filter(cli, "label", &list.request.label);
 	list.left = limit->given ? limit->number : UINT64_MAX;
 	list.matches = ftsi_json("[]");
-	if (!cli->json) printf("%-14s %-10s %-8s %5s  %s\n", "MATCH", "RULES", "STATE", "MOVES", "PLAYERS");
 	while (st == FTS_OK && !list.is_end)
 		st = list_page(&list, &error);
 	if (st == FTS_OK && cli->json) ftsi_print_json(ftsi_json("{s:O}", "matches", list.matches));

@@ -11,6 +11,7 @@
 #include "fts/cluster/v1/cluster.fts.h"
 #include "fts/health/v1/health.fts.h"
 #include "fts/kv/v1/kv.fts.h"
+#include "rpc/endpoint.h"
 
 #define PROGRESS_MS 3000
 
@@ -219,14 +220,14 @@ static enum ftsi_exit judge(const Fts__Health__V1__SurveyResponse *survey)
 /* No server could be asked: everybody the user named is missing, told in the shape of a survey. */
 static void print_nobody(const struct ftsi_cli *cli, uint32_t took_ms, const struct fts_error *error)
 {
-	char endpoints[1024];
-	char *names[16], *rest = NULL;
+	struct ftsi_endpoint_list endpoints = {.count = 0};
+	char *names[FTSI_ENDPOINT_COUNT_MAX];
 	Fts__Health__V1__SurveyResponse nobody = FTS__HEALTH__V1__SURVEY_RESPONSE__INIT;
 
-	snprintf(endpoints, sizeof(endpoints), "%s", ftsi_endpoints(cli));
-	for (char *name = strtok_r(endpoints, ",", &rest); name && nobody.n_missing < 16;
-	     name = strtok_r(NULL, ",", &rest))
-		names[nobody.n_missing++] = name;
+	if (ftsi_endpoint_list_parse(ftsi_endpoints(cli), &endpoints, NULL) != FTS_OK)
+		endpoints.count = 0; /* the channel has read it before */
+	for (; nobody.n_missing < endpoints.count; nobody.n_missing++)
+		names[nobody.n_missing] = endpoints.items[nobody.n_missing].text;
 	nobody.missing = names;
 	nobody.took_ms = took_ms;
 	if (cli->json)

@@ -194,7 +194,6 @@ enum ftsi_exit ftsi_run_token_list(struct ftsi_cli *cli)
 	char after[FTS_TOKEN_ID_BYTES] = "";
 	json_t *list = json_array();
 	bool more = true;
-	if (!cli->json) printf("%-16s  %-20s  %-20s  %-20s  %s\n", "ID", "ROLE", "MADE", "EXPIRES", "LABEL");
 	while (more) {
 		Fts__Access__V1__ListRequest request = FTS__ACCESS__V1__LIST_REQUEST__INIT;
 		Fts__Access__V1__ListResponse *response = NULL;
@@ -209,6 +208,8 @@ enum ftsi_exit ftsi_run_token_list(struct ftsi_cli *cli)
 			json_decref(list);
 			return ftsi_fail(cli, &error);
 		}
+		if (!cli->json && !after[0])
+			printf("%-16s  %-20s  %-20s  %-20s  %s\n", "ID", "ROLE", "MADE", "EXPIRES", "LABEL");
 		for (size_t i = 0; i < response->n_tokens; i++) {
 			if (cli->json)
 				json_array_append_new(list, token_json(response->tokens[i]));

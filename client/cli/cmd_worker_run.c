@@ -167,7 +167,6 @@ static const char *check(const struct ftsi_cli *cli)
 		return "--serve-cert and --serve-key: both or neither";
 	if (serves_own && ftsi_tls(cli).ca_file == NULL)
 		return "--serve-cert wants --tls-ca, --tls-cert and --tls-key too";
-	if (!is_command(cli->args.rest[0])) return "there is no such command to run";
 	return NULL;
 }
 
@@ -243,6 +242,8 @@ enum ftsi_exit ftsi_run_worker_run(struct ftsi_cli *cli)
 	struct fts_error error = {0};
 	const char *wrong = check(cli);
 	if (wrong != NULL) return ftsi_fail_usage(cli, "%s", wrong);
+	if (!is_command(offer.command))
+		return ftsi_fail_usage(cli, "%s: there is no such command to run", offer.command);
 	raise_limit();
 	if (ftsi_work_keeper_open(&offer.keeper, cli->args.rest, &error) != FTS_OK) return ftsi_fail(cli, &error);
 	ftsi_interrupt_claim(NULL, NULL);

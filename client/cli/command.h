@@ -14,6 +14,7 @@
 
 #define FTSI_FLAGS_MAX 16u
 #define FTSI_POSITIONALS_MAX 3u
+#define FTSI_COMMAND_NAME_BYTES 64u /* of all its words, with the 0 */
 
 /* How a command ended, as docs/cli.md promises to scripts. */
 enum ftsi_exit {
@@ -59,8 +60,8 @@ struct ftsi_command {
 
 /* What the arguments said. */
 struct ftsi_args {
-	const struct ftsi_command *command; /* NULL: none was named */
-	const char *group;                  /* "lottery", when only that was named; NULL otherwise */
+	const struct ftsi_command *command;  /* NULL: none was named */
+	char group[FTSI_COMMAND_NAME_BYTES]; /* "lottery" or "kv database", when only that was named; "" otherwise */
 	struct ftsi_value values[FTSI_FLAGS_MAX];
 	struct ftsi_value *globals; /* by the order of ftsi_global_flags */
 	const char *positionals[FTSI_POSITIONALS_MAX];

@@ -371,6 +371,7 @@ static void make_will(struct ftsi_agent *agent)
 			words[count++] = more[i][0];
 			words[count++] = more[i][1];
 		}
+	if (ftsi_global_of(agent->cli, FTSI_GLOBAL_INSECURE)->given) words[count++] = "--insecure";
 	ftsi_script_will(&agent->script, agent->joined == 0 ? NULL : words);
 }
 

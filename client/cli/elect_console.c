@@ -20,6 +20,7 @@
 #include "client/cli/output.h"
 #include "client/cli/session.h"
 #include "client/cli/value.h"
+#include "rpc/endpoint.h"
 
 #define HISTORY_LINES 1000
 #define SLEEP_MAX_S 86400.0
@@ -165,11 +166,18 @@ static void set_sleep(struct console *console, const char *rest)
 static void connect_to(struct console *console, const char *rest)
 {
 	char host[128], port[16], extra, endpoint[160];
+	struct ftsi_endpoint parsed;
+	struct fts_error error;
 	if (sscanf(rest, "%127s %15s %c", host, port, &extra) != 2) {
 		ftsi_note("-c HOST PORT");
 		return;
 	}
 	(void)snprintf(endpoint, sizeof(endpoint), strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
+	/* Before anything is left: a slip of the finger must not cost a mastership. */
+	if (ftsi_endpoint_parse(endpoint, strlen(endpoint), &parsed, &error) != FTS_OK) {
+		ftsi_note("%s", error.detail);
+		return;
+	}
 	ftsi_agent_move(console->agent, endpoint);
 }
 

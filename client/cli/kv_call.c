@@ -153,6 +153,8 @@ enum fts_status ftsi_kv_batch(struct ftsi_cli *cli, Fts__Kv__V1__BatchOp *const 
 	while (batch.count > 0) {
 		uint32_t left_ms = fts_clock_left_ms(fts_clock_monotonic_ns(), deadline_ns);
 		size_t before = batch.count;
+		if (left_ms == 0 && out_error->status == FTS_OK)
+			return fts_error_set(out_error, FTS_DEADLINE_EXCEEDED, "the time limit passed before the call");
 		if (left_ms == 0) return out_error->status;
 		enum fts_status st = send_batch(cli, &batch, left_ms, out_error);
 		if (st != FTS_OK) return st;

@@ -48,7 +48,7 @@ static void show_help(const struct ftsi_table *table, const struct ftsi_args *ar
 	if (args->command)
 		ftsi_help_command(out, table, args->command);
 	else
-		ftsi_help_overview(out, table, args->group);
+		ftsi_help_overview(out, table, args->group[0] ? args->group : NULL);
 }
 
 static enum ftsi_exit dispatch(int argc, char *const *argv)
