@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { OPEN_MAX_COUNT = 16 };
@@ -32,4 +34,17 @@ int fts_directory_sync(const char *path)
 	close(fd);
 	errno = saved;
 	return result;
+}
+
+int fts_directory_sync_parent(const char *path)
+{
+	char parent[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	int length = slash == NULL || slash == path ? 1 : (int)(slash - path);
+	if ((size_t)snprintf(parent, sizeof parent, "%.*s", length, slash == NULL ? "." : path) >= sizeof parent) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	int result = fts_directory_sync(parent);
+	return result != 0 && (errno == EACCES || errno == EINVAL) ? 0 : result;
 }

@@ -8,5 +8,7 @@
 int fts_directory_remove(const char *path);
 /* Make what was named or renamed in path (borrowed) durable. 0; -1: errno. */
 int fts_directory_sync(const char *path);
+/* The same for the directory that path (borrowed) lies in, as far as it may be read and its file system knows how. */
+int fts_directory_sync_parent(const char *path);
 
 #endif

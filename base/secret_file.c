@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directory.h"
+
 enum fts_status fts_secret_file_check(int fd, const char *path, struct fts_error *out_error)
 {
 	struct stat about;
@@ -66,7 +68,7 @@ enum fts_status fts_secret_file_make(const char *path, const void *text, size_t 
 	if (fd < 0)
 		return fts_error_set(out_error, errno == EEXIST ? FTS_ALREADY_EXISTS : FTS_INVALID_ARGUMENT,
 				     "%.300s can't be made: %s", path, strerror(errno));
-	bool written = write_all(fd, text, size_bytes);
+	bool written = write_all(fd, text, size_bytes) && fts_directory_sync_parent(path) == 0;
 	int wrong = errno;
 	close(fd);
 	if (written) return FTS_OK;

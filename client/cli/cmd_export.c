@@ -3,28 +3,25 @@
  *   line 1      {"fts_draw_bundle":1,"status":STATUS}   STATUS: canonical JSON of StatusResponse
  *   every other one ChainRecord in canonical JSON, in the order of the chain
  *
- * Invariant: FILE is either what it was or the whole bundle: lines go to FILE.tmp, which is synced and renamed. */
+ * Invariant: FILE is either what it was or the whole bundle (whole_file.h). */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <fts/lottery.h>
 
 #include "client/cli/output.h"
 #include "client/cli/session.h"
+#include "client/cli/whole_file.h"
 #include "rpc/json.h"
-
-#define PATH_BYTES_MAX 4096u
 
 struct export
 {
 	struct ftsi_cli *cli;
 	const char *path;
-	char tmp_path[PATH_BYTES_MAX];
-	FILE *out;
+	struct ftsi_whole_file file;
 	uint64_t record_count;
 };
 
@@ -39,7 +36,7 @@ static enum fts_status write_message(struct export *export, const char *before, 
 	char *text = NULL;
 	enum fts_status st = fts_json_encode(message, NULL, &text, NULL, out_error);
 
-	if (st == FTS_OK && fprintf(export->out, "%s%s%s\n", before, text, behind) < 0)
+	if (st == FTS_OK && fprintf(export->file.out, "%s%s%s\n", before, text, behind) < 0)
 		st = write_error(export, out_error);
 	free(text);
 	return st;
@@ -94,22 +91,11 @@ static enum fts_status write_all(struct export *export, struct fts_error *out_er
 	return st;
 }
 
-/* Nothing is at FILE before all of it is on the disk. */
-static enum fts_status put_in_place(struct export *export, struct fts_error *out_error)
-{
-	bool synced = fflush(export->out) == 0 && fsync(fileno(export->out)) == 0;
-	bool closed = fclose(export->out) == 0;
-
-	export->out = NULL;
-	if (!synced || !closed || rename(export->tmp_path, export->path) != 0) return write_error(export, out_error);
-	return FTS_OK;
-}
-
 static void report(const struct export *export)
 {
 	if (export->cli->json)
-		ftsi_print_json(ftsi_json("{s:s,s:s,s:I}", "draw", export->cli->args.positionals[0], "file",
-					  export->path, "records", (json_int_t) export->record_count));
+		ftsi_print_json(ftsi_json("{s:s,s:o,s:I}", "draw", export->cli->args.positionals[0], "file",
+					  ftsi_text_json(export->path), "records", (json_int_t) export->record_count));
 	else
 		printf("%s: %" PRIu64 " records; check them with: fts-verify %s\n", export->path, export->record_count,
 		       export->path);
@@ -119,19 +105,13 @@ enum ftsi_exit ftsi_run_lottery_export(struct ftsi_cli *cli)
 {
 	struct export export = {.cli = cli, .path = ftsi_value_of(cli, "out")->text};
 	struct fts_error error = {0};
-	int length = snprintf(export.tmp_path, sizeof(export.tmp_path), "%s.tmp", export.path);
 
-	if (length < 0 || (size_t)length >= sizeof(export.tmp_path))
-		return ftsi_fail_usage(cli, "--out: the path is too long");
-	export.out = fopen(export.tmp_path, "we");
-	if (!export.out) return ftsi_fail_usage(cli, "%s: %s", export.tmp_path, strerror(errno));
+	if (ftsi_whole_file_open(&export.file, export.path, ".tmp", &error) != FTS_OK)
+		return ftsi_fail_usage(cli, "%s", error.detail);
 	enum fts_status st = write_all(&export, &error);
-	if (st == FTS_OK) st = put_in_place(&export, &error);
-	if (export.out) fclose(export.out);
-	if (st != FTS_OK) {
-		unlink(export.tmp_path);
-		return ftsi_fail(cli, &error);
-	}
+	if (st == FTS_OK) st = ftsi_whole_file_commit(&export.file, &error);
+	ftsi_whole_file_abandon(&export.file);
+	if (st != FTS_OK) return ftsi_fail(cli, &error);
 	report(&export);
 	return FTSI_EXIT_DONE;
 }

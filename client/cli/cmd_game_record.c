@@ -3,48 +3,35 @@
  *
  *   {"fts_game_record":1,"record":RECORD}   RECORD: canonical JSON of RecordResponse
  *
- * Invariant: FILE is either what it was or the whole record: it is written beside, synced and renamed. */
+ * Invariant: FILE is either what it was or the whole record (whole_file.h). */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "client/cli/game_text.h"
 #include "client/cli/output.h"
 #include "client/cli/session.h"
 #include "client/cli/value.h"
+#include "client/cli/whole_file.h"
 #include "fts/game/v1/game.fts.h"
 #include "rpc/json.h"
 
-#define PATH_BYTES_MAX 4096u
 #define RECORD_BYTES_MAX ((size_t)1024 * 1024)
 #define FORMAT 1
 
 /* ---- export ---- */
 
-static enum fts_status write_error(const char *path, struct fts_error *out_error)
-{
-	return fts_error_set(out_error, FTS_DATA_LOSS, "%s can't be written: %s", path, strerror(errno));
-}
-
 /* text (borrowed) into path, wholly or not at all. */
 static enum fts_status write_file(const char *path, const char *text, struct fts_error *out_error)
 {
-	char tmp_path[PATH_BYTES_MAX];
-	int length = snprintf(tmp_path, sizeof(tmp_path), "%s.tmp", path);
+	struct ftsi_whole_file file;
+	enum fts_status st = ftsi_whole_file_open(&file, path, ".tmp", out_error);
 
-	if (length < 0 || (size_t)length >= sizeof(tmp_path))
-		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--out: the path is too long");
-	FILE *out = fopen(tmp_path, "we");
-	if (!out) return write_error(tmp_path, out_error);
-	bool written = fprintf(out, "%s\n", text) > 0 && fflush(out) == 0 && fsync(fileno(out)) == 0;
-	bool closed = fclose(out) == 0;
-	if (written && closed && rename(tmp_path, path) == 0) return FTS_OK;
-	enum fts_status st = write_error(path, out_error);
-	unlink(tmp_path);
-	return st;
+	if (st != FTS_OK) return st;
+	(void)fprintf(file.out, "%s\n", text); /* commit tells */
+	return ftsi_whole_file_commit(&file, out_error);
 }
 
 static enum fts_status put_record(const struct ftsi_cli *cli, const Fts__Game__V1__RecordResponse *record,
@@ -66,8 +53,8 @@ static enum fts_status put_record(const struct ftsi_cli *cli, const Fts__Game__V
 	st = write_file(path, text, out_error);
 	free(text);
 	if (st == FTS_OK && cli->json)
-		ftsi_print_json(ftsi_json("{s:o,s:s,s:I}", "match", ftsi_game_text_json(record->match), "file", path,
-					  "moves", (json_int_t)record->n_moves));
+		ftsi_print_json(ftsi_json("{s:o,s:o,s:I}", "match", ftsi_game_text_json(record->match), "file",
+					  ftsi_text_json(path), "moves", (json_int_t)record->n_moves));
 	else if (st == FTS_OK)
 		printf("%s: %zu moves; play them again with: fts-cli game replay %s\n", path, record->n_moves, path);
 	return st;

@@ -241,10 +241,7 @@ static enum ftsi_exit report_failure(const struct import *import, const struct f
 		if (interrupted)
 			json_object_set_new(account, "interrupted", json_true());
 		else
-			json_object_set_new(account, "error",
-					    ftsi_json("{s:s,s:s,s:s}", "code", fts_status_name(error->status),
-						      "message", error->detail, "executed",
-						      fts_executed_name(error->executed)));
+			json_object_set_new(account, "error", ftsi_error_json(error));
 		ftsi_print_json(account);
 	} else if (!interrupted) {
 		ftsi_fail(import->cli, error);
@@ -297,7 +294,7 @@ static enum ftsi_exit open_files(struct import *import)
 	if (S_ISDIR(about.st_mode)) return ftsi_fail_usage(import->cli, "%s: is a directory", import->path);
 	import->regular = S_ISREG(about.st_mode);
 	import->size_bytes = import->regular ? (uint64_t)about.st_size : 0;
-	if (!ftsi_refusals_open(&import->refusals, errors))
+	if (!ftsi_refusals_open(&import->refusals, errors, import->fd))
 		return ftsi_fail_usage(import->cli, "%s: %s", errors, strerror(errno));
 	return FTSI_EXIT_DONE;
 }

@@ -159,10 +159,7 @@ static enum ftsi_exit report(const struct load *load, enum fts_status st, const 
 		json_t *json =
 		    ftsi_json("{s:I,s:I,s:I,s:f}", "rows", (json_int_t)load->rows, "stored", (json_int_t)load->stored,
 			      "refused", (json_int_t)refused, "rows_per_s", (double)load->rows / seconds);
-		if (st != FTS_OK)
-			json_object_set_new(json, "error",
-					    ftsi_json("{s:s,s:s,s:s}", "code", fts_status_name(st), "message",
-						      error->detail, "executed", fts_executed_name(error->executed)));
+		if (st != FTS_OK) json_object_set_new(json, "error", ftsi_error_json(error));
 		ftsi_print_json(json);
 	} else {
 		if (st != FTS_OK && st != FTS_CANCELLED) ftsi_fail(load->cli, error);
@@ -191,7 +188,7 @@ static enum ftsi_exit open_input(struct load *load)
 		return ftsi_fail_usage(cli, "%s: %s", load->path, strerror(errno));
 	if (S_ISDIR(about.st_mode)) return ftsi_fail_usage(cli, "%s: is a directory", load->path);
 	load->size_bytes = S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0;
-	if (!ftsi_refusals_open(&load->refusals, errors))
+	if (!ftsi_refusals_open(&load->refusals, errors, fileno(load->in)))
 		return ftsi_fail_usage(cli, "%s: %s", errors, strerror(errno));
 	load->tsv = ftsi_tsv_create(load->in, ftsi_value_of(cli, "escaped")->given);
 	if (load->tsv) return FTSI_EXIT_DONE;

@@ -1,7 +1,7 @@
 /* Why this file exists: `snapshot save`, `verify` and `restore`: a copy of the whole state as one file, and back.
  *
- * Invariants: FILE is either what it was or a whole snapshot that was verified: pieces go to FILE.part, which is synced
- * and renamed. `restore` writes into an empty directory only, and DIR/restored, which makes it a node's directory,
+ * Invariants: FILE is either what it was or a whole snapshot that was verified: pieces go to FILE.part (whole_file.h).
+ * `restore` writes into an empty directory only, and DIR/restored, which makes it a node's directory,
  * last. */
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +21,7 @@
 #include "client/cli/progress.h"
 #include "client/cli/session.h"
 #include "client/cli/snapshot_file.h"
+#include "client/cli/whole_file.h"
 
 #define PATH_BYTES_MAX 4096u
 #define NAME_BYTES_MAX 256u
@@ -40,10 +41,11 @@ static void print_about(const struct ftsi_cli *cli, const char *file, const stru
 	snprintf(identity, sizeof(identity), "%016" PRIx64, archive->identity);
 	if (gmtime_r(&seconds, &parts)) strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &parts);
 	if (cli->json)
-		ftsi_print_json(ftsi_json("{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:I,s:I}", "file", file, "snapshot", identity,
-					  "cluster", cluster, "index", (json_int_t)archive->index, "term",
-					  (json_int_t)archive->term, "time", when, "node", archive->node, "files",
-					  (json_int_t)archive->file_count, "bytes", (json_int_t)archive->total_bytes));
+		ftsi_print_json(ftsi_json("{s:o,s:s,s:s,s:I,s:I,s:s,s:s,s:I,s:I}", "file", ftsi_text_json(file),
+					  "snapshot", identity, "cluster", cluster, "index", (json_int_t)archive->index,
+					  "term", (json_int_t)archive->term, "time", when, "node", archive->node,
+					  "files", (json_int_t)archive->file_count, "bytes",
+					  (json_int_t)archive->total_bytes));
 	else
 		printf("%s: snapshot %s of cluster %s up to index %" PRIu64 ", made %s by %s, %u files, %" PRIu64
 		       " bytes%s\n",
@@ -63,8 +65,7 @@ static enum ftsi_exit fail_file(const struct ftsi_cli *cli, const struct fts_err
 struct save {
 	struct ftsi_cli *cli;
 	const char *path;
-	char part_path[PATH_BYTES_MAX];
-	FILE *out;
+	struct ftsi_whole_file file;
 	char name[NAME_BYTES_MAX]; /* of the copy on its node; "": none yet */
 	uint64_t offset, total_bytes;
 	struct ftsi_progress progress;
@@ -72,7 +73,8 @@ struct save {
 
 static enum fts_status write_error(const struct save *save, struct fts_error *out_error)
 {
-	return fts_error_set(out_error, FTS_INTERNAL, "%s can't be written: %s", save->part_path, strerror(errno));
+	return fts_error_set(out_error, FTS_INTERNAL, "%s can't be written: %s", save->file.fresh_path,
+			     strerror(errno));
 }
 
 static enum fts_status fetch_piece(struct save *save, Fts__Cluster__V1__SnapshotReadResponse **out_piece,
@@ -97,7 +99,7 @@ static enum fts_status take_piece(struct save *save, const Fts__Cluster__V1__Sna
 	if (piece->data.len == 0 || strlen(piece->name) >= sizeof(save->name) ||
 	    piece->data.len > piece->total_bytes - save->offset)
 		return fts_error_set(out_error, FTS_INTERNAL, "the server's snapshot ends before its end");
-	if (fwrite(piece->data.data, 1, piece->data.len, save->out) != piece->data.len)
+	if (fwrite(piece->data.data, 1, piece->data.len, save->file.out) != piece->data.len)
 		return write_error(save, out_error);
 	memcpy(save->name, piece->name, strlen(piece->name) + 1);
 	save->total_bytes = piece->total_bytes;
@@ -112,7 +114,7 @@ static enum fts_status fetch_all(struct save *save, struct fts_error *out_error)
 
 	save->name[0] = '\0';
 	save->offset = save->total_bytes = 0;
-	if (fseek(save->out, 0, SEEK_SET) != 0 || ftruncate(fileno(save->out), 0) != 0)
+	if (fseek(save->file.out, 0, SEEK_SET) != 0 || ftruncate(fileno(save->file.out), 0) != 0)
 		return write_error(save, out_error);
 	do {
 		Fts__Cluster__V1__SnapshotReadResponse *piece = NULL;
@@ -121,7 +123,7 @@ static enum fts_status fetch_all(struct save *save, struct fts_error *out_error)
 		st = take_piece(save, piece, out_error);
 		fts__cluster__v1__snapshot_read_response__free_unpacked(piece, NULL);
 	} while (st == FTS_OK && save->offset < save->total_bytes);
-	if (st == FTS_OK && (fflush(save->out) != 0 || fsync(fileno(save->out)) != 0))
+	if (st == FTS_OK && (fflush(save->file.out) != 0 || fsync(fileno(save->file.out)) != 0))
 		st = write_error(save, out_error);
 	return st;
 }
@@ -141,22 +143,10 @@ static enum fts_status fetch(struct save *save, struct fts_error *out_error)
 	return st;
 }
 
-/* Directory that path lies in, into out. */
-static void parent_of(const char *path, char *out, size_t capacity_bytes)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		snprintf(out, capacity_bytes, ".");
-	else
-		snprintf(out, capacity_bytes, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-}
-
 static enum fts_status put_in_place(struct save *save, struct fts_archive *out_archive, struct fts_error *out_error)
 {
 	struct ftsi_snapshot_file file;
-	char parent[PATH_BYTES_MAX];
-	enum fts_status st = ftsi_snapshot_open(save->part_path, &file, out_error);
+	enum fts_status st = ftsi_snapshot_open(save->file.fresh_path, &file, out_error);
 
 	if (st == FTS_OK) st = ftsi_snapshot_walk(&file, NULL, NULL, out_error);
 	if (st == FTS_OK) {
@@ -164,11 +154,7 @@ static enum fts_status put_in_place(struct save *save, struct fts_archive *out_a
 		file.archive = (struct fts_archive){0};
 	}
 	ftsi_snapshot_close(&file);
-	if (st != FTS_OK) return st;
-	parent_of(save->path, parent, sizeof(parent));
-	if (rename(save->part_path, save->path) != 0 || fts_directory_sync(parent) != 0)
-		return write_error(save, out_error);
-	return FTS_OK;
+	return st == FTS_OK ? ftsi_whole_file_commit(&save->file, out_error) : st;
 }
 
 enum ftsi_exit ftsi_run_snapshot_save(struct ftsi_cli *cli)
@@ -176,20 +162,14 @@ enum ftsi_exit ftsi_run_snapshot_save(struct ftsi_cli *cli)
 	struct save save = {.cli = cli, .path = cli->args.positionals[0]};
 	struct fts_archive archive = {0};
 	struct fts_error error = {0};
-	int length = snprintf(save.part_path, sizeof(save.part_path), "%s.part", save.path);
 
-	if (length < 0 || (size_t)length >= sizeof(save.part_path))
-		return ftsi_fail_usage(cli, "FILE: the path is too long");
-	save.out = fopen(save.part_path, "w+e");
-	if (!save.out) return ftsi_fail_usage(cli, "%s: %s", save.part_path, strerror(errno));
+	if (ftsi_whole_file_open(&save.file, save.path, ".part", &error) != FTS_OK)
+		return ftsi_fail_usage(cli, "%s", error.detail);
 	ftsi_progress_start(&save.progress);
 	enum fts_status st = fetch(&save, &error);
-	(void)fclose(save.out); /* synced before */
 	if (st == FTS_OK) st = put_in_place(&save, &archive, &error);
-	if (st != FTS_OK) {
-		unlink(save.part_path);
-		return ftsi_fail(cli, &error);
-	}
+	ftsi_whole_file_abandon(&save.file);
+	if (st != FTS_OK) return ftsi_fail(cli, &error);
 	print_about(cli, save.path, &archive, "");
 	fts_archive_fini(&archive);
 	return FTSI_EXIT_DONE;

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/secret_file.h"
 #include "client/cli/output.h"
 #include "credentials/certificate.h"
@@ -48,7 +49,7 @@ static enum fts_status replace(const char *directory, const char *name, const ch
 	enum fts_status status = fts_secret_file_make(fresh, text, strlen(text), out_error);
 	if (status != FTS_OK) return status;
 	if (strcmp(ending, ".pem") == 0) (void)chmod(fresh, 0644); /* a certificate is no secret */
-	if (rename(fresh, path) == 0) return FTS_OK;
+	if (rename(fresh, path) == 0 && fts_directory_sync_parent(path) == 0) return FTS_OK;
 	status = fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s can't be written: %s", path, strerror(errno));
 	(void)unlink(fresh);
 	return status;

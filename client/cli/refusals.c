@@ -1,16 +1,39 @@
 /* Why this file exists: how refused rows are told; see refusals.h. */
 #include "client/cli/refusals.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "client/cli/output.h"
 
-bool ftsi_refusals_open(struct ftsi_refusals *refusals, const char *path)
+/* Opened without cutting it first: it may be what is read. */
+static FILE *open_other_than(const char *path, int input_fd)
+{
+	struct stat input, output;
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+
+	if (fd < 0) return NULL;
+	bool known = fstat(fd, &output) == 0 && fstat(input_fd, &input) == 0;
+	bool same = known && input.st_dev == output.st_dev && input.st_ino == output.st_ino;
+	if (same && S_ISREG(input.st_mode))
+		errno = EEXIST;
+	else if (known && (!S_ISREG(output.st_mode) || ftruncate(fd, 0) == 0))
+		return fdopen(fd, "w");
+	int why = errno;
+	close(fd);
+	errno = why;
+	return NULL;
+}
+
+bool ftsi_refusals_open(struct ftsi_refusals *refusals, const char *path, int input_fd)
 {
 	*refusals = (struct ftsi_refusals){0};
 	if (!path) return true;
-	refusals->file = fopen(path, "we");
+	refusals->file = open_other_than(path, input_fd);
 	return refusals->file && fputs("line,reason,row\n", refusals->file) != EOF;
 }
 

@@ -15,8 +15,9 @@ struct ftsi_refusals {
 	uint64_t count;
 };
 
-/* path: borrowed; NULL: no file. False: it can't be written (errno). */
-bool ftsi_refusals_open(struct ftsi_refusals *refusals, const char *path);
+/* path: borrowed; NULL: no file. input_fd: what the rows are read from (borrowed), which must be another file.
+ * False: it can't be written (errno; EEXIST: it is the input). */
+bool ftsi_refusals_open(struct ftsi_refusals *refusals, const char *path, int input_fd);
 
 /* One row. raw: its text as in the file, size_bytes of it; borrowed, as reason. */
 void ftsi_refusals_add(struct ftsi_refusals *refusals, uint64_t line, const char *reason, const char *raw,

@@ -13,6 +13,7 @@
 #include <jansson.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "client/cli/command.h"
 #include "tests/cli/fake_lottery.h"
@@ -113,6 +114,7 @@ static void test_help(void **state)
 	}
 	expect(0, "--help", 0, "lottery generate", NULL);
 	expect(0, "lottery|--help", 0, "lottery winners", NULL);
+	expect(0, "kv|database|--help", 0, "kv database create", NULL);
 	expect(0, "help|lottery|import", 0, "--patience", NULL);
 	expect(0, "--version", 0, "fts-cli 0.", NULL);
 }
@@ -125,6 +127,10 @@ static void test_wrong_usage(void **state)
 	} cases[] = {
 	    {"", "which command?"},
 	    {"stauts", "did you mean \"status\"?"},
+	    {"watchdgo", "did you mean \"watchdog\"?"},
+	    {"tlss|init", "did you mean \"tls init\"?"},
+	    {"kv|database", "kv database needs a command: see fts-cli kv database --help"},
+	    {"\xff", "unknown command"},
 	    {"kv|got|k", "unknown command \"kv got\": did you mean \"kv get\"?"},
 	    {"status|--jsno", "did you mean --json?"},
 	    {"lottery|open|d", "--agencies"},
@@ -212,11 +218,11 @@ static void test_cluster(void **state)
 	check_json(port, "status|--json", 0, wanted);
 	expect(port, "status", 0, "leader n1", NULL);
 	expect(port, "status|--explain", 0, "leader n1", "attempts=1 node=fake");
-	check_json(
-	    port, "health|--json", 0,
-	    "{\"answered\":[{\"name\":\"n1\",\"kind\":\"unknown\",\"state\":\"READY\",\"progress\":5,\"oldest_call_ms\":0,"
-	    "\"queue\":0,"
-	    "\"reasons\":[]}],\"missing\":[],\"took_ms\":41}");
+	check_json(port, "health|--json", 0,
+		   "{\"answered\":[{\"name\":\"n1\",\"kind\":\"unknown\",\"state\":\"READY\",\"progress\":5,\"oldest_"
+		   "call_ms\":0,"
+		   "\"queue\":0,"
+		   "\"reasons\":[]}],\"missing\":[],\"took_ms\":41}");
 	fake_lottery_lose_node(fake);
 	expect(port, "health", 3, "n2", NULL);
 	json_t *json = run_json(port, "health|--json", 3);
@@ -348,6 +354,41 @@ static void test_export(void **state)
 	fake_lottery_stop(fake);
 }
 
+/* What is no file is not replaced by one, and a link stays a link. */
+static void test_files_that_are_none(void **state)
+{
+	struct fake_lottery *fake = fake_lottery_start();
+	char directory[HARNESS_PATH_MAX], path[HARNESS_PATH_MAX + 16], target[HARNESS_PATH_MAX + 16],
+	    line[HARNESS_PATH_MAX + 64];
+	size_t size_bytes;
+	struct stat about;
+
+	(void)state;
+	harness_directory_make(directory);
+	snprintf(path, sizeof(path), "%s/pipe", directory);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(line, sizeof(line), "lottery|export|d|--out|%s", path);
+	expect(fake_lottery_port(fake), line, 2, "", "not a regular file");
+	assert_int_equal(lstat(path, &about), 0);
+	assert_true(S_ISFIFO(about.st_mode));
+	snprintf(line, sizeof(line), "lottery|export|d|--out|%s", directory);
+	expect(fake_lottery_port(fake), line, 2, "", "Is a directory");
+	snprintf(target, sizeof(target), "%s/target", directory);
+	snprintf(path, sizeof(path), "%s/link", directory);
+	FILE *file = fopen(target, "we");
+	assert_non_null(file);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(symlink("target", path), 0);
+	snprintf(line, sizeof(line), "lottery|export|d|--out|%s", path);
+	expect(fake_lottery_port(fake), line, 0, "3 records", NULL);
+	assert_int_equal(lstat(path, &about), 0);
+	assert_true(S_ISLNK(about.st_mode));
+	char *text = harness_file_read(target, &size_bytes);
+	assert_non_null(strstr(text, "CHAIN_BETS"));
+	free(text);
+	fake_lottery_stop(fake);
+}
+
 /* ---- events ---- */
 
 #define EVENT(index)                                                                                                   \
@@ -461,6 +502,24 @@ static void test_import_of_a_faulty_file(void **state)
 	snprintf(line, sizeof(line), "lottery|import|d|--agency|1|%s", f.path);
 	expect(fake_lottery_port(f.fake), line, 3, "10 rows, 0 stored, 4 already, 6 refused",
 	       "line 7: number: above 9999");
+	fake_lottery_stop(f.fake);
+}
+
+/* The rows that are read and the rows that are refused lie in two files: the first would be cut before it is read. */
+static void test_errors_into_the_input(void **state)
+{
+	struct import_fixture f = import_set_up(faulty_file);
+	char line[3 * HARNESS_PATH_MAX];
+	size_t size_bytes;
+
+	(void)state;
+	snprintf(line, sizeof(line), "lottery|import|d|--agency|1|%s|--errors|%s", f.path, f.path);
+	expect(fake_lottery_port(f.fake), line, 2, "", "File exists");
+	snprintf(line, sizeof(line), "kv|load|%s|--errors|%s", f.path, f.path);
+	expect(fake_lottery_port(f.fake), line, 2, "", "File exists");
+	char *text = harness_file_read(f.path, &size_bytes);
+	assert_string_equal(text, faulty_file);
+	free(text);
 	fake_lottery_stop(f.fake);
 }
 
@@ -598,6 +657,16 @@ static void test_generate_is_the_same(void **state)
 
 /* ---- the ends of streams ---- */
 
+/* A word that is no UTF-8 is told all the same, in JSON too. */
+static void test_words_that_are_no_text(void **state)
+{
+	(void)state;
+	json_t *json = run_json(0, "\xff|--json", 2);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(json, "error"), "message")),
+			    "unknown command \"?\": see fts-cli --help");
+	json_decref(json);
+}
+
 static void test_closed_stdout(void **state)
 {
 	struct fake_lottery *fake = fake_lottery_start();
@@ -680,13 +749,16 @@ int main(void)
 	    cmocka_unit_test(test_lottery),
 	    cmocka_unit_test(test_winners_wait),
 	    cmocka_unit_test(test_export),
+	    cmocka_unit_test(test_files_that_are_none),
 	    cmocka_unit_test(test_events_of_the_past),
 	    cmocka_unit_test(test_events_as_they_happen),
 	    cmocka_unit_test(test_import_of_a_faulty_file),
+	    cmocka_unit_test(test_errors_into_the_input),
 	    cmocka_unit_test(test_import_refused_as_a_whole),
 	    cmocka_unit_test(test_empty_and_header_only),
 	    cmocka_unit_test(test_import_over_deaths),
 	    cmocka_unit_test(test_generate_is_the_same),
+	    cmocka_unit_test(test_words_that_are_no_text),
 	    cmocka_unit_test(test_closed_stdout),
 	    cmocka_unit_test(test_watch_ends_with_a_signal),
 	    cmocka_unit_test(test_token_file),
