@@ -104,17 +104,20 @@ static size_t size_of(const Fts__Kv__V1__ScanResponse *page)
 	return bytes;
 }
 
-/* All of partition from one owner, tombstones too: they are what keeps old values from coming back. */
-static enum fts_status copy_from(const struct ftsi_round *round, uint32_t partition, int place)
+/* All of partition from one owner, tombstones too: they are what keeps old values from coming back. DATA_LOSS: some of
+ * it is damaged there; all else was copied. */
+static enum fts_status copy_from(const struct ftsi_round *round, uint32_t partition, int place, bool what_is_left)
 {
 	const struct fts_router_owner *owner = round->router->options.owner;
 	Fts__Kv__V1__ScanRequest request = FTS__KV__V1__SCAN_REQUEST__INIT;
 	Fts__Kv__V1__ScanResponse *page = NULL, *before = NULL;
 	enum fts_status status = FTS_OK;
+	uint64_t damaged = 0;
 	bool end = false;
 	request.partition = partition;
 	request.limit_bytes = COPY_PAGE_BYTES;
 	request.epoch = round->map->epoch;
+	request.what_is_left = what_is_left;
 	while (status == FTS_OK && !end) {
 		uint64_t as_of = owner->now(owner->ctx), began_ns = fts_clock_monotonic_ns();
 		status = atomic_load(round->stopping)
@@ -126,19 +129,83 @@ static enum fts_status copy_from(const struct ftsi_round *round, uint32_t partit
 		status = ftsi_push(round->router, round->map, round->map->self, page->records, page->n_records, as_of);
 		request.after = page->last;
 		end = page->end;
+		damaged += page->damaged;
 		throttle(round, began_ns, size_of(page));
 	}
 	if (before != NULL) fts__kv__v1__scan_response__free_unpacked(before, NULL);
-	return status;
+	if (damaged > 0)
+		FTS_LOG_WARN("kv.copy_damaged", "partition=%u node=%s records=%llu", partition,
+			     round->map->nodes[place].name, (unsigned long long)damaged);
+	return status == FTS_OK && damaged > 0 ? FTS_DATA_LOSS : status;
 }
 
-bool ftsi_copy_partition(const struct ftsi_round *round, uint32_t p)
+/* An operator takes what is left for all there is. Who answers at all is copied whole; who does not is passed over. */
+static enum fts_status copy_what_is_left(const struct ftsi_round *round, uint32_t p)
 {
 	const struct fts_router_partition *partition = &round->map->partitions[p];
-	uint8_t copied = 0;
-	for (uint8_t i = 0; i < partition->owner_count && copied < partition->owner_count / 2 + 1; i++)
-		if (copy_from(round, p, partition->order[i]) == FTS_OK) copied++;
-	return copied >= partition->owner_count / 2 + 1;
+	for (uint8_t i = 0; i < partition->owner_count; i++) {
+		Fts__Kv__V1__TreeResponse *tree = NULL;
+		int place = partition->order[i];
+		if (place == round->map->self) continue;
+		enum fts_status status = copy_from(round, p, place, true);
+		if (status == FTS_OK || status == FTS_DATA_LOSS) continue;
+		if (ftsi_ask_tree(round->router, &round->map->nodes[place], p, false, &tree) != FTS_OK) continue;
+		fts__kv__v1__tree_response__free_unpacked(tree, NULL);
+		return FTS_UNAVAILABLE; /* it is there: once more */
+	}
+	FTS_LOG_WARN("kv.loss_accepted", "partition=%u", p);
+	return FTS_OK;
+}
+
+static bool is_loss_accepted(const struct ftsi_round *round, uint32_t p)
+{
+	const struct fts_router_owner *owner = round->router->options.owner;
+	return owner->is_loss_accepted(owner->ctx, p);
+}
+
+/* An owner that has damage may be the one of a majority that had the newest: it counts once the others have mended it.
+ */
+enum fts_status ftsi_copy_partition(const struct ftsi_round *round, uint32_t p)
+{
+	const struct fts_router_partition *partition = &round->map->partitions[p];
+	uint8_t copied = 0, wanted = partition->owner_count / 2 + 1;
+	bool damaged = false;
+	if (is_loss_accepted(round, p)) return copy_what_is_left(round, p);
+	for (uint8_t i = 0; i < partition->owner_count && copied < wanted; i++) {
+		enum fts_status status = copy_from(round, p, partition->order[i], false);
+		copied += status == FTS_OK ? 1 : 0;
+		damaged = damaged || status == FTS_DATA_LOSS;
+	}
+	if (copied >= wanted) return FTS_OK;
+	if (!damaged) return FTS_UNAVAILABLE;
+	ftsi_repair_elsewhere(round, p);
+	return FTS_DATA_LOSS;
+}
+
+/* By its own map it has been an owner all the time until now: nothing of what was copied was dropped there. */
+static bool still_owns(const struct ftsi_round *round, uint32_t p, int place)
+{
+	Fts__Kv__V1__TreeResponse *tree = NULL;
+	if (ftsi_ask_tree(round->router, &round->map->nodes[place], p, false, &tree) != FTS_OK) return false;
+	bool same = tree->changed == round->map->partitions[p].changed;
+	fts__kv__v1__tree_response__free_unpacked(tree, NULL);
+	return same;
+}
+
+/* An acknowledged write is on a majority of the owners, and this node may have been one of them: so many others are
+ * read that one of the rest of that majority is among them. An only owner never gets it. */
+bool ftsi_regain_partition(const struct ftsi_round *round, uint32_t p)
+{
+	const struct fts_router_partition *partition = &round->map->partitions[p];
+	uint8_t copied = 0, wanted = (uint8_t)(partition->owner_count - partition->owner_count / 2);
+	if (is_loss_accepted(round, p)) return copy_what_is_left(round, p) == FTS_OK;
+	for (uint8_t i = 0; i < partition->owner_count && copied < wanted; i++) {
+		int place = partition->order[i];
+		if (place != round->map->self && copy_from(round, p, place, false) == FTS_OK &&
+		    still_owns(round, p, place))
+			copied++;
+	}
+	return copied >= wanted;
 }
 
 /* ---- Forgetting ---- */

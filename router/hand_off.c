@@ -1,8 +1,8 @@
 /* Why this file exists: see router/keeper.h; here: hints delivered. Source: DeCandia et al., "Dynamo" (2007), 4.6.
  *
  * A hint goes to the node it is for, as long as that is an owner; the partition may have moved, then it goes to the
- * owners as a write of its own. One that grew too old is given up only when a quorum of the owners has it or better:
- * it may be the only copy. */
+ * owners as a write of its own. One that grew too old may be the only copy: it is given up once a quorum of the owners
+ * has it or better, a deletion like a value, and brought to them when they have not. */
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,10 +102,12 @@ static void written(void *ctx, const struct ftsi_write_result *result)
 	(void)sem_post(&wait->done);
 }
 
+/* NOT_FOUND: a deletion that a quorum has, with its version; nothing at all has none. */
 static void was_read(void *ctx, const struct ftsi_read_result *result)
 {
 	struct wait *wait = ctx;
-	wait->good = result->status == FTS_OK && !result->maybe_stale && result->record.version_time >= wait->at_least;
+	wait->good = (result->status == FTS_OK || result->status == FTS_NOT_FOUND) && !result->maybe_stale &&
+		     result->record.version_time >= wait->at_least;
 	(void)sem_post(&wait->done);
 }
 
@@ -153,11 +155,12 @@ static bool owners_have_it(const struct ftsi_round *round, const struct fts_rout
 
 /* ---- A round ---- */
 
-static void give_up_old(const struct ftsi_round *round, const struct taken_hint *hint)
+static void give_up_old(const struct ftsi_round *round, const struct taken_hint *hint, uint64_t as_of)
 {
 	const struct fts_router_owner *owner = round->router->options.owner;
 	if (owner->wall_ms(owner->ctx) - hint->kept_ms < (int64_t)owner->hint_age_ms) return;
-	if (owners_have_it(round, &hint->record)) owner->remove_hint(owner->ctx, hint->node_id, &hint->record, true);
+	if (owners_have_it(round, &hint->record) || write_to_owners(round, &hint->record, as_of))
+		owner->remove_hint(owner->ctx, hint->node_id, &hint->record, true);
 }
 
 static void deliver(struct taking *taking, uint64_t as_of)
@@ -173,7 +176,7 @@ static void deliver(struct taking *taking, uint64_t as_of)
 		if (sent || (!to_node && write_to_owners(round, &hint->record, as_of)))
 			owner->remove_hint(owner->ctx, hint->node_id, &hint->record, false);
 		else
-			give_up_old(round, hint);
+			give_up_old(round, hint, as_of);
 	}
 }
 

@@ -7,7 +7,18 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { ROUND_MS = 250, ROUND_ALONE_MS = 2000, COPIES_A_ROUND = 64, FORGET_SHARE = 4, SUGGEST_AGAIN_MS = 3000 };
+enum {
+	ROUND_MS = 250,
+	ROUND_ALONE_MS = 2000,
+	COPIES_A_ROUND = 64,
+	FORGET_SHARE = 4,
+	SUGGEST_AGAIN_MS = 3000,
+	MENDED_MS = 1000,
+	REGAIN_AFTER_MS = 3000,
+	REGAIN_AGAIN_MS = 1000,
+	STUCK_MS = 20000,
+	FAILURES_A_ROUND = 4
+};
 
 struct ftsi_keeper {
 	struct fts_router *router;
@@ -23,13 +34,46 @@ struct ftsi_keeper {
 	uint32_t sweep_at;
 	struct ftsi_roots roots; /* of this lap */
 	uint64_t swept_ns;
-	uint32_t moving; /* told last */
-	bool alone;      /* no other node is in the map: nothing moves, nobody differs */
+	uint64_t
+	    mended_ns[FTS_ROUTER_PARTITION_COUNT]; /* when its copy met damage that is mended since; 0: it did not */
+	uint64_t failing_ns[FTS_ROUTER_PARTITION_COUNT]; /* since when its copies fail; 0: they don't */
+	uint64_t began_ns, regained_ns;                  /* regained: when the last try ended */
+	uint32_t regain_at;
+	uint32_t moving, lost, stuck; /* told last */
+	bool alone;                   /* no other node is in the map: nothing moves, nobody differs */
 };
 
 static bool owns(const struct ftsi_round *round, uint32_t partition)
 {
 	return round->map->self >= 0 && (round->map->partitions[partition].owners >> round->map->self & 1);
+}
+
+/* ---- Copies that fail ---- */
+
+static void note_copy(struct ftsi_keeper *keeper, uint32_t p, bool good)
+{
+	if (good)
+		keeper->failing_ns[p] = 0;
+	else if (keeper->failing_ns[p] == 0)
+		keeper->failing_ns[p] = fts_clock_monotonic_ns();
+}
+
+/* What this node need not copy any more is not stuck. */
+static void count_stuck(struct ftsi_keeper *keeper, const struct ftsi_round *round)
+{
+	const struct fts_router_owner *owner = round->router->options.owner;
+	uint64_t now_ns = fts_clock_monotonic_ns();
+	uint32_t count = 0;
+	for (uint32_t p = 0; p < FTS_ROUTER_PARTITION_COUNT; p++) {
+		bool copies = round->map->self >= 0 && (round->map->partitions[p].to == round->map->self ||
+							(owns(round, p) && owner->has_lost(owner->ctx, p)));
+		if (!copies) keeper->failing_ns[p] = 0;
+		if (keeper->failing_ns[p] != 0 && now_ns >= fts_clock_deadline_ns(keeper->failing_ns[p], STUCK_MS))
+			count++;
+	}
+	if (count != keeper->stuck) FTS_LOG_WARN("kv.stuck", "partitions=%u", count);
+	keeper->stuck = count;
+	owner->note_stuck(owner->ctx, count);
 }
 
 /* ---- Moves ---- */
@@ -41,7 +85,12 @@ static void copy_one(struct ftsi_keeper *keeper, const struct ftsi_round *round,
 	uint64_t now_ns = fts_clock_monotonic_ns();
 	bool copied = keeper->copied_since[p] == partition->changed;
 	if (copied && now_ns < fts_clock_deadline_ns(keeper->copied_ns[p], SUGGEST_AGAIN_MS)) return;
-	if (!copied && !ftsi_copy_partition(round, p)) return;
+	if (!copied && keeper->mended_ns[p] != 0 && now_ns < fts_clock_deadline_ns(keeper->mended_ns[p], MENDED_MS))
+		return;
+	enum fts_status status = copied ? FTS_OK : ftsi_copy_partition(round, p);
+	keeper->mended_ns[p] = status == FTS_DATA_LOSS ? fts_clock_monotonic_ns() : 0;
+	note_copy(keeper, p, status == FTS_OK);
+	if (status != FTS_OK) return;
 	keeper->copied_since[p] = partition->changed;
 	keeper->copied_ns[p] = fts_clock_monotonic_ns();
 	owner->suggest_moved(owner->ctx, p, partition->from < 0 ? 0 : round->map->nodes[partition->from].node_id,
@@ -58,6 +107,66 @@ static void copy_what_comes(struct ftsi_keeper *keeper, const struct ftsi_round 
 	}
 	if (left != keeper->moving) FTS_LOG_INFO("kv.moving", "partitions_left=%u", left);
 	keeper->moving = left;
+}
+
+/* ---- What was lost ---- */
+
+static bool regain_one(const struct ftsi_round *round, uint32_t p)
+{
+	const struct fts_router_owner *owner = round->router->options.owner;
+	if (!ftsi_regain_partition(round, p)) return false;
+	owner->regain(owner->ctx, p);
+	return !owner->has_lost(owner->ctx, p);
+}
+
+/* An only owner has nobody to get it from: what it lost is gone, and it goes on with what comes. */
+static void go_on_without(const struct ftsi_round *round)
+{
+	const struct fts_router_owner *owner = round->router->options.owner;
+	uint32_t count = 0;
+	for (uint32_t p = 0; p < FTS_ROUTER_PARTITION_COUNT; p++) {
+		if (!owns(round, p) || round->map->partitions[p].owner_count > 1 || !owner->has_lost(owner->ctx, p))
+			continue;
+		owner->regain(owner->ctx, p);
+		count++;
+	}
+	if (count > 0) FTS_LOG_WARN("kv.lost_for_good", "partitions=%u", count);
+}
+
+static uint32_t count_lost(const struct ftsi_round *round)
+{
+	const struct fts_router_owner *owner = round->router->options.owner;
+	uint32_t count = 0;
+	for (uint32_t p = 0; p < FTS_ROUTER_PARTITION_COUNT; p++)
+		count += owns(round, p) && owner->has_lost(owner->ctx, p) ? 1 : 0;
+	return count;
+}
+
+/* Not before all writes have ended that this node took before it was started: a coordinator that has its word for one
+ * waits for others' no longer than FTSI_REMOTE_TIMEOUT_MS. What the others have then is on their disks. */
+static void regain_what_was_lost(struct ftsi_keeper *keeper, const struct ftsi_round *round)
+{
+	const struct fts_router_owner *owner = round->router->options.owner;
+	go_on_without(round);
+	uint32_t left = count_lost(round);
+	if (left != keeper->lost) FTS_LOG_WARN("kv.lost", "partitions_left=%u", left);
+	keeper->lost = left;
+	if (left == 0 || fts_clock_monotonic_ns() < fts_clock_deadline_ns(keeper->began_ns, REGAIN_AFTER_MS) ||
+	    (keeper->regained_ns != 0 &&
+	     fts_clock_monotonic_ns() < fts_clock_deadline_ns(keeper->regained_ns, REGAIN_AGAIN_MS)))
+		return;
+	uint32_t tries = 0, failures = 0;
+	for (uint32_t i = 0; i < FTS_ROUTER_PARTITION_COUNT && tries < COPIES_A_ROUND && failures < FAILURES_A_ROUND;
+	     i++) {
+		uint32_t p = keeper->regain_at;
+		keeper->regain_at = (p + 1) % FTS_ROUTER_PARTITION_COUNT;
+		if (atomic_load(&keeper->stopping) || !owns(round, p) || !owner->has_lost(owner->ctx, p)) continue;
+		bool good = regain_one(round, p);
+		note_copy(keeper, p, good);
+		failures += good ? 0 : 1;
+		tries++;
+	}
+	keeper->regained_ns = failures == 0 ? 0 : fts_clock_monotonic_ns();
 }
 
 static void drop_what_left(struct ftsi_keeper *keeper, const struct ftsi_round *round)
@@ -102,7 +211,7 @@ static void sweep(struct ftsi_keeper *keeper, const struct ftsi_round *round)
 		uint32_t p = keeper->sweep_at;
 		keeper->sweep_at = (p + 1) % FTS_ROUTER_PARTITION_COUNT;
 		if (p == 0 && !keeper->alone) ftsi_take_roots(round, &keeper->roots);
-		if (!owns(round, p)) continue;
+		if (!owns(round, p) || owner->has_lost(owner->ctx, p)) continue;
 		if (!ftsi_roots_agree(&keeper->roots, round->map, p)) ftsi_compare_owners(round, p);
 		forget_now_and_then(keeper, round, p);
 	}
@@ -127,6 +236,8 @@ static void run_round(struct ftsi_keeper *keeper)
 	}
 	if (owner->hint_count(owner->ctx) > 0) ftsi_deliver_hints(&round, keeper->retry_ns);
 	copy_what_comes(keeper, &round);
+	regain_what_was_lost(keeper, &round);
+	count_stuck(keeper, &round);
 	drop_what_left(keeper, &round);
 	sweep(keeper, &round);
 	fts_router_map_release(round.map);
@@ -158,6 +269,7 @@ struct ftsi_keeper *ftsi_keeper_create(struct fts_router *router)
 	pthread_condattr_t attributes;
 	if (keeper == NULL) return NULL;
 	keeper->router = router;
+	keeper->began_ns = fts_clock_monotonic_ns();
 	pthread_mutex_init(&keeper->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -3,6 +3,7 @@
  *
  * Invariants
  * - One thread, which sleeps between its rounds; all it sends is sent in the background.
+ * - What this node has lost with its disk it gets again from the others; until then it says nothing of it.
  * - A hint is removed once the node it is for has the record, or once it is known that a quorum of its owners has.
  * - A tombstone is forgotten when it is older than the owner's tombstone_age_ms, every owner has it, and every node of
  *   the map has answered that it keeps no older hint of the partition. */
@@ -39,8 +40,11 @@ void ftsi_take_roots(const struct ftsi_round *round, struct ftsi_roots *out_root
 /* All owners of partition have the same tree. False: they have not, or who knows. */
 bool ftsi_roots_agree(const struct ftsi_roots *roots, const struct fts_router_map *map, uint32_t partition);
 
-/* Copy partition here, of which the move under way is to this node. False: too few owners could be read. */
-bool ftsi_copy_partition(const struct ftsi_round *round, uint32_t partition);
+/* Copy partition here, of which the move under way is to this node. UNAVAILABLE: too few owners could be read;
+ * DATA_LOSS: too few without damage in it, and they were asked to mend it. */
+FTS_MUST_USE enum fts_status ftsi_copy_partition(const struct ftsi_round *round, uint32_t partition);
+/* Copy partition, which this node owns and has lost, from the other owners. False: too few could be read. */
+bool ftsi_regain_partition(const struct ftsi_round *round, uint32_t partition);
 /* Compare partition, of which this node is an owner, with the other owners. */
 void ftsi_compare_owners(const struct ftsi_round *round, uint32_t partition);
 /* Compare the owners of partition, of which this node is none, with each other. */

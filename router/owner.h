@@ -94,6 +94,13 @@ struct fts_router_owner {
 	void (*rebuild_tree)(void *ctx, uint32_t partition);
 	/* Remove all of a partition that this node has no part in. False: it has, or it can't be known yet. */
 	bool (*drop_partition)(void *ctx, uint32_t partition);
+	/* This node owned partition before it lost its disk, and has not got it again. */
+	bool (*has_lost)(void *ctx, uint32_t partition);
+	void (*regain)(void *ctx, uint32_t partition); /* it has now */
+	/* An operator has said that what can be reached of partition is all there is. */
+	bool (*is_loss_accepted)(void *ctx, uint32_t partition);
+	/* So many copies wait for owners that do not answer. */
+	void (*note_stuck)(void *ctx, uint32_t count);
 	/* This node has copied a partition (MovedRequest): tell the leader. It may be lost. */
 	void (*suggest_moved)(void *ctx, uint32_t partition, uint64_t from_node, uint64_t to_node, uint64_t since);
 	int64_t (*wall_ms)(void *ctx);

@@ -18,6 +18,8 @@ static void ask(struct fts_router *router, const struct fts_router_node *node, F
 	out->hints_dropped = tree->hints_dropped;
 	out->mended = tree->mended;
 	out->damaged = tree->damaged;
+	out->lost = tree->lost;
+	out->stuck = tree->stuck;
 	fts__kv__v1__tree_response__free_unpacked(tree, NULL);
 }
 

@@ -122,7 +122,9 @@ static void answer_failure(struct read_op *op)
 	op->answered = true;
 	if (op->damaged != 0 && (op->failed & ~op->damaged) == 0) {
 		result.status = FTS_DATA_LOSS;
-		(void)snprintf(result.detail, sizeof result.detail, "the record is damaged at every owner");
+		(void)snprintf(result.detail, sizeof result.detail,
+			       "%d of %u owners have damage in this record, or have lost it and not got it again yet",
+			       __builtin_popcountll(op->damaged), result.replicas);
 	} else {
 		(void)snprintf(result.detail, sizeof result.detail,
 			       "%u of %u owners answered, too few: %s can't be reached", result.acks, result.replicas,

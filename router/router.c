@@ -131,7 +131,8 @@ static const struct fts_kv_handlers handlers = {.set = set,
 						.where = where,
 						.map = tell_map,
 						.progress = ftsi_serve_progress,
-						.verify = ftsi_serve_verify};
+						.verify = ftsi_serve_verify,
+						.accept_loss = ftsi_serve_accept_loss};
 
 enum fts_status fts_router_serve(struct fts_router *router, struct fts_server *server, struct fts_error *out_error)
 {

@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "router/router.h"
 #include "server/address.h"
 #include "storage/log_machine.h"
+#include "storage/lost.h"
 #include "storage/map_leave.h"
 #include "storage/owner.h"
 
@@ -305,6 +307,27 @@ static bool drop_partition(void *ctx, uint32_t partition)
 	return fts_owner_drop(kv->owner, status.node_id, partition) == FTS_OK;
 }
 
+static bool has_lost(void *ctx, uint32_t partition)
+{
+	return fts_storage_has_lost(((struct ftsi_kv *)ctx)->storage, partition);
+}
+
+static void regain(void *ctx, uint32_t partition)
+{
+	if (fts_storage_regain(((struct ftsi_kv *)ctx)->storage, partition) != FTS_OK)
+		FTS_LOG_WARN("kv.regain_failed", "partition=%u", partition);
+}
+
+static bool is_loss_accepted(void *ctx, uint32_t partition)
+{
+	return fts_owner_is_loss_accepted(((struct ftsi_kv *)ctx)->owner, partition);
+}
+
+static void note_stuck(void *ctx, uint32_t count)
+{
+	fts_owner_note_stuck(((struct ftsi_kv *)ctx)->owner, count);
+}
+
 static void suggest_moved(void *ctx, uint32_t partition, uint64_t from_node, uint64_t to_node, uint64_t since)
 {
 	struct ftsi_kv *kv = ctx;
@@ -325,11 +348,55 @@ static int64_t wall_ms(void *ctx)
 
 /* ---- Life ---- */
 
+/* The log is made after DIR/kv: once it is there, a DIR/kv that is blank is not the first one. */
+static bool was_here(const char *data)
+{
+	char path[4096];
+	int length = snprintf(path, sizeof path, "%s/log", data);
+	return length > 0 && (size_t)length < sizeof path && access(path, F_OK) == 0;
+}
+
+/* Opened, with the map that was known before this start: it is served by at once, and owners refuse it if there is a
+ * newer one. */
+static enum fts_status open_storage(struct ftsi_kv *kv, const struct ftsi_kv_options *options,
+				    struct fts_error *out_error)
+{
+	const struct fts_storage_options storage = {.data = options->data,
+						    .was_here = was_here(options->data),
+						    .on_fatal = options->on_fatal,
+						    .ctx = options->ctx};
+	enum fts_status status = fts_storage_open(&storage, &kv->storage, out_error);
+	if (status != FTS_OK) return status;
+	status = ftsi_map_cache_recall(kv->maps, kv->storage);
+	if (status != FTS_OK && status != FTS_NOT_FOUND)
+		return fts_error_set(out_error, status, "%s/kv: the map in it can't be read", options->data);
+	return FTS_OK;
+}
+
+static bool is_alone(struct ftsi_kv *kv)
+{
+	const struct ftsi_map_shared *shared = ftsi_map_take(kv->maps);
+	bool alone = shared->map.node_count < 2;
+	ftsi_map_release(shared);
+	return alone;
+}
+
+/* One whose engine met damage would meet it again: it begins anew, and the others give it what it had. One that is
+ * alone goes on with what it has. */
+static enum fts_status open_sound(struct ftsi_kv *kv, const struct ftsi_kv_options *options,
+				  struct fts_error *out_error)
+{
+	enum fts_status status = open_storage(kv, options, out_error);
+	if (status != FTS_OK || !fts_storage_is_damaged(options->data) || is_alone(kv)) return status;
+	fts_storage_close(kv->storage);
+	kv->storage = NULL;
+	status = fts_storage_set_aside(options->data, out_error);
+	return status == FTS_OK ? open_storage(kv, options, out_error) : status;
+}
+
 static enum fts_status open_parts(struct ftsi_kv *kv, const struct ftsi_kv_options *options,
 				  struct fts_error *out_error)
 {
-	const struct fts_storage_options storage = {
-	    .data = options->data, .on_fatal = options->on_fatal, .ctx = options->ctx};
 	const struct fts_router_options router = {.owner = &kv->door,
 						  .tls = options->tls,
 						  .endpoint = kv->endpoint,
@@ -338,12 +405,8 @@ static enum fts_status open_parts(struct ftsi_kv *kv, const struct ftsi_kv_optio
 	kv->maps = ftsi_map_cache_create();
 	if (kv->maps == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the map");
 	ftsi_kv_log_init(&kv->log, kv->maps);
-	enum fts_status status = fts_storage_open(&storage, &kv->storage, out_error);
+	enum fts_status status = open_sound(kv, options, out_error);
 	if (status != FTS_OK) return status;
-	/* The map that was known before this start is served by at once: owners refuse it if there is a newer one. */
-	status = ftsi_map_cache_recall(kv->maps, kv->storage);
-	if (status != FTS_OK && status != FTS_NOT_FOUND)
-		return fts_error_set(out_error, status, "%s/kv: the map in it can't be read", options->data);
 	if (options->hint_bytes_max != 0) fts_hints_limit(kv->storage, options->hint_bytes_max);
 	kv->owner = fts_owner_create(&(struct fts_owner_options){.storage = kv->storage,
 								 .maps = kv->maps,
@@ -385,6 +448,10 @@ enum fts_status ftsi_kv_open(const struct ftsi_kv_options *options, struct ftsi_
 				      .is_tree_trusted = is_tree_trusted,
 				      .rebuild_tree = rebuild_tree,
 				      .drop_partition = drop_partition,
+				      .has_lost = has_lost,
+				      .regain = regain,
+				      .is_loss_accepted = is_loss_accepted,
+				      .note_stuck = note_stuck,
 				      .suggest_moved = suggest_moved,
 				      .wall_ms = wall_ms,
 				      .tombstone_age_ms = or_default(options->tombstone_age_ms, TOMBSTONE_AGE_MS),

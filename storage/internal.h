@@ -5,6 +5,7 @@
 #define FTS_STORAGE_INTERNAL_H
 
 #include "storage/hints.h"
+#include "storage/lost.h"
 #include "storage/taken.h"
 
 /* A tombstone to be removed with the next batch. */
@@ -22,6 +23,7 @@ struct fts_storage {
 	struct ftsi_tree tree;
 	struct ftsi_hints hints;
 	struct ftsi_taken taken;
+	struct ftsi_lost lost;
 	struct fts_hlc clock;
 	atomic_uint_fast64_t damaged_count;
 	atomic_uint_fast64_t mended_count; /* records that were stored in the background */

@@ -109,12 +109,13 @@ static enum fts_status open_stream(struct merge *merge, uint32_t partition)
 	return status;
 }
 
-/* Who is on its way has not all of it yet. */
+/* Who is on its way, or has lost its disk, has not all of it yet. */
 static void list_partitions(struct fts_owner *owner, uint64_t node_id, uint8_t *out_partitions)
 {
 	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
 	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT; p++)
-		out_partitions[p] = ftsi_placement_owns(&shared->map.placement, p, node_id) ? 1 : 0;
+		out_partitions[p] = ftsi_placement_owns(&shared->map.placement, p, node_id) &&
+				    !fts_storage_has_lost(owner->options.storage, p);
 	ftsi_map_release(shared);
 }
 

@@ -150,7 +150,9 @@ enum fts_status fts_owner_put(struct fts_owner *owner, const struct fts_owner_st
 enum fts_status fts_owner_read(struct fts_owner *owner, uint64_t epoch, uint32_t db, struct fts_bytes key,
 			       struct fts_storage_found *out_found)
 {
-	enum fts_status status = fts_storage_read(owner->options.storage, db, key, out_found);
+	enum fts_status status = FTS_DATA_LOSS;
+	if (!fts_storage_has_lost(owner->options.storage, ftsi_record_partition(db, key)))
+		status = fts_storage_read(owner->options.storage, db, key, out_found);
 	/* The map is looked at after the record: what was still here by a map that is known now may be dropped since.
 	 */
 	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
@@ -172,6 +174,22 @@ enum fts_status fts_owner_begin_copy(struct fts_owner *owner, uint64_t epoch)
 	/* The copy counts on this node to refuse what is sent by an older map, also after it was started again. */
 	enum fts_status status = ftsi_map_cache_keep(owner->options.maps, owner->options.storage, true);
 	return status == FTS_OK ? fts_storage_flush(owner->options.storage) : status;
+}
+
+/* ---- What was lost for good ---- */
+
+bool fts_owner_is_loss_accepted(struct fts_owner *owner, uint32_t partition)
+{
+	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
+	uint64_t accepted = atomic_load(&owner->accepted[partition]);
+	bool is = accepted != 0 && accepted == shared->map.changed[partition];
+	ftsi_map_release(shared);
+	return is;
+}
+
+void fts_owner_note_stuck(struct fts_owner *owner, uint32_t count)
+{
+	atomic_store(&owner->stuck_count, count);
 }
 
 /* ---- What it has no part in any more ---- */
@@ -207,6 +225,7 @@ enum fts_status fts_owner_drop(struct fts_owner *owner, uint64_t node_id, uint32
 	pthread_rwlock_wrlock(&owner->door);
 	status = has_no_part(owner, node_id, partition) ? fts_storage_drop_partition(owner->options.storage, partition)
 							: FTS_FAILED_PRECONDITION;
+	if (status == FTS_OK) status = fts_storage_regain(owner->options.storage, partition);
 	pthread_rwlock_unlock(&owner->door);
 	return status;
 }

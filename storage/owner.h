@@ -38,7 +38,7 @@ struct fts_owner_stamp {
  * as_of: out_error says which). */
 FTS_MUST_USE enum fts_status fts_owner_put(struct fts_owner *owner, const struct fts_owner_stamp *stamp,
 					   struct fts_storage_put *put, struct fts_error *out_error);
-/* As fts_storage_read. ABORTED: the map has changed since epoch. */
+/* As fts_storage_read. ABORTED: the map has changed since epoch; DATA_LOSS: this node has lost the partition. */
 FTS_MUST_USE enum fts_status fts_owner_read(struct fts_owner *owner, uint64_t epoch, uint32_t db, struct fts_bytes key,
 					    struct fts_storage_found *out_found);
 /* UNAVAILABLE: this node does not know epoch yet. Blocks until all puts taken before, and what it knows of the map, are
@@ -47,6 +47,11 @@ FTS_MUST_USE enum fts_status fts_owner_begin_copy(struct fts_owner *owner, uint6
 /* Drop a partition's records if this node has no part in it, by its own map and by all that was sent to it. Blocks.
  * FAILED_PRECONDITION: it has. */
 FTS_MUST_USE enum fts_status fts_owner_drop(struct fts_owner *owner, uint64_t node_id, uint32_t partition);
+/* An operator has said that what can be reached of partition is all there is, and its owners have not changed since.
+ */
+bool fts_owner_is_loss_accepted(struct fts_owner *owner, uint32_t partition);
+/* Copies this node makes that wait for owners that do not answer; told to others as it is. */
+void fts_owner_note_stuck(struct fts_owner *owner, uint32_t count);
 uint32_t fts_owner_tombstone_age_ms(const struct fts_owner *owner);
 /* The next time of the node's clock. It goes with the wall clock, but not much further ahead of the others' than they
  * follow: a wall clock that is set wrong while the node runs does no harm that outlasts it. */

@@ -19,6 +19,7 @@
 enum {
 	FTSI_TABLE_RECORD = 1,
 	FTSI_TABLE_HINT = 2,  /* storage/hints.h */
+	FTSI_TABLE_LOST = 4,  /* storage/lost.h */
 	FTSI_TABLE_KNOWN = 3, /* the newest map this node has known: fts.kv.v1.MapResponse */
 	FTSI_PARTITION_COUNT = 256,
 	FTSI_RECORD_HEADER_BYTES = 25,

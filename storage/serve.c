@@ -326,6 +326,9 @@ static void scan(struct fts_call *call, const Fts__Kv__V1__ScanRequest *request,
 	/* Later pages need no more than the first: what came meanwhile knew of the copy. */
 	enum fts_status status =
 	    request->epoch != 0 && request->after.len == 0 ? fts_owner_begin_copy(owner, request->epoch) : FTS_OK;
+	if (request->epoch != 0 && !request->what_is_left &&
+	    fts_storage_has_lost(owner->options.storage, request->partition))
+		status = FTS_UNAVAILABLE; /* a copy of it would be none */
 	struct page *page = status == FTS_OK ? make_page(request) : NULL;
 	if (status == FTS_OK && page == NULL) status = FTS_RESOURCE_EXHAUSTED;
 	if (status == FTS_OK) status = fts_storage_visit(owner->options.storage, &wanted, add_to_page, page, &damaged);
@@ -336,6 +339,7 @@ static void scan(struct fts_call *call, const Fts__Kv__V1__ScanRequest *request,
 		return;
 	}
 	page->base.end = !page->full;
+	page->base.damaged = damaged;
 	page->base.last = (ProtobufCBinaryData){page->last.size_bytes, page->last.bytes};
 	fts_kv_storage_scan_reply(call, &page->base);
 	free(page);
@@ -367,6 +371,11 @@ static void tree(struct fts_call *call, const Fts__Kv__V1__TreeRequest *request,
 	fts_hints_measure(storage, &response.hint_bytes, &response.hints_dropped);
 	response.mended = fts_storage_mended_count(storage);
 	response.damaged = fts_storage_damaged_count(storage);
+	response.lost = fts_storage_lost_count(storage);
+	response.stuck = atomic_load(&owner->stuck_count);
+	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
+	response.changed = shared->map.changed[request->partition];
+	ftsi_map_release(shared);
 	fts_kv_storage_tree_reply(call, &response);
 }
 
@@ -394,6 +403,32 @@ static void recall(struct fts_call *call, const Fts__Kv__V1__RecallRequest *requ
 		response.existed = write.existed;
 	}
 	fts_kv_storage_recall_reply(call, &response);
+}
+
+/* ---- AcceptLossHere ---- */
+
+/* Does this node copy partition, or will it? */
+static bool copies(struct fts_owner *owner, const struct ftsi_map *map, uint32_t partition)
+{
+	uint64_t self = atomic_load(&owner->node_id);
+	const struct ftsi_map_move *move = ftsi_map_move_under_way(map, partition);
+	return (move != NULL && move->to_node == self) || (ftsi_placement_owns(&map->placement, partition, self) &&
+							   fts_storage_has_lost(owner->options.storage, partition));
+}
+
+static void accept_loss(struct fts_call *call, const Fts__Kv__V1__AcceptLossRequest *request, void *ctx)
+{
+	struct fts_owner *owner = ctx;
+	Fts__Kv__V1__AcceptLossResponse response = FTS__KV__V1__ACCEPT_LOSS_RESPONSE__INIT;
+	if (!is_for_me(owner, call, request->for_node)) return;
+	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
+	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT; p++) {
+		if ((!request->all && request->partition != p) || !copies(owner, &shared->map, p)) continue;
+		atomic_store(&owner->accepted[p], shared->map.changed[p]);
+		response.copies++;
+	}
+	ftsi_map_release(shared);
+	fts_kv_storage_accept_loss_here_reply(call, &response);
 }
 
 /* ---- OwnedKeys ---- */
@@ -469,6 +504,7 @@ static const struct fts_kv_storage_handlers handlers = {.put = put,
 							.hint = hint,
 							.forget = forget,
 							.recall = recall,
+							.accept_loss_here = accept_loss,
 							.owned_keys = owned_keys};
 
 enum fts_status fts_owner_serve(struct fts_owner *owner, struct fts_server *server, struct fts_error *out_error)

@@ -279,6 +279,8 @@ enum fts_status fts_storage_open(const struct fts_storage_options *options, stru
 	enum fts_status status = open_store(storage, out_error);
 	if (status == FTS_OK && (status = ftsi_hints_count(storage)) != FTS_OK)
 		status = fts_error_set(out_error, status, "%s/kv can't be read", options->data);
+	if (status == FTS_OK && (status = ftsi_lost_open(storage, options->was_here)) != FTS_OK)
+		status = fts_error_set(out_error, status, "%s/kv can't be read", options->data);
 	if (status == FTS_OK) status = start_builder(storage, out_error);
 	if (status == FTS_OK)
 		*out_storage = storage;

@@ -26,6 +26,7 @@ struct fts_storage_options {
 	const char *data;          /* DIR; DIR/kv is made in it. Borrowed. */
 	size_t write_buffer_bytes; /* 0: 16 MiB */
 	size_t block_cache_bytes;  /* 0: 16 MiB */
+	bool was_here;             /* this node has run before: what is not in DIR/kv was lost (storage/lost.h) */
 	/* A write failed: the process must end. Thread: the writer's. May be NULL. */
 	void (*on_fatal)(void *ctx, const struct fts_error *error);
 	void *ctx;

@@ -351,9 +351,14 @@ static void finish(struct batch *batch, enum fts_status status)
 static void tell_failure(struct fts_storage *storage, enum fts_status status)
 {
 	struct fts_error error;
-	(void)fts_error_set(&error, status, "%s/kv can't be written: %s", storage->options.data,
-			    fts_status_name(status));
+	(void)fts_error_set(
+	    &error, status,
+	    status == FTS_DATA_LOSS
+		? "%s/kv is damaged (%s): start this node again, and it gets what it keeps from the others"
+		: "%s/kv can't be written: %s",
+	    storage->options.data, fts_status_name(status));
 	FTS_LOG_ERROR("storage.failed", "status=%s", fts_status_name(status));
+	if (status == FTS_DATA_LOSS) ftsi_lost_mark_damaged(storage->options.data);
 	if (status != FTS_RESOURCE_EXHAUSTED && storage->options.on_fatal != NULL)
 		storage->options.on_fatal(storage->options.ctx, &error);
 }

@@ -1,4 +1,4 @@
-/* Why this file exists: the `kv` commands of an operator: verify, move, database create. */
+/* Why this file exists: the `kv` commands of an operator: verify, move, accept-loss, database create. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -131,6 +131,43 @@ enum ftsi_exit ftsi_run_kv_move(struct ftsi_cli *cli)
 		printf("partition %" PRIu64 " is at %s, or on its way there; see kv where and status\n", partition,
 		       request.node);
 	fts__kv__v1__move_response__free_unpacked(response, NULL);
+	return FTSI_EXIT_DONE;
+}
+
+/* ---- accept-loss ---- */
+
+static void print_accepted(const struct ftsi_cli *cli, const Fts__Kv__V1__AcceptLossResponse *response)
+{
+	json_t *names = ftsi_json("[]");
+
+	for (size_t i = 0; i < response->n_unanswered; i++) {
+		json_array_append_new(names, ftsi_json("s", response->unanswered[i]));
+		if (!cli->json) ftsi_note("%s does not answer: what it has is passed over", response->unanswered[i]);
+	}
+	if (cli->json)
+		ftsi_print_json(ftsi_json("{s:I,s:O}", "copies", (json_int_t)response->copies, "unanswered", names));
+	else
+		printf("%" PRIu32 " copies go on with what can be reached; see status\n", response->copies);
+	json_decref(names);
+}
+
+enum ftsi_exit ftsi_run_kv_accept_loss(struct ftsi_cli *cli)
+{
+	Fts__Kv__V1__AcceptLossRequest request = FTS__KV__V1__ACCEPT_LOSS_REQUEST__INIT;
+	Fts__Kv__V1__AcceptLossResponse *response = NULL;
+	const struct ftsi_value *partition = ftsi_value_of(cli, "partition");
+	struct fts_error error = {0};
+	struct fts_call_info info;
+	struct fts_call_options options = long_options(cli, &info);
+
+	request.all = ftsi_value_of(cli, "all")->given;
+	if (request.all == partition->given) return ftsi_fail_usage(cli, "one of --partition N and --all is needed");
+	if (partition->given) request.partition = (uint32_t)partition->number;
+	enum fts_status st = fts_kv_accept_loss(cli->channel, &request, &options, &response, &error);
+	ftsi_explain(cli, "Kv/AcceptLoss", &info);
+	if (st != FTS_OK) return ftsi_fail(cli, &error);
+	print_accepted(cli, response);
+	fts__kv__v1__accept_loss_response__free_unpacked(response, NULL);
 	return FTSI_EXIT_DONE;
 }
 

@@ -24,11 +24,12 @@ static json_t *progress_json(const Fts__Kv__V1__ProgressResponse *progress)
 	for (size_t i = 0; i < progress->n_nodes; i++) {
 		const Fts__Kv__V1__NodeProgress *node = progress->nodes[i];
 		json_array_append_new(
-		    nodes, ftsi_json("{s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I}", "name", node->name, "answered",
+		    nodes, ftsi_json("{s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "name", node->name, "answered",
 				     node->answered, "arriving", (json_int_t)node->arriving, "hints_pending",
 				     (json_int_t)node->hints_pending, "hint_bytes", (json_int_t)node->hint_bytes,
 				     "hints_dropped", (json_int_t)node->hints_dropped, "mended",
-				     (json_int_t)node->mended, "damaged", (json_int_t)node->damaged));
+				     (json_int_t)node->mended, "damaged", (json_int_t)node->damaged, "lost",
+				     (json_int_t)node->lost, "stuck", (json_int_t)node->stuck));
 	}
 	return ftsi_json("{s:I,s:I,s:o}", "epoch", (json_int_t)progress->epoch, "moving", (json_int_t)progress->moving,
 			 "nodes", nodes);
@@ -61,6 +62,14 @@ static void print_progress(const Fts__Kv__V1__ProgressResponse *kv)
 			       node->hints_dropped);
 		if (node->damaged > 0)
 			printf("kv: %s met %" PRIu64 " damaged records: look at its disk\n", node->name, node->damaged);
+		if (node->lost > 0)
+			printf("kv: %s has lost %" PRIu32 " partitions with its disk, and gets them from the others\n",
+			       node->name, node->lost);
+		if (node->stuck > 0)
+			printf("kv: %s waits for owners of %" PRIu32
+			       " partitions that do not answer: start them again, or, when they are gone for good, see "
+			       "kv accept-loss\n",
+			       node->name, node->stuck);
 	}
 }
 

@@ -128,6 +128,7 @@ enum ftsi_exit ftsi_run_kv_keys(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_kv_load(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_kv_dump(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_kv_where(struct ftsi_cli *cli);
+enum ftsi_exit ftsi_run_kv_accept_loss(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_kv_verify(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_kv_move(struct ftsi_cli *cli);
 enum ftsi_exit ftsi_run_kv_database_create(struct ftsi_cli *cli);

@@ -147,6 +147,11 @@ const struct ftsi_command ftsi_commands[] = {
 	{"kv move", "Moves one replica of a partition to a node, in the background.", "kv move 17 n4",
 	 .positionals = {"PARTITION", "NODE"},
 	 .run = ftsi_run_kv_move},
+	{"kv accept-loss", "Ends copies that wait for owners that are gone for good: what the rest has is taken for all there is. "
+	 "Acknowledged writes that only they had are lost.", "kv accept-loss --all",
+	 .flags = {{.name = "partition", .value_name = "N", .kind = FTSI_NUMBER, .max = 255, .purpose = "of this one alone"},
+		   {.name = "all", .kind = FTSI_BOOL, .purpose = "of all partitions"}},
+	 .run = ftsi_run_kv_accept_loss},
 	{"kv database create", "Makes a database that lives in the replicated log: linearizable, with compare-and-set. "
 	 "Others need not be made.", "kv database create 7 --linearizable",
 	 .flags = {{.name = "linearizable", .kind = FTSI_BOOL, .purpose = "the only kind that has to be made"}},

@@ -181,6 +181,7 @@ static void test_nobody_there(void **state)
 	    "kv|dump",
 	    "kv|where|k",
 	    "kv|verify",
+	    "kv|accept-loss|--all",
 	    "kv|move|1|n1",
 	    "kv|database|create|7|--linearizable",
 	};
