@@ -201,7 +201,8 @@ static void what_one_server_lost_is_corrected_by_the_next_read(void **state)
 	(void)snprintf(path, sizeof path, "%s/kv", cluster.members[1].data);
 	harness_directory_remove(path);
 	harness_cluster_restart(&cluster, 1);
-	assert_int_not_equal(kv_look(&cluster, 1, 0, "lost").status, FTS_NOT_FOUND); /* it knows that it had something */
+	assert_int_not_equal(kv_look(&cluster, 1, 0, "lost").status,
+			     FTS_NOT_FOUND); /* it knows that it had something */
 	expect_get(&cluster, (struct kv_call){.via = 2, .key = "lost"}, "here");
 	kv_wait_has(&cluster, 1, 0, "lost", "here", HEAL_MS);
 	harness_cluster_fini(&cluster);
