@@ -95,6 +95,13 @@ enum fts_status ftsi_conn_send(struct ftsi_conn *conn, const struct ftsi_outgoin
 void ftsi_conn_gather_begin(void);
 void ftsi_conn_gather_end(void);
 
+/* Have run(ctx) called once this thread has handed on all messages that it has read (or some of them, when they are
+ * many); at once, within the call, when it is not in an on_message. Asked for again before that: once. So that a wake-up,
+ * a message or a sync is shared by all calls that came together. ctx: borrowed until the connection that is read here is
+ * closed; run: short, and it must not block. */
+typedef void (*ftsi_after_fn)(void *ctx);
+void ftsi_conn_after_reading(ftsi_after_fn run, void *ctx);
+
 /* Stop reading: from within on_message, which is the last one until ftsi_conn_read_on. Meanwhile the end of the peer is
  * not noticed here. */
 void ftsi_conn_stop_reading(struct ftsi_conn *conn);

@@ -12,9 +12,42 @@
 #define SMALL_READ_BYTES 2048u
 #define SMALL_READS_TO_SHRINK 64u
 
+#define AFTER_EVERY 64u /* messages: so much waits for what is put off at most */
+
 enum parse_result { PARSE_MORE, PARSE_PAUSE, PARSE_STOPPED, PARSE_CLOSED };
 
 static _Thread_local const struct ftsi_conn *reading_here;
+
+/* What this thread has put off until it has handed on what it reads. */
+enum { AFTER_MAX = 16 };
+static _Thread_local struct {
+	unsigned count;
+	struct after {
+		ftsi_after_fn run;
+		void *ctx;
+	} list[AFTER_MAX];
+} put_off;
+
+void ftsi_conn_after_reading(ftsi_after_fn run, void *ctx)
+{
+	for (unsigned i = 0; i < put_off.count; i++)
+		if (put_off.list[i].run == run && put_off.list[i].ctx == ctx) return;
+	if (reading_here == NULL || put_off.count == AFTER_MAX)
+		run(ctx);
+	else
+		put_off.list[put_off.count++] = (struct after){run, ctx};
+}
+
+static void run_put_off(void)
+{
+	if (put_off.count == 0) return;
+	ftsi_conn_gather_begin();
+	while (put_off.count > 0) {
+		struct after last = put_off.list[--put_off.count];
+		last.run(last.ctx);
+	}
+	ftsi_conn_gather_end();
+}
 
 bool ftsi_conn_reading_here(const struct ftsi_conn *conn)
 {
@@ -96,9 +129,11 @@ static bool parse_step(struct ftsi_conn *conn)
 static enum parse_result parse(struct ftsi_conn *conn)
 {
 	enum parse_result result = PARSE_MORE;
+	unsigned message_count = 0;
 	reading_here = conn;
 	conn->batch++;
 	while (!ftsi_conn_is_closed(conn) && parse_step(conn)) {
+		if (++message_count % AFTER_EVERY == 0) run_put_off();
 		if (atomic_load_explicit(&conn->stopped, memory_order_relaxed)) {
 			result = PARSE_STOPPED;
 			break;
@@ -109,6 +144,7 @@ static enum parse_result parse(struct ftsi_conn *conn)
 		result = PARSE_PAUSE;
 		break;
 	}
+	run_put_off();
 	reading_here = NULL;
 	return ftsi_conn_is_closed(conn) ? PARSE_CLOSED : result;
 }

@@ -272,7 +272,8 @@ enum fts_status ftsi_conn_send(struct ftsi_conn *conn, const struct ftsi_outgoin
 {
 	enum departure departure = DEPARTS_WITH_OTHERS;
 	enum fts_status st = FTS_UNAVAILABLE;
-	uint64_t now_ns = ftsi_conn_reading_here(conn) ? 0 : fts_clock_monotonic_ns();
+	bool gathers = ftsi_conn_reading_here(conn) || gathered.depth > 0;
+	uint64_t now_ns = gathers ? 0 : fts_clock_monotonic_ns();
 	pthread_mutex_lock(&conn->out_mutex);
 	if (!ftsi_conn_is_closed(conn)) {
 		st = append(conn, outgoing, out_size_bytes);
