@@ -181,6 +181,36 @@ static void lose_disk(void)
 		if (!harness_wait_more(&wait)) fail_msg("%s is not given what it owns", name_of(node));
 }
 
+/* False: it does not answer, or has not got all of it again. */
+static bool has_regained(size_t node)
+{
+	Fts__Kv__V1__ProgressRequest request = FTS__KV__V1__PROGRESS_REQUEST__INIT;
+	Fts__Kv__V1__ProgressResponse *response = NULL;
+	const struct fts_call_options options = {.timeout_ms = 5000, .no_retry = true};
+	bool good = false;
+	if (fts_kv_progress(kv_channel(&mix.cluster, node), &request, &options, &response, NULL) != FTS_OK)
+		return false;
+	for (size_t i = 0; i < response->n_nodes; i++)
+		if (strcmp(response->nodes[i]->name, name_of(node)) == 0)
+			good = response->nodes[i]->answered && response->nodes[i]->lost == 0;
+	fts__kv__v1__progress_response__free_unpacked(response, NULL);
+	return good;
+}
+
+/* It stays who it is, knows that it had something, and gets it again. */
+static void lose_store(void)
+{
+	char path[HARNESS_PATH_MAX + 8];
+	size_t node = victim();
+	say("kill -9 %s, and DIR/kv is lost", name_of(node));
+	harness_cluster_kill(&mix.cluster, node);
+	(void)snprintf(path, sizeof path, "%s/kv", mix.cluster.members[node].data);
+	harness_directory_remove(path);
+	harness_cluster_restart(&mix.cluster, node);
+	for (struct harness_wait wait = harness_wait_ms(MOVED_MS); !has_regained(node);)
+		if (!harness_wait_more(&wait)) fail_msg("%s does not get again what it lost", name_of(node));
+}
+
 static void damage_one(void)
 {
 	size_t node = victim();
@@ -214,11 +244,17 @@ static const struct {
 	bool needs_hosts;
 	void (*run)(void);
 } faults[KV_FAULT_COUNT] = {
-    [KV_KILL] = {"kill", 20, false, kill_one},      [KV_KILL_ALL] = {"kill all", 4, false, kill_all},
-    [KV_PAUSE] = {"pause", 15, false, pause_one},   [KV_STOP] = {"stop", 5, false, stop_one},
-    [KV_ISOLATE] = {"isolate", 15, true, isolate},  [KV_ONE_WAY] = {"one way", 12, true, one_way},
-    [KV_CLOCK] = {"clock", 12, false, set_clock},   [KV_LOSE_DISK] = {"lose disk", 5, false, lose_disk},
-    [KV_DAMAGE] = {"damage", 7, false, damage_one}, [KV_FULL] = {"full", 5, false, fill_disk},
+    [KV_KILL] = {"kill", 20, false, kill_one},
+    [KV_KILL_ALL] = {"kill all", 4, false, kill_all},
+    [KV_PAUSE] = {"pause", 15, false, pause_one},
+    [KV_STOP] = {"stop", 5, false, stop_one},
+    [KV_ISOLATE] = {"isolate", 15, true, isolate},
+    [KV_ONE_WAY] = {"one way", 12, true, one_way},
+    [KV_CLOCK] = {"clock", 12, false, set_clock},
+    [KV_LOSE_DISK] = {"lose disk", 5, false, lose_disk},
+    [KV_LOSE_STORE] = {"lose store", 5, false, lose_store},
+    [KV_DAMAGE] = {"damage", 7, false, damage_one},
+    [KV_FULL] = {"full", 5, false, fill_disk},
 };
 
 static uint32_t weight_of(size_t fault)

@@ -16,16 +16,17 @@
 #define KV_MIX_PROGRESS_MS 30000
 
 enum kv_fault {
-	KV_KILL,      /* kill -9 */
-	KV_KILL_ALL,  /* all nodes at once: power */
-	KV_PAUSE,     /* SIGSTOP, SIGCONT */
-	KV_STOP,      /* SIGTERM: exits 0 */
-	KV_ISOLATE,   /* cut off from all others */
-	KV_ONE_WAY,   /* hears and can't speak, or speaks and can't hear */
-	KV_CLOCK,     /* its wall clock is set: a little ahead, or far back; also over a restart */
-	KV_LOSE_DISK, /* kill -9, and its directory is gone */
-	KV_DAMAGE,    /* one of its records is altered while it is stopped */
-	KV_FULL,      /* its disk is full for a while */
+	KV_KILL,       /* kill -9 */
+	KV_KILL_ALL,   /* all nodes at once: power */
+	KV_PAUSE,      /* SIGSTOP, SIGCONT */
+	KV_STOP,       /* SIGTERM: exits 0 */
+	KV_ISOLATE,    /* cut off from all others */
+	KV_ONE_WAY,    /* hears and can't speak, or speaks and can't hear */
+	KV_CLOCK,      /* its wall clock is set: a little ahead, or far back; also over a restart */
+	KV_LOSE_DISK,  /* kill -9, and its directory is gone */
+	KV_LOSE_STORE, /* kill -9, and DIR/kv alone is gone */
+	KV_DAMAGE,     /* one of its records is altered while it is stopped */
+	KV_FULL,       /* its disk is full for a while */
 	KV_FAULT_COUNT,
 };
 
