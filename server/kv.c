@@ -373,10 +373,17 @@ static enum fts_status open_storage(struct ftsi_kv *kv, const struct ftsi_kv_opt
 	return FTS_OK;
 }
 
-static bool is_alone(struct ftsi_kv *kv)
+/* Is there a partition that nobody else owns, or may there be one? */
+static bool may_be_alone(struct ftsi_kv *kv)
 {
 	const struct ftsi_map_shared *shared = ftsi_map_take(kv->maps);
-	bool alone = shared->map.node_count < 2;
+	bool alone = shared->map.epoch == 0;
+	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT && !alone; p++) {
+		uint32_t count = 0;
+		for (uint32_t i = 0; i < shared->map.placement.replicas; i++)
+			count += shared->map.placement.owners[p][i] != 0 ? 1 : 0;
+		alone = count < 2;
+	}
 	ftsi_map_release(shared);
 	return alone;
 }
@@ -387,7 +394,7 @@ static enum fts_status open_sound(struct ftsi_kv *kv, const struct ftsi_kv_optio
 				  struct fts_error *out_error)
 {
 	enum fts_status status = open_storage(kv, options, out_error);
-	if (status != FTS_OK || !fts_storage_is_damaged(options->data) || is_alone(kv)) return status;
+	if (status != FTS_OK || !fts_storage_is_damaged(options->data) || may_be_alone(kv)) return status;
 	fts_storage_close(kv->storage);
 	kv->storage = NULL;
 	status = fts_storage_set_aside(options->data, out_error);

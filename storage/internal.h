@@ -28,6 +28,7 @@ struct fts_storage {
 	atomic_uint_fast64_t damaged_count;
 	atomic_uint_fast64_t mended_count; /* records that were stored in the background */
 	atomic_bool closing;
+	atomic_bool bad_block; /* met since the start */
 
 	/* Held while a batch is compared, written and counted in the trees. */
 	pthread_mutex_t apply_lock;

@@ -19,6 +19,14 @@ static void met_damage(struct fts_storage *storage, uint32_t partition)
 	ftsi_tree_trust(&storage->tree, partition, false);
 }
 
+/* A whole block of a table can't be read. Intact records of its keys hide it, until the engine meets it: the next start
+ * begins anew (storage/lost.h). */
+static void met_bad_block(struct fts_storage *storage, uint32_t partition)
+{
+	met_damage(storage, partition);
+	if (!atomic_exchange(&storage->bad_block, true)) ftsi_lost_mark_damaged(storage->options.data);
+}
+
 enum fts_status ftsi_storage_get(struct fts_storage *storage, struct fts_txn *txn, uint32_t db, struct fts_bytes key,
 				 struct fts_storage_found *out_found)
 {
@@ -26,6 +34,7 @@ enum fts_status ftsi_storage_get(struct fts_storage *storage, struct fts_txn *tx
 	enum fts_status status;
 	*out_found = (struct fts_storage_found){.record = {.db = db, .key = key}};
 	status = fts_txn_get(txn, ftsi_record_key(db, key, &stored), &out_found->pinned);
+	if (status == FTS_DATA_LOSS) met_bad_block(storage, ftsi_record_partition(db, key));
 	if (status != FTS_OK) return status;
 	status = ftsi_record_read((struct fts_bytes){out_found->pinned.data, out_found->pinned.size_bytes},
 				  &out_found->record);
@@ -101,6 +110,7 @@ enum fts_status fts_storage_visit(struct fts_storage *storage, const struct fts_
 	if (status == FTS_OK) status = visit_all(storage, cursor, scan, visit, ctx, out_damaged);
 	fts_cursor_close(cursor);
 	fts_txn_abort(view);
+	if (status == FTS_DATA_LOSS) met_bad_block(storage, scan->partition);
 	return status;
 }
 
