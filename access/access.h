@@ -46,10 +46,12 @@ FTS_MUST_USE enum fts_status fts_access_recognize(void *ctx, const struct fts_me
  * none is needed, or none is known yet. */
 size_t fts_access_node_token(void *ctx, uint8_t *out_token);
 
-/* Spend token (borrowed), which the node name (borrowed) joins with; while access is open, and for an admin's or a
- * node's token, nothing is spent. Blocks for timeout_ms at most. On the leader. Errors: UNAVAILABLE (not leader),
- * UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED. Thread: any but the loop. */
+/* Spend token (borrowed), which the node name (borrowed) joins with; for an admin's or a node's token nothing is spent.
+ * While access is open there are no tokens: then it is let in only when local, which is that nobody outside this machine
+ * can ask. Blocks for timeout_ms at most. On the leader. Errors: UNAVAILABLE (not leader), UNAUTHENTICATED,
+ * PERMISSION_DENIED, FAILED_PRECONDITION (tokens have to be made first), DEADLINE_EXCEEDED. Thread: any but the loop. */
 FTS_MUST_USE enum fts_status fts_access_admit(struct fts_access *access, struct fts_bytes token, const char *name,
-					      uint64_t node_id, uint32_t timeout_ms, struct fts_error *out_error);
+					      uint64_t node_id, bool local, uint32_t timeout_ms,
+					      struct fts_error *out_error);
 
 #endif

@@ -340,10 +340,16 @@ static enum fts_status spend(struct fts_access *access, struct fts_bytes token, 
 }
 
 enum fts_status fts_access_admit(struct fts_access *access, struct fts_bytes token, const char *name, uint64_t node_id,
-				 uint32_t timeout_ms, struct fts_error *out_error)
+				 bool local, uint32_t timeout_ms, struct fts_error *out_error)
 {
 	struct ftsi_holder holder;
-	if (ftsi_table_is_open(access->table)) return FTS_OK;
+	if (ftsi_table_is_open(access->table) && local) return FTS_OK;
+	if (ftsi_table_is_open(access->table))
+		return fts_error_set(out_error, FTS_FAILED_PRECONDITION,
+				     "joining takes a join token, and this cluster has no tokens yet: `fts-cli token make "
+				     "--role admin --out FILE`, then `fts-cli token join %.64s --out FILE`, and start it "
+				     "with --join-token-file FILE",
+				     name);
 	if (!ftsi_table_find(access->table, token, fts_clock_wall_ms(), &holder))
 		return fts_error_set(out_error, FTS_UNAUTHENTICATED,
 				     "the join token is unknown, was revoked or has expired: an admin makes one with "

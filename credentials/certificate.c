@@ -8,6 +8,7 @@
 #include <mbedtls/x509_crt.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -287,4 +288,40 @@ enum fts_status fts_certificate_make(const struct fts_credential *authority, con
 void fts_credential_wipe(struct fts_credential *credential)
 {
 	explicit_bzero(credential, sizeof *credential);
+}
+
+/* ---- How long one is good ---- */
+
+static int64_t unix_ms(const mbedtls_x509_time *time)
+{
+	struct tm parts = {.tm_year = time->year - 1900,
+			   .tm_mon = time->mon - 1,
+			   .tm_mday = time->day,
+			   .tm_hour = time->hour,
+			   .tm_min = time->min,
+			   .tm_sec = time->sec};
+	return (int64_t)timegm(&parts) * 1000;
+}
+
+enum fts_status fts_certificate_ends(const char *path, int64_t *out_ends_ms)
+{
+	static const size_t size_max = 1024 * 1024;
+	mbedtls_x509_crt chain;
+	enum fts_status status = FTS_INVALID_ARGUMENT;
+	char *text = malloc(size_max + 1);
+	FILE *file = text == NULL ? NULL : fopen(path, "re");
+	mbedtls_x509_crt_init(&chain);
+	if (file == NULL) goto out;
+	size_t size = fread(text, 1, size_max, file);
+	text[size] = '\0';
+	if (mbedtls_x509_crt_parse(&chain, (const unsigned char *)text, size + 1) != 0) goto out;
+	status = FTS_OK;
+	*out_ends_ms = unix_ms(&chain.valid_to);
+	for (const mbedtls_x509_crt *next = chain.next; next != NULL; next = next->next)
+		if (unix_ms(&next->valid_to) < *out_ends_ms) *out_ends_ms = unix_ms(&next->valid_to);
+out:
+	mbedtls_x509_crt_free(&chain);
+	if (file != NULL) fclose(file);
+	free(text);
+	return status;
 }

@@ -45,4 +45,8 @@ FTS_MUST_USE enum fts_status fts_certificate_make(const struct fts_credential *a
 						  struct fts_credential *out_credential, struct fts_error *out_error);
 void fts_credential_wipe(struct fts_credential *credential);
 
+/* When the first certificate in a PEM file (path: borrowed) ends, Unix ms. Errors: INVALID_ARGUMENT (can't be read, holds
+ * none). Blocks for as long as reading takes. */
+FTS_MUST_USE enum fts_status fts_certificate_ends(const char *path, int64_t *out_ends_ms);
+
 #endif

@@ -133,6 +133,9 @@ static enum fts_status load_own(nng_tls_config *config, const struct fts_tls *tl
 		fts_error_set(err, st, "%s is an RSA key: make an ECDSA one (prime256v1)", tls->key_file);
 	} else if ((rc = nng_tls_config_own_cert(config, cert, key, NULL)) != 0) {
 		fts_error_set(err, st, "%s and %s can't be used: %s", tls->cert_file, tls->key_file, nng_strerror(rc));
+	} else if (!ftsi_tls_pair_fits(cert, key)) {
+		fts_error_set(err, st, "%s is not the key of %s: give the two that were made together", tls->key_file,
+			      tls->cert_file);
 	} else {
 		st = FTS_OK;
 	}

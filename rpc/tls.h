@@ -21,4 +21,7 @@ enum fts_status ftsi_tls_config_create(const struct fts_tls *tls, enum ftsi_role
 /* What an nng error number means to a caller. */
 enum fts_status ftsi_nng_status(int nng_error);
 
+/* Does the key belong to the first certificate? Both PEM texts, borrowed. */
+bool ftsi_tls_pair_fits(const char *cert_pem, const char *key_pem);
+
 #endif

@@ -178,6 +178,13 @@ static bool can_be_joined(const struct ftsi_cluster *cluster)
 	return ftsi_address_parse(cluster->address, &self) && !ftsi_address_is_wildcard(&self);
 }
 
+/* Only this machine can call it. */
+static bool is_local(const struct ftsi_cluster *cluster)
+{
+	struct ftsi_endpoint self;
+	return ftsi_address_parse(cluster->address, &self) && ftsi_address_is_loopback(&self);
+}
+
 /* Before its token is spent: who can't read what this cluster writes would stop at the first entry. */
 static bool reads_enough(const struct ftsi_cluster *cluster, struct fts_call *call,
 			 const Fts__Cluster__V1__JoinRequest *request)
@@ -207,7 +214,7 @@ void ftsi_cluster_join(struct fts_call *call, const Fts__Cluster__V1__JoinReques
 	}
 	if (!reads_enough(cluster, call, request) || !enter(cluster, call)) return;
 	enum fts_status status = fts_access_admit(cluster->access, fts_call_token(call), request->name,
-						  request->node_id, left_ms(call), &error);
+						  request->node_id, is_local(cluster), left_ms(call), &error);
 	if (status == FTS_OK) status = add(cluster, call, request->name, request->address, request->node_id, &error);
 	audit("join", request->name, request->address, status);
 	answer(cluster, call, status, &error);

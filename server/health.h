@@ -15,6 +15,7 @@
 #include "replica/replica.h"
 #include "rpc/survey.h"
 #include "server/address.h"
+#include "server/expiry.h"
 #include "server/others.h"
 
 #define FTSI_HEALTH_REASONS_MAX 12
@@ -43,6 +44,7 @@ struct ftsi_health_report {
 	Fts__Health__V1__OpenMethod methods[FTSI_HEALTH_METHODS_MAX], *method_list[FTSI_HEALTH_METHODS_MAX];
 	char *reasons[FTSI_HEALTH_REASONS_MAX];
 	char texts[FTSI_HEALTH_REASONS_MAX][160];
+	struct ftsi_expiry expiry;
 };
 
 /* name, tls: borrowed until fini. self: HOST:PORT, borrowed for the call. server and replica are set afterwards. */

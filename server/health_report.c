@@ -80,6 +80,16 @@ static void add_replica(struct ftsi_health_report *report, const struct fts_repl
 	report->message.format = replica->format;
 }
 
+/* Certificates, as of the last look at them. */
+static void add_certificates(struct ftsi_health_report *report)
+{
+	ftsi_expiry_get(&report->expiry);
+	report->message.certificate_ends_ms = report->expiry.ends_ms;
+	report->message.certificate_file = report->expiry.file;
+	if (report->expiry.ends_ms == 0 || report->expiry.ends_ms > fts_clock_wall_ms()) return;
+	snprintf(add_reason(report), TEXT_BYTES, "a certificate has ended: %.110s", report->expiry.file);
+}
+
 /* The machine below it. */
 static void add_machine(struct ftsi_health_report *report, const char *data)
 {
@@ -144,6 +154,7 @@ void ftsi_health_look(struct ftsi_health *health, struct ftsi_health_report *out
 	message->pid = (uint64_t)getpid();
 	message->reasons = out_report->reasons;
 	add_machine(out_report, health->data);
+	add_certificates(out_report);
 	if (replica != NULL) fts_replica_status(replica, &status);
 	if (replica != NULL && status.leader_name[0] == '\0') add_leaderless(out_report, replica);
 	if (replica != NULL) add_replica(out_report, &status);

@@ -10,6 +10,7 @@
 #include "elector/count.h"
 #include "http/door.h"
 #include "lottery/count.h"
+#include "server/expiry.h"
 #include "server/release.h"
 
 #define DRAIN_MS 5000
@@ -129,6 +130,12 @@ static void on_metrics(void *ctx, struct fts_metrics *metrics)
 			  fts_replica_format(http->options.replica));
 	fts_metrics_gauge(metrics, "fts_format_max", "The highest format that this node reads.",
 			  ftsi_release_format_max());
+	struct ftsi_expiry expiry;
+	ftsi_expiry_get(&expiry);
+	if (expiry.ends_ms != 0)
+		fts_metrics_gauge(metrics, "fts_certificate_ends_seconds",
+				  "When the first of this node's certificates and authorities ends, as Unix time.",
+				  (double)expiry.ends_ms / 1000);
 	fts_metrics_gauge(metrics, "fts_clock_seconds", "This node's wall clock, as Unix time.",
 			  (double)fts_clock_wall_ms() / 1000);
 	add_replica(metrics, http->options.replica);

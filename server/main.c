@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/processors.h"
@@ -21,6 +22,7 @@
 #include "rpc/tls_watch.h"
 #include "server/directory.h"
 #include "server/election.h"
+#include "server/expiry.h"
 #include "server/node.h"
 #include "server/release.h"
 
@@ -115,11 +117,20 @@ static void feed(struct feeder *feeder)
 	feeder->hungry = !moves;
 }
 
-static enum wake wait_fed(struct feeder *feeder, int signal_fd, int fatal_fd)
+/* Feed who is to be fed, and look after the certificates. */
+static enum wake wait_fed(struct feeder *feeder, const struct ftsi_settings *settings, int signal_fd, int fatal_fd)
 {
-	if (feeder->interval_ms == 0) return wait_for(signal_fd, fatal_fd, -1);
-	feed(feeder);
-	return wait_for(signal_fd, fatal_fd, (int)feeder->interval_ms);
+	static uint64_t looked_ns; /* of this thread; 0: not yet */
+	const struct fts_tls tls = ftsi_settings_tls(settings);
+	uint64_t now_ns = fts_clock_monotonic_ns();
+	uint32_t wait_ms = FTSI_EXPIRY_LOOK_MS;
+	if (tls.ca_file != NULL && (looked_ns == 0 || now_ns - looked_ns >= FTSI_EXPIRY_LOOK_MS * 1000000ull)) {
+		looked_ns = now_ns;
+		ftsi_expiry_look(&tls);
+	}
+	if (feeder->interval_ms > 0) feed(feeder);
+	if (feeder->interval_ms > 0 && feeder->interval_ms < wait_ms) wait_ms = feeder->interval_ms;
+	return wait_for(signal_fd, fatal_fd, tls.ca_file == NULL && feeder->interval_ms == 0 ? -1 : (int)wait_ms);
 }
 
 /* Scripts and supervisors wait for this line, so no log level hides it. */
@@ -167,7 +178,7 @@ static enum exit_code serve(struct ftsi_node *node, const struct ftsi_settings *
 		tell_ready(settings);
 	}
 	while (wake == WAKE_NOTHING)
-		wake = wait_fed(&feeder, signal_fd, fatal_fd);
+		wake = wait_fed(&feeder, settings, signal_fd, fatal_fd);
 	if (wake == WAKE_FATAL) { /* a fault has been logged; the next start reads what is on disk */
 		if (ftsi_node_failed(node, out_error) && out_error->status == FTS_FAILED_PRECONDITION)
 			(void)not_started(out_error); /* it is no member any more */

@@ -88,11 +88,6 @@ static void on_fatal(void *ctx, const struct fts_error *error)
 
 /* ---- Start ---- */
 
-static const char *path_or_null(const char *path)
-{
-	return path[0] != '\0' ? path : NULL;
-}
-
 static const char *listen_address(const struct ftsi_node *node, unsigned offset, char *out)
 {
 	return ftsi_address_print(&node->listen, (uint16_t)(node->listen.port + offset), out);
@@ -333,10 +328,7 @@ enum fts_status ftsi_node_start(const struct ftsi_settings *settings, int fatal_
 	node->settings = settings;
 	node->fatal_fd = fatal_fd;
 	node->text_fd = node->http_fd = -1;
-	node->tls = (struct fts_tls){.ca_file = path_or_null(settings->tls_ca),
-				     .cert_file = path_or_null(settings->tls_cert),
-				     .key_file = path_or_null(settings->tls_key),
-				     .client_ca_file = path_or_null(settings->tls_client_ca)};
+	node->tls = ftsi_settings_tls(settings);
 	if (!ftsi_address_parse(settings->listen, &node->listen)) {
 		status =
 		    fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--listen: %s is not HOST:PORT", settings->listen);

@@ -97,6 +97,8 @@ FTS_MUST_USE enum fts_status ftsi_settings_write(const struct ftsi_settings *set
 						 struct fts_error *out_error);
 /* Fill in the defaults, then check what belongs together. Errors: INVALID_ARGUMENT. */
 FTS_MUST_USE enum fts_status ftsi_settings_complete(struct ftsi_settings *settings, struct fts_error *out_error);
+/* Its files of TLS; NULL where there are none. Borrows from settings. */
+struct fts_tls ftsi_settings_tls(const struct ftsi_settings *settings);
 
 /* The page of --help. */
 void ftsi_settings_help(FILE *out);

@@ -102,6 +102,19 @@ static enum fts_status check_elect(const struct ftsi_settings *settings, struct 
 	return FTS_OK;
 }
 
+static const char *path_or_null(const char *path)
+{
+	return path[0] != '\0' ? path : NULL;
+}
+
+struct fts_tls ftsi_settings_tls(const struct ftsi_settings *settings)
+{
+	return (struct fts_tls){.ca_file = path_or_null(settings->tls_ca),
+				.cert_file = path_or_null(settings->tls_cert),
+				.key_file = path_or_null(settings->tls_key),
+				.client_ca_file = path_or_null(settings->tls_client_ca)};
+}
+
 static bool has_tls(const struct ftsi_settings *settings)
 {
 	return settings->tls_ca[0] != '\0';
