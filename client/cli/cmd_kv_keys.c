@@ -13,12 +13,15 @@
 #include "client/cli/output.h"
 
 #define PAGE_KEYS 512u
+#define PART_BYTES ((size_t)2 * 1024 * 1024)
+#define PART_KEYS_MAX 64u /* large values behind many small ones are at most so many at once */
 
 struct walk {
 	struct ftsi_cli *cli;
 	struct ftsi_kv_place place;
 	uint64_t left; /* keys still wanted */
 	uint64_t told;
+	size_t part;    /* dump: keys that are asked for at once; 0: it begins */
 	uint64_t unfit; /* dump: records that the form can't hold */
 	bool escaped;
 	const Fts__Kv__V1__KeysResponse *page;
@@ -121,7 +124,7 @@ enum ftsi_exit ftsi_run_kv_keys(struct ftsi_cli *cli)
 
 /* ---- dump ---- */
 
-/* The operations of one page, and their answers; they come in any order, and are told in that of the keys. */
+/* The operations of a part of a page, and their answers; they come in any order, and are told in that of the keys. */
 struct values {
 	struct walk *walk;
 	struct {
@@ -129,9 +132,10 @@ struct values {
 		size_t size_bytes;
 		bool there;
 		char version[64];
-	} of[PAGE_KEYS];
-	Fts__Kv__V1__BatchOp ops[PAGE_KEYS], *list[PAGE_KEYS];
-	Fts__Kv__V1__GetRequest gets[PAGE_KEYS];
+	} of[PART_KEYS_MAX];
+	Fts__Kv__V1__BatchOp ops[PART_KEYS_MAX], *list[PART_KEYS_MAX];
+	Fts__Kv__V1__GetRequest gets[PART_KEYS_MAX];
+	size_t bytes;           /* of all values that came */
 	enum fts_status status; /* of the first that failed */
 	struct fts_error *error;
 };
@@ -155,6 +159,7 @@ static void on_value(void *ctx, size_t place, const Fts__Kv__V1__BatchResult *re
 	}
 	if (value->len > 0) memcpy(values->of[place].data, value->data, value->len);
 	values->of[place].size_bytes = value->len;
+	values->bytes += value->len;
 	values->of[place].there = true;
 	snprintf(values->of[place].version, sizeof(values->of[place].version), "%s", result->get->version);
 }
@@ -177,8 +182,8 @@ static void print_record(struct walk *walk, const ProtobufCBinaryData *key, cons
 	walk->told++;
 }
 
-/* One question for each key of the page. */
-static void ask(struct values *values, size_t count)
+/* One question for each of count keys of the page, from that at first on. */
+static void ask(struct values *values, size_t first, size_t count)
 {
 	const struct walk *walk = values->walk;
 
@@ -187,7 +192,7 @@ static void ask(struct values *values, size_t count)
 		fts__kv__v1__get_request__init(get);
 		get->db = walk->place.db;
 		get->consistency = walk->place.level;
-		get->key = walk->page->keys[i];
+		get->key = walk->page->keys[first + i];
 		fts__kv__v1__batch_op__init(&values->ops[i]);
 		values->ops[i].kind_case = FTS__KV__V1__BATCH_OP__KIND_GET;
 		values->ops[i].get = get;
@@ -195,22 +200,44 @@ static void ask(struct values *values, size_t count)
 	}
 }
 
-static enum fts_status dump_page(struct walk *walk, struct fts_error *out_error)
+static enum fts_status dump_part(struct walk *walk, struct values *values, size_t first, size_t count,
+				 struct fts_error *out_error)
 {
-	size_t count = walk->page->n_keys < PAGE_KEYS ? walk->page->n_keys : PAGE_KEYS;
-	struct values *values = calloc(1, sizeof(*values));
-
-	if (!values) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory");
-	values->walk = walk;
-	values->error = out_error;
-	ask(values, count);
+	*values = (struct values){.walk = walk, .error = out_error};
+	ask(values, first, count);
 	enum fts_status st = ftsi_kv_batch(walk->cli, values->list, count, on_value, values, out_error);
 	if (st == FTS_OK) st = values->status;
 	for (size_t i = 0; i < count; i++) {
 		if (st == FTS_OK && values->of[i].there)
-			print_record(walk, &walk->page->keys[i], values->of[i].data, values->of[i].size_bytes,
+			print_record(walk, &walk->page->keys[first + i], values->of[i].data, values->of[i].size_bytes,
 				     values->of[i].version);
 		free(values->of[i].data);
+	}
+	return st;
+}
+
+/* How many keys fit PART_BYTES if their values are as large as those that came last; not many more than before at once,
+ * since they may be larger. */
+static size_t next_part(size_t count, size_t bytes)
+{
+	size_t fits = bytes == 0 ? PART_KEYS_MAX : PART_BYTES * count / bytes;
+
+	if (fits > 2 * count) fits = 2 * count;
+	return fits < 1 ? 1 : fits > PART_KEYS_MAX ? PART_KEYS_MAX : fits;
+}
+
+static enum fts_status dump_page(struct walk *walk, struct fts_error *out_error)
+{
+	size_t all = walk->page->n_keys < PAGE_KEYS ? walk->page->n_keys : PAGE_KEYS, count;
+	struct values *values = malloc(sizeof(*values));
+	enum fts_status st = FTS_OK;
+
+	if (!values) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory");
+	if (walk->part == 0) walk->part = 1;
+	for (size_t first = 0; first < all && st == FTS_OK; first += count) {
+		count = walk->part < all - first ? walk->part : all - first;
+		st = dump_part(walk, values, first, count, out_error);
+		walk->part = next_part(count, values->bytes);
 	}
 	free(values);
 	return st;
