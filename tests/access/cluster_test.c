@@ -21,6 +21,8 @@
 #define WAIT_MS 40000
 #define PATH_BYTES (HARNESS_PATH_MAX + 32)
 #define DOCUMENT "90817263545"
+#define FIRST_NAME "Quirinzulema"
+#define LAST_NAME "Xochiquetzalez"
 
 static struct harness_cluster cluster;
 static struct harness_secure secure;
@@ -46,8 +48,8 @@ static void id_of(const char *path, char out_id[17])
 		harness_secure_expect(&secure, exit_code, text, __VA_ARGS__, NULL);                                    \
 	} while (0)
 #define BET(number)                                                                                                    \
-	"lottery", "bet", "draw", "--agency", number, "--first-name", "A", "--last-name", "B", "--document", DOCUMENT, \
-	    "--birthdate", "1999-01-01", "--number", "7"
+	"lottery", "bet", "draw", "--agency", number, "--first-name", FIRST_NAME, "--last-name", LAST_NAME,            \
+	    "--document", DOCUMENT, "--birthdate", "1999-01-01", "--number", "7"
 
 static void the_first_is_an_admins(void **state)
 {
@@ -181,6 +183,21 @@ static void joining_takes_a_token(void **state)
 	AS(admin, 0, "(spent)", "token", "list");
 }
 
+/* The secret that a node commits to a draw with, in DIR/lottery.key, as it might be printed. */
+static void secret_of(size_t member, char out_text[129])
+{
+	char path[PATH_BYTES];
+	uint8_t secret[64];
+	(void)snprintf(path, sizeof path, "%s/lottery.key", cluster.members[member].data);
+	FILE *file = fopen(path, "re");
+	assert_non_null(file);
+	size_t size = fread(secret, 1, sizeof secret, file);
+	fclose(file);
+	assert_true(size >= 16);
+	for (size_t i = 0; i < 16; i++) /* its beginning is enough */
+		(void)snprintf(out_text + 2 * i, 3, "%02x", secret[i]);
+}
+
 static void logs_say_enough_and_no_more(void **state)
 {
 	static const char *const wanted[] = {
@@ -195,7 +212,14 @@ static void logs_say_enough_and_no_more(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
 		if (harness_cluster_count_in_logs(&cluster, wanted[i]) == 0) fail_msg("no log has %s", wanted[i]);
-	assert_int_equal(harness_cluster_count_in_logs(&cluster, DOCUMENT), 0);
+	static const char *const personal[] = {DOCUMENT, FIRST_NAME, LAST_NAME};
+	for (size_t i = 0; i < sizeof personal / sizeof *personal; i++)
+		assert_int_equal(harness_cluster_count_in_logs(&cluster, personal[i]), 0);
+	for (size_t i = 0; i < 3; i++) {
+		char secret[129];
+		secret_of(i, secret);
+		assert_int_equal(harness_cluster_count_in_logs(&cluster, secret), 0);
+	}
 	assert_int_equal(harness_cluster_count_in_logs(&cluster, "fts_"), 0); /* as every token begins */
 }
 

@@ -369,6 +369,9 @@ static void bad_tokens_at_the_door(void **state)
 	}
 	close(fd);
 	assert_int_equal(cut_off_count(), before);
+	char *log = harness_process_stderr(&node.process);
+	assert_null(strstr(log, "fts_0123456789abcdef")); /* what was sent stands in no log, good or bad */
+	free(log);
 }
 
 /* A call with a token that nobody made, or a frame that means nothing. Returns its size. */
