@@ -25,7 +25,7 @@ static const struct subject subjects[] = {
      bench_kv,
      {.clients = 4, .outstanding = 64, .seconds = 5, .keys = 100000, .value_bytes = 100, .get_percent = 50}},
     {"lottery", bench_lottery, {.clients = 5, .outstanding = 40, .seconds = 5, .batch = 100}},
-    {"worker", bench_worker, {.clients = 4, .outstanding = 64, .seconds = 5, .batch = 1}},
+    {"worker", bench_worker, {.clients = 4, .outstanding = 64, .seconds = 5}},
     {"worker-serve", bench_worker_serve, {.clients = 4, .outstanding = 64}},
     {"game", bench_game, {.clients = 4, .outstanding = 64, .seconds = 5}},
     {"hostile", bench_hostile, {.clients = 2, .outstanding = 1, .seconds = 4}},

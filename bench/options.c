@@ -12,7 +12,7 @@ static const char help[] =
     "  --clients N       connections (default: 1; lottery: 5, an agency each; kv, game: 4; hostile: 2, the\n                    honest); worker: workers (default: 4)\n"
     "  --outstanding N   calls in flight, over all connections (default: 64); game: matches played at once\n"
     "  --seconds S       how long (default: 5)\n"
-    "  --batch N         lottery: bets a call (default: 100); worker: runs a ticket is for (default: 1)\n"
+    "  --batch N         lottery: bets a call (default: 100); worker: runs a ticket is for (default: by habit)\n"
     "  --reads           lottery, game: ask how the draw or match stands, linearizably, instead of changing it\n"
     "  --keys N          kv: how many keys there are (default: 100000)\n"
     "  --value-bytes N   kv: of each value (default: 100)\n"

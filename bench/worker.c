@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <fts/dispatch/v1/dispatch.fts.h>
 #include <fts/worker.h>
 
 #include "bench/measure.h"
@@ -77,132 +76,65 @@ static bool run_blocking(const struct bench_options *options, struct fts_channel
 /* ---- Many at once ---- */
 
 struct load {
-	struct fts_channel *cluster;
-	uint32_t batch;
+	struct fts_caller *caller;
 	uint64_t end_ns;
-	size_t worker_count;
-	char addresses[WORKER_MAX][128];
-	struct fts_channel *workers[WORKER_MAX];
 	atomic_uint running; /* chains that have not ended */
 };
 
 /* Calls of which each is begun when the one before has ended. */
 struct chain {
 	struct load *load;
-	struct fts_channel *worker;
-	uint8_t ticket[64];
-	size_t ticket_bytes;
-	uint32_t run, runs;
 	uint64_t sent_ns;
 	struct measure measure;
 };
 
-static void end_chain(struct chain *chain, bool well)
-{
-	if (!well) chain->measure.error_count++;
-	atomic_fetch_sub(&chain->load->running, 1);
-}
+static void call_next(struct chain *chain);
 
-static void begin_run(struct chain *chain);
-
-static void on_ran(void *ctx, enum fts_status status, const Fts__Dispatch__V1__RunResponse *response,
-		   const struct fts_error *error)
+static void on_called(void *ctx, enum fts_status status, struct fts_outcome *outcome, const struct fts_error *error)
 {
 	struct chain *chain = ctx;
-	(void)response, (void)error;
 	uint64_t now_ns = measure_now_ns();
-	if (status != FTS_OK) {
-		end_chain(chain, false);
-		return;
+	(void)outcome;
+	if (status == FTS_OK) {
+		measure_add(&chain->measure, now_ns - chain->sent_ns);
+	} else {
+		if (chain->measure.error_count++ == 0) fprintf(stderr, "fts-bench: %s\n", error->detail);
 	}
-	measure_add(&chain->measure, now_ns - chain->sent_ns);
-	chain->sent_ns = now_ns;
 	if (now_ns >= chain->load->end_ns)
-		end_chain(chain, true);
+		atomic_fetch_sub(&chain->load->running, 1);
 	else
-		begin_run(chain);
+		call_next(chain);
 }
 
-static void on_acquired(void *ctx, enum fts_status status, const Fts__Dispatch__V1__AcquireResponse *response,
-			const struct fts_error *error)
+static void call_next(struct chain *chain)
 {
-	struct chain *chain = ctx;
-	(void)error;
-	chain->worker = NULL;
-	for (size_t i = 0; status == FTS_OK && i < chain->load->worker_count; i++)
-		if (strcmp(chain->load->addresses[i], response->address) == 0) chain->worker = chain->load->workers[i];
-	if (chain->worker == NULL || response->ticket.len > sizeof chain->ticket) {
-		end_chain(chain, false);
+	static const struct fts_caller_call limits = {.timeout_ms = WAIT_MS, .wait_ms = WAIT_MS};
+	struct fts_error error;
+	chain->sent_ns = measure_now_ns();
+	if (fts_caller_start(chain->load->caller, "bench", (struct fts_bytes){request_bytes, sizeof request_bytes},
+			     &limits, on_called, chain, &error) == FTS_OK)
 		return;
-	}
-	memcpy(chain->ticket, response->ticket.data, response->ticket.len);
-	chain->ticket_bytes = response->ticket.len;
-	chain->runs = response->runs;
-	chain->run = 0;
-	begin_run(chain);
-}
-
-static void acquire(struct chain *chain)
-{
-	Fts__Dispatch__V1__AcquireRequest request = FTS__DISPATCH__V1__ACQUIRE_REQUEST__INIT;
-	request.name = (char *)"bench";
-	request.runs = chain->load->batch;
-	if (fts_dispatch_acquire_start(chain->load->cluster, &request, NULL, on_acquired, chain, NULL) != FTS_OK)
-		end_chain(chain, false);
-}
-
-static void begin_run(struct chain *chain)
-{
-	Fts__Dispatch__V1__RunRequest request = FTS__DISPATCH__V1__RUN_REQUEST__INIT;
-	const struct fts_call_options options = {.no_retry = true};
-	if (chain->run == chain->runs) {
-		acquire(chain);
-		return;
-	}
-	request.ticket.data = chain->ticket;
-	request.ticket.len = chain->ticket_bytes;
-	request.input.data = (uint8_t *)request_bytes;
-	request.input.len = sizeof request_bytes;
-	request.run = ++chain->run;
-	if (fts_worker_run_start(chain->worker, &request, &options, on_ran, chain, NULL) != FTS_OK)
-		end_chain(chain, false);
-}
-
-static bool open_workers(struct load *load)
-{
-	Fts__Dispatch__V1__ListRequest request = FTS__DISPATCH__V1__LIST_REQUEST__INIT;
-	Fts__Dispatch__V1__ListResponse *response = NULL;
-	bool ok = fts_dispatch_list(load->cluster, &request, NULL, &response, NULL) == FTS_OK;
-	for (size_t i = 0; ok && i < response->n_workers && i < WORKER_MAX; i++) {
-		const struct fts_channel_options options = {.endpoints = response->workers[i]->address};
-		(void)snprintf(load->addresses[i], sizeof load->addresses[i], "%s", response->workers[i]->address);
-		ok = fts_channel_open(&options, &load->workers[i], NULL) == FTS_OK;
-		load->worker_count += ok;
-	}
-	if (response != NULL) fts__dispatch__v1__list_response__free_unpacked(response, NULL);
-	return ok && load->worker_count > 0;
+	chain->measure.error_count++;
+	atomic_fetch_sub(&chain->load->running, 1);
 }
 
 static bool run_many(const struct bench_options *options, struct fts_channel *channel, struct measure *out_measure)
 {
 	static struct load load;
+	const struct fts_caller_options terms = {.batch_runs = options->batch};
 	struct chain *chains = calloc(options->outstanding, sizeof *chains);
-	load.cluster = channel;
-	load.batch = options->batch;
-	bool ok = chains != NULL && open_workers(&load);
+	bool ok = chains != NULL && fts_caller_open(channel, &terms, &load.caller, NULL) == FTS_OK;
 	load.end_ns = measure_now_ns() + options->seconds * 1000000000ull;
 	atomic_store(&load.running, ok ? options->outstanding : 0);
 	for (uint32_t i = 0; ok && i < options->outstanding; i++) {
 		chains[i].load = &load;
-		chains[i].sent_ns = measure_now_ns();
-		acquire(&chains[i]);
+		call_next(&chains[i]);
 	}
 	while (atomic_load(&load.running) > 0)
 		usleep(1000);
 	for (uint32_t i = 0; ok && i < options->outstanding; i++)
 		measure_merge(out_measure, &chains[i].measure);
-	for (size_t i = 0; i < load.worker_count; i++)
-		fts_channel_close(load.workers[i]);
+	fts_caller_close(load.caller);
 	free(chains);
 	return ok;
 }

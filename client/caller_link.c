@@ -24,11 +24,14 @@ static struct ftsi_caller_link *open_link(const struct fts_caller *caller, const
 	return NULL;
 }
 
-void ftsi_caller_close_link(struct ftsi_caller_link *link)
+void ftsi_caller_close_links(struct ftsi_caller_link *links)
 {
-	if (link == NULL) return;
-	fts_channel_close(link->channel);
-	free(link);
+	while (links != NULL) {
+		struct ftsi_caller_link *link = links;
+		links = link->next;
+		fts_channel_close(link->channel);
+		free(link);
+	}
 }
 
 /* The place for address: its own, a free one, or that of the one unused for longest. NULL: all are in use. Called with
@@ -49,7 +52,7 @@ static struct ftsi_caller_link **place_for(struct fts_caller *caller, const char
 struct ftsi_caller_link *ftsi_caller_take_link(struct fts_caller *caller, const char *address,
 					       struct fts_error *out_error)
 {
-	struct ftsi_caller_link *old = NULL, *link = NULL;
+	struct ftsi_caller_link *link = NULL;
 	pthread_mutex_lock(&caller->lock);
 	struct ftsi_caller_link **place = place_for(caller, address);
 	if (place == NULL) {
@@ -58,12 +61,14 @@ struct ftsi_caller_link *ftsi_caller_take_link(struct fts_caller *caller, const 
 	} else if (*place != NULL && strcmp((*place)->address, address) == 0) {
 		link = *place;
 	} else if ((link = open_link(caller, address, out_error)) != NULL) {
-		old = *place;
+		if (*place != NULL) { /* this may be a callback, in which none is closed */
+			(*place)->next = caller->old_links;
+			caller->old_links = *place;
+		}
 		*place = link;
 	}
 	if (link != NULL) link->use_count++;
 	pthread_mutex_unlock(&caller->lock);
-	ftsi_caller_close_link(old);
 	return link;
 }
 

@@ -15,6 +15,9 @@
 
 enum { FTS_TICKET_BYTES = 52, FTS_TICKET_KEY_BYTES = 32 };
 
+/* How long a ticket for several runs keeps its place: what its worker enforces, and its holder reckons with. */
+enum { FTS_TICKET_IDLE_MS = 20, FTS_TICKET_HOLD_MS = 50 };
+
 struct fts_ticket {
 	uint64_t worker, number, order;
 	int64_t usable_ms; /* Unix ms until which a run may begin */

@@ -4,6 +4,8 @@
  * Invariants
  * - A slot is a ticket that has begun: at most capacity of them, each with at most one run. A ticket that was seen once
  *   (window) and has no slot is over.
+ * - A ticket for several runs keeps its place only while it is used: it ends when it has lain idle for
+ *   FTS_TICKET_IDLE_MS, and with the first run that ends FTS_TICKET_HOLD_MS after it was shown first.
  * - What has ended is told to the dispatcher until it answers; what finds no room is asked for again by it (overdue).
  * - Registered anew (the dispatcher had lost it): tickets of before are strays. Their runs end as they will, nobody is
  *   told, and the capacity they take is not offered meanwhile.
@@ -25,7 +27,9 @@ enum { FTSI_WORKER_CAPACITY_MAX = 4096, FTSI_WORKER_ENDED_EXTRA = 1024, FTSI_WOR
 struct ftsi_slot {
 	uint64_t number;
 	int64_t usable_ms;
+	uint64_t begun_ns;   /* when it was shown first */
 	uint64_t started_ns; /* of the run */
+	uint64_t idle_ns;    /* since when nothing runs */
 	uint32_t runs;
 	uint32_t ran;  /* which run ended last; 0: none */
 	uint32_t run;  /* which one runs; 0: none */
@@ -44,7 +48,7 @@ struct fts_worker {
 	struct fts_channel *channel; /* borrowed until stop */
 	struct fts_server *server;
 	struct fts_presence *presence; /* NULL: surveys don't ask it */
-	struct fts_service service; /* the generated one, with methods below */
+	struct fts_service service;    /* the generated one, with methods below */
 	struct fts_method methods[FTSI_WORKER_METHODS];
 	char name[65], address[160];
 	uint32_t capacity, max_run_ms, lease_ms;
@@ -68,7 +72,8 @@ struct fts_worker {
 	uint64_t clock_ns;     /* ... at this one of ours */
 	int64_t floor_ms;      /* tickets that end until then were given up */
 	struct fts_ticket_window window;
-	uint32_t run_count; /* works that are not answered */
+	uint32_t several_count; /* slots of tickets for several runs */
+	uint32_t run_count;     /* works that are not answered */
 	uint32_t free_head;
 	struct ftsi_slot *slots;  /* capacity */
 	uint32_t *buckets;        /* capacity: heads of chains by number */
@@ -85,7 +90,7 @@ struct fts_work {
 	struct fts_call *call;
 	const Fts__Dispatch__V1__RunRequest *request;
 	uint64_t number, started_ns;
-	uint32_t slot;
+	uint32_t slot, run;
 };
 
 /* ---- worker_run.c ---- */
@@ -93,7 +98,8 @@ struct fts_work {
 extern const struct fts_worker_handlers ftsi_worker_handlers; /* ctx: struct fts_worker */
 /* Called with lock held, these three. */
 void ftsi_worker_slots_init(struct fts_worker *worker);
-/* End tickets that nobody may begin a run with any more, all with worker's id when everything is true. */
+/* End tickets that nobody may begin a run with any more, or that lie idle; all with worker's id when everything is
+ * true. */
 void ftsi_worker_sweep(struct fts_worker *worker, bool everything);
 /* number ended as far as this worker knows: it is told so, unless a run of it is open. */
 void ftsi_worker_overdue(struct fts_worker *worker, uint64_t number);

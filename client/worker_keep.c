@@ -194,6 +194,16 @@ static void tell_ended(struct fts_worker *worker, uint64_t id, Fts__Dispatch__V1
 		fts__dispatch__v1__finish_response__free_unpacked(response, NULL);
 }
 
+/* Called with lock held, which is dropped meanwhile. Tickets for several runs may lie idle: it is looked for them. */
+static void wait_ended(struct fts_worker *worker)
+{
+	struct timespec until = time_at(fts_clock_monotonic_ns() + FTS_TICKET_IDLE_MS / 2 * MS_NS);
+	if (worker->several_count == 0)
+		(void)pthread_cond_wait(&worker->finish_wake, &worker->lock);
+	else if (pthread_cond_timedwait(&worker->finish_wake, &worker->lock, &until) != 0)
+		ftsi_worker_sweep(worker, false);
+}
+
 void *ftsi_worker_finish(void *data)
 {
 	Fts__Dispatch__V1__EndedTicket items[FINISH_MAX], *list[FINISH_MAX];
@@ -204,7 +214,7 @@ void *ftsi_worker_finish(void *data)
 		uint64_t id = worker->id;
 		if (count == 0 && worker->ending) break;
 		if (count == 0) {
-			(void)pthread_cond_wait(&worker->finish_wake, &worker->lock);
+			wait_ended(worker);
 			continue;
 		}
 		pthread_mutex_unlock(&worker->lock);

@@ -48,10 +48,13 @@ static struct ftsi_slot *take_slot(struct fts_worker *worker, const struct fts_t
 	worker->free_head = slot->next;
 	*slot = (struct ftsi_slot){.number = ticket->number,
 				   .usable_ms = ticket->usable_ms,
+				   .begun_ns = fts_clock_monotonic_ns(),
 				   .runs = ticket->runs,
 				   .next = *bucket,
 				   .used = true};
 	*bucket = at;
+	if (ticket->runs > 1 && worker->several_count++ == 0)
+		pthread_cond_signal(&worker->finish_wake); /* somebody has to look whether it lies idle */
 	return slot;
 }
 
@@ -69,6 +72,7 @@ static void free_slot(struct fts_worker *worker, struct ftsi_slot *slot)
 	while (*link != at)
 		link = &worker->slots[*link].next;
 	*link = slot->next;
+	if (slot->runs > 1) worker->several_count--;
 	if (slot->stray)
 		worker->stray_count--;
 	else
@@ -81,9 +85,11 @@ static void free_slot(struct fts_worker *worker, struct ftsi_slot *slot)
 void ftsi_worker_sweep(struct fts_worker *worker, bool everything)
 {
 	int64_t now_ms = ftsi_worker_now_ms(worker);
+	uint64_t idle_ns = fts_clock_monotonic_ns() - FTS_TICKET_IDLE_MS * MS_NS;
 	for (uint32_t i = 0; i < worker->capacity; i++) {
 		struct ftsi_slot *slot = &worker->slots[i];
-		if (slot->used && slot->run == 0 && (everything || slot->usable_ms < now_ms)) free_slot(worker, slot);
+		bool over = everything || slot->usable_ms < now_ms || slot->idle_ns < idle_ns;
+		if (slot->used && slot->run == 0 && over) free_slot(worker, slot);
 	}
 }
 
@@ -132,12 +138,17 @@ static enum fts_status begin(struct fts_worker *worker, const struct fts_ticket 
 	return FTS_OK;
 }
 
-static void end_run(struct fts_worker *worker, struct ftsi_slot *slot, bool ran)
+/* True: it was the last one of its ticket. */
+static bool end_run(struct fts_worker *worker, struct ftsi_slot *slot, bool ran)
 {
-	bool last = slot->run == slot->runs || !ran;
+	uint64_t now_ns = fts_clock_monotonic_ns();
+	bool held_long = now_ns - slot->begun_ns >= FTS_TICKET_HOLD_MS * MS_NS;
+	bool last = slot->run == slot->runs || !ran || held_long || slot->stray || slot->done || worker->stopping;
 	if (ran) slot->ran = slot->run;
 	slot->run = 0;
-	if (slot->stray || slot->done || last || worker->stopping) free_slot(worker, slot);
+	slot->idle_ns = now_ns;
+	if (last) free_slot(worker, slot);
+	return last;
 }
 
 /* ---- The calls ---- */
@@ -167,8 +178,13 @@ static void run(struct fts_call *call, const Fts__Dispatch__V1__RunRequest *requ
 		slot->started_ns = now_ns;
 		worker->run_count++;
 		worker->ref_count++;
-		*work =
-		    (struct fts_work){worker, call, request, ticket.number, now_ns, (uint32_t)(slot - worker->slots)};
+		*work = (struct fts_work){.worker = worker,
+					  .call = call,
+					  .request = request,
+					  .number = ticket.number,
+					  .started_ns = now_ns,
+					  .slot = (uint32_t)(slot - worker->slots),
+					  .run = slot->run};
 	}
 	pthread_mutex_unlock(&worker->lock);
 	if (status != FTS_OK)
@@ -213,19 +229,25 @@ uint64_t fts_work_number(const struct fts_work *work)
 	return work->number;
 }
 
+uint32_t fts_work_run(const struct fts_work *work)
+{
+	return work->run;
+}
+
 uint64_t fts_work_deadline_ns(const struct fts_work *work)
 {
 	return fts_call_deadline_ns(work->call);
 }
 
-/* Before the answer: its holder may come with the next run at once. */
-static void end_work(const struct fts_work *work, bool ran)
+/* Before the answer: its holder may come with the next run at once. True: with another ticket. */
+static bool end_work(const struct fts_work *work, bool ran)
 {
 	struct fts_worker *worker = work->worker;
 	pthread_mutex_lock(&worker->lock);
-	end_run(worker, &worker->slots[work->slot], ran);
+	bool last = end_run(worker, &worker->slots[work->slot], ran);
 	if (--worker->run_count == 0) pthread_cond_broadcast(&worker->idle_wake);
 	pthread_mutex_unlock(&worker->lock);
+	return last;
 }
 
 void fts_work_answer(struct fts_work *work, struct fts_bytes output, int exit_code)
@@ -236,7 +258,7 @@ void fts_work_answer(struct fts_work *work, struct fts_bytes output, int exit_co
 		fts_work_fail(work, FTS_RESOURCE_EXHAUSTED, "the answer has more than %u bytes", FTS_WORK_MAX);
 		return;
 	}
-	end_work(work, true);
+	response.ended = end_work(work, true);
 	response.output.data = (uint8_t *)output.data;
 	response.output.len = output.size_bytes;
 	response.exit = exit_code;
@@ -249,7 +271,7 @@ static void end_badly(struct fts_work *work, const struct fts_error *error)
 {
 	struct fts_worker *worker = work->worker;
 	FTS_ASSERT(error->status != FTS_OK);
-	end_work(work, error->executed == FTS_EXECUTED_YES);
+	(void)end_work(work, error->executed == FTS_EXECUTED_YES);
 	fts_call_fail_error(work->call, error);
 	ftsi_worker_release(worker);
 }

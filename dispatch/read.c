@@ -28,12 +28,13 @@ static enum fts_status failed(struct fts_read *read, enum fts_status status)
 
 /* Tickets of worker whose time to begin is over, in *response. They are the oldest; numbers grow with age, all but
  * those of places in line. */
-static enum fts_status find_overdue(struct fts_read *read, uint64_t worker, Fts__Dispatch__V1__BeatResponse *response)
+static enum fts_status find_overdue(struct fts_read *read, uint64_t worker, uint64_t from,
+				    Fts__Dispatch__V1__BeatResponse *response)
 {
 	size_t count;
 	uint64_t *numbers = fts_arena_alloc(read->arena, OVERDUE_MAX * sizeof *numbers);
 	if (numbers == NULL) return FTS_RESOURCE_EXHAUSTED;
-	enum fts_status status = ftsi_held_list(place_of(read), worker, numbers, OVERDUE_MAX, &count);
+	enum fts_status status = ftsi_held_list(place_of(read), worker, from, numbers, OVERDUE_MAX, &count);
 	response->overdue = numbers;
 	for (size_t i = 0; status == FTS_OK && i < count; i++) {
 		Fts__Dispatch__V1__TicketRecord *ticket;
@@ -62,7 +63,7 @@ enum fts_status ftsi_dispatch_read_beat(struct fts_read *read, const ProtobufCMe
 	bool hung = request->oldest_run_ms > record->max_run_ms;
 	if (hung != (record->hung != 0) || record->unreachable) ftsi_dispatch_watch_mark(ctx, request->worker, hung);
 	response->now_ms = fts_clock_wall_ms();
-	status = find_overdue(read, request->worker, response);
+	status = find_overdue(read, request->worker, record->held_from, response);
 	return status == FTS_OK ? FTS_OK : failed(read, status);
 }
 
@@ -116,16 +117,17 @@ struct listing {
 	struct fts_arena *arena;
 	const char *name;
 	Fts__Dispatch__V1__WorkerInfo **items;
+	uint64_t *held_from; /* of each */
 	size_t count;
 	bool exhausted;
 };
 
 /* Since when the oldest ticket of worker is out; 0: none is. */
-static enum fts_status oldest_given(struct fts_read *read, uint64_t worker, int64_t *out_given_ms)
+static enum fts_status oldest_given(struct fts_read *read, uint64_t worker, uint64_t from, int64_t *out_given_ms)
 {
 	uint64_t numbers[HELD_LOOK_MAX];
 	size_t count;
-	enum fts_status status = ftsi_held_list(place_of(read), worker, numbers, HELD_LOOK_MAX, &count);
+	enum fts_status status = ftsi_held_list(place_of(read), worker, from, numbers, HELD_LOOK_MAX, &count);
 	*out_given_ms = 0;
 	for (size_t i = 0; status == FTS_OK && i < count; i++) {
 		Fts__Dispatch__V1__TicketRecord *ticket;
@@ -137,12 +139,13 @@ static enum fts_status oldest_given(struct fts_read *read, uint64_t worker, int6
 }
 
 /* What a record does not say by itself. */
-static enum fts_status complete(struct fts_read *read, Fts__Dispatch__V1__WorkerInfo *info, int64_t now_ms)
+static enum fts_status complete(struct fts_read *read, Fts__Dispatch__V1__WorkerInfo *info, uint64_t held_from,
+				int64_t now_ms)
 {
 	struct ftsi_name counts;
 	int64_t given_ms;
 	enum fts_status status = ftsi_name_get(place_of(read), info->name, &counts);
-	if (status == FTS_OK) status = oldest_given(read, info->worker, &given_ms);
+	if (status == FTS_OK) status = oldest_given(read, info->worker, held_from, &given_ms);
 	if (status != FTS_OK) return status;
 	info->in_line = counts.line_count;
 	if (given_ms > 0 && now_ms > given_ms) info->running_ms = (uint32_t)(now_ms - given_ms);
@@ -165,6 +168,7 @@ static bool list_one(void *ctx, uint64_t worker, const Fts__Dispatch__V1__Worker
 	info->running = record->running;
 	info->worker = worker;
 	info->done = record->done;
+	listing->held_from[listing->count] = record->held_from;
 	listing->items[listing->count++] = info;
 	return true;
 }
@@ -177,11 +181,12 @@ enum fts_status ftsi_dispatch_read_list(struct fts_read *read, const ProtobufCMe
 	struct listing listing = {.arena = read->arena, .name = request->name};
 	(void)ctx;
 	listing.items = fts_arena_alloc(read->arena, LIST_MAX * sizeof *listing.items);
-	if (listing.items == NULL) return failed(read, FTS_RESOURCE_EXHAUSTED);
+	listing.held_from = fts_arena_alloc(read->arena, LIST_MAX * sizeof *listing.held_from);
+	if (listing.items == NULL || listing.held_from == NULL) return failed(read, FTS_RESOURCE_EXHAUSTED);
 	enum fts_status status = ftsi_worker_visit(place_of(read), list_one, &listing);
 	if (status == FTS_OK && listing.exhausted) status = FTS_RESOURCE_EXHAUSTED;
 	for (size_t i = 0; i < listing.count && status == FTS_OK; i++)
-		status = complete(read, listing.items[i], fts_clock_wall_ms());
+		status = complete(read, listing.items[i], listing.held_from[i], fts_clock_wall_ms());
 	if (status != FTS_OK) return failed(read, status);
 	response->workers = listing.items;
 	response->n_workers = listing.count;

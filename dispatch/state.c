@@ -9,6 +9,13 @@
 
 static const struct fts_bytes nothing = {NULL, 0};
 
+/* What a scan is to find, and found. */
+struct numbers {
+	uint64_t *list; /* borrowed */
+	size_t max, count;
+	int64_t first_ms;
+};
+
 /* ---- Keys ---- */
 
 static struct fts_bytes number_key(struct fts_key *key, uint16_t table, uint64_t number)
@@ -43,7 +50,6 @@ static struct fts_bytes free_key(struct fts_key *key, uint64_t worker, const Fts
 {
 	(void)name_key(key, FTSI_TABLE_FREE, record->name);
 	fts_key_u32(key, record->running);
-	fts_key_u64(key, record->last_given);
 	fts_key_u64(key, worker);
 	return fts_key_bytes(key);
 }
@@ -78,15 +84,17 @@ static enum fts_status put(struct ftsi_place place, struct fts_bytes key, const 
 	return fts_txn_put(place.txn, key, (struct fts_bytes){packed, protobuf_c_message_pack(message, packed)});
 }
 
-/* The last 8 bytes of the first key under prefix. */
-static enum fts_status first_number(struct ftsi_place place, struct fts_bytes prefix, uint64_t *out_number)
+/* The first key under prefix from `from` on: its last TAIL_BYTES bytes, in *out_tail. */
+enum { TAIL_BYTES = 16 };
+static enum fts_status first_tail(struct ftsi_place place, struct fts_bytes prefix, struct fts_bytes from,
+				  uint8_t *out_tail)
 {
 	struct fts_bytes key, value;
 	struct fts_cursor *cursor = NULL;
-	enum fts_status status = fts_txn_scan(place.txn, prefix, nothing, &cursor);
+	enum fts_status status = fts_txn_scan(place.txn, prefix, from, &cursor);
 	if (status != FTS_OK) return status;
 	if (fts_cursor_next(cursor, &key, &value))
-		*out_number = ftsi_get_u64(key.data + key.size_bytes - 8);
+		memcpy(out_tail, key.data + key.size_bytes - TAIL_BYTES, TAIL_BYTES);
 	else
 		status = fts_cursor_status(cursor) == FTS_OK ? FTS_NOT_FOUND : fts_cursor_status(cursor);
 	fts_cursor_close(cursor);
@@ -138,6 +146,17 @@ static enum fts_status remove_worker(struct ftsi_place place, uint64_t worker,
 	return fts_txn_delete(place.txn, number_key(&key, FTSI_TABLE_INSTANCE, before->instance));
 }
 
+static enum fts_status put_free(struct ftsi_place place, uint64_t worker, const Fts__Dispatch__V1__WorkerRecord *record)
+{
+	struct fts_key key;
+	struct ftsi_name name;
+	enum fts_status status = fts_txn_put(place.txn, free_key(&key, worker, record), nothing);
+	if (status == FTS_OK) status = ftsi_name_get(place, record->name, &name);
+	if (status != FTS_OK || record->running >= name.least) return status == FTS_NOT_FOUND ? FTS_OK : status;
+	name.least = record->running;
+	return ftsi_name_put(place, record->name, name);
+}
+
 enum fts_status ftsi_worker_put(struct ftsi_place place, uint64_t worker, const Fts__Dispatch__V1__WorkerRecord *before,
 				const Fts__Dispatch__V1__WorkerRecord *record)
 {
@@ -146,8 +165,7 @@ enum fts_status ftsi_worker_put(struct ftsi_place place, uint64_t worker, const 
 	if (before != NULL && may_take(before)) status = fts_txn_delete(place.txn, free_key(&key, worker, before));
 	if (status == FTS_OK && record == NULL) return remove_worker(place, worker, before);
 	if (status == FTS_OK && before == NULL) status = put_instance(place, worker, record);
-	if (status == FTS_OK && may_take(record))
-		status = fts_txn_put(place.txn, free_key(&key, worker, record), nothing);
+	if (status == FTS_OK && may_take(record)) status = put_free(place, worker, record);
 	return status == FTS_OK ? put(place, number_key(&key, FTSI_TABLE_WORKER, worker), &record->base) : status;
 }
 
@@ -165,10 +183,44 @@ enum fts_status ftsi_instance_get(struct ftsi_place place, uint64_t instance, ui
 	return status;
 }
 
-enum fts_status ftsi_free_first(struct ftsi_place place, const char *name, uint64_t *out_worker)
+/* The first free worker of name with at least running runs, and with so many one behind worker; *out_running: how many
+ * it has. */
+static enum fts_status free_behind(struct ftsi_place place, const char *name, uint32_t running, uint64_t worker,
+				   uint32_t *out_running, uint64_t *out_worker)
 {
-	struct fts_key prefix;
-	return first_number(place, name_key(&prefix, FTSI_TABLE_FREE, name), out_worker);
+	struct fts_key prefix, from;
+	uint8_t tail[TAIL_BYTES];
+	(void)name_key(&from, FTSI_TABLE_FREE, name);
+	fts_key_u32(&from, running);
+	fts_key_u64(&from, worker);
+	enum fts_status status =
+	    first_tail(place, name_key(&prefix, FTSI_TABLE_FREE, name), fts_key_bytes(&from), tail);
+	if (status != FTS_OK) return status;
+	*out_running = ftsi_get_u32(tail + TAIL_BYTES - 12);
+	*out_worker = ftsi_get_u64(tail + TAIL_BYTES - 8);
+	return FTS_OK;
+}
+
+enum fts_status ftsi_free_take(struct ftsi_place place, const char *name, uint64_t *out_worker)
+{
+	struct ftsi_name counts;
+	uint32_t running = 0;
+	enum fts_status status = ftsi_name_get(place, name, &counts);
+	if (status == FTS_OK) /* behind the one whose turn it was */
+		status = free_behind(place, name, counts.least, counts.turn + 1, &running, out_worker);
+	bool found = status == FTS_OK && running == counts.least;
+	if (!found && (status == FTS_OK || status == FTS_NOT_FOUND)) /* from the first of them on */
+		status = free_behind(place, name, counts.least, 0, &running, out_worker);
+	if (status == FTS_OK && running != counts.least) { /* none has so few any more */
+		counts.least = running;
+		uint64_t first = *out_worker;
+		status = free_behind(place, name, running, counts.turn + 1, &running, out_worker);
+		if (status == FTS_NOT_FOUND || running != counts.least) *out_worker = first;
+		if (status == FTS_NOT_FOUND) status = FTS_OK;
+	}
+	if (status != FTS_OK) return status;
+	counts.turn = *out_worker;
+	return ftsi_name_put(place, name, counts);
 }
 
 enum fts_status ftsi_worker_visit(struct ftsi_place place, ftsi_worker_visit_fn visit, void *ctx)
@@ -192,6 +244,20 @@ enum fts_status ftsi_worker_visit(struct ftsi_place place, ftsi_worker_visit_fn 
 
 /* ---- Names ---- */
 
+enum { NAME_BYTES = 28, NAME_SHORT_BYTES = 8 }; /* the short form knows only how many there are */
+
+static enum fts_status read_name(const struct fts_value *value, struct ftsi_name *out)
+{
+	if (value->size_bytes != NAME_BYTES && value->size_bytes != NAME_SHORT_BYTES) return FTS_DATA_LOSS;
+	*out =
+	    (struct ftsi_name){.worker_count = ftsi_get_u32(value->data), .line_count = ftsi_get_u32(value->data + 4)};
+	if (value->size_bytes == NAME_SHORT_BYTES) return FTS_OK;
+	out->least = ftsi_get_u32(value->data + 8);
+	out->turn = ftsi_get_u64(value->data + 12);
+	out->line_from = ftsi_get_u64(value->data + 20);
+	return FTS_OK;
+}
+
 enum fts_status ftsi_name_get(struct ftsi_place place, const char *name, struct ftsi_name *out_name)
 {
 	struct fts_key key;
@@ -199,10 +265,7 @@ enum fts_status ftsi_name_get(struct ftsi_place place, const char *name, struct 
 	enum fts_status status = fts_txn_get(place.txn, name_key(&key, FTSI_TABLE_NAME, name), &value);
 	*out_name = (struct ftsi_name){0};
 	if (status != FTS_OK) return status;
-	if (value.size_bytes == 8)
-		*out_name = (struct ftsi_name){ftsi_get_u32(value.data), ftsi_get_u32(value.data + 4)};
-	else
-		status = FTS_DATA_LOSS;
+	status = read_name(&value, out_name);
 	fts_value_release(&value);
 	return status;
 }
@@ -210,9 +273,12 @@ enum fts_status ftsi_name_get(struct ftsi_place place, const char *name, struct 
 enum fts_status ftsi_name_put(struct ftsi_place place, const char *name, struct ftsi_name value)
 {
 	struct fts_key key;
-	uint8_t bytes[8];
+	uint8_t bytes[NAME_BYTES];
 	ftsi_put_u32(bytes, value.worker_count);
 	ftsi_put_u32(bytes + 4, value.line_count);
+	ftsi_put_u32(bytes + 8, value.least);
+	ftsi_put_u64(bytes + 12, value.turn);
+	ftsi_put_u64(bytes + 20, value.line_from);
 	return fts_txn_put(place.txn, name_key(&key, FTSI_TABLE_NAME, name), (struct fts_bytes){bytes, sizeof bytes});
 }
 
@@ -277,76 +343,105 @@ enum fts_status ftsi_ticket_delete(struct ftsi_place place, uint64_t number,
 
 enum fts_status ftsi_line_first(struct ftsi_place place, const char *name, uint64_t *out_number)
 {
-	struct fts_key prefix;
-	return first_number(place, name_key(&prefix, FTSI_TABLE_LINE, name), out_number);
+	struct fts_key prefix, from;
+	struct ftsi_name counts;
+	uint8_t tail[TAIL_BYTES];
+	enum fts_status status = ftsi_name_get(place, name, &counts);
+	if (status != FTS_OK) return status;
+	if (counts.line_count == 0) return FTS_NOT_FOUND;
+	status =
+	    first_tail(place, name_key(&prefix, FTSI_TABLE_LINE, name), line_key(&from, name, counts.line_from), tail);
+	if (status != FTS_OK) return status;
+	counts.line_from = *out_number = ftsi_get_u64(tail + TAIL_BYTES - 8);
+	return ftsi_name_put(place, name, counts);
 }
 
-enum fts_status ftsi_held_first(struct ftsi_place place, uint64_t worker, uint64_t *out_number)
+enum fts_status ftsi_held_next(struct ftsi_place place, uint64_t worker, uint64_t number, uint64_t *out_number)
 {
-	struct fts_key prefix;
-	return first_number(place, number_key(&prefix, FTSI_TABLE_HELD, worker), out_number);
+	struct fts_key prefix, from;
+	uint8_t tail[TAIL_BYTES];
+	enum fts_status status = first_tail(place, number_key(&prefix, FTSI_TABLE_HELD, worker),
+					    pair_key(&from, FTSI_TABLE_HELD, worker, number + 1), tail);
+	*out_number = status == FTS_OK ? ftsi_get_u64(tail + TAIL_BYTES - 8) : 0;
+	return status == FTS_NOT_FOUND ? FTS_OK : status;
 }
 
-enum fts_status ftsi_held_list(struct ftsi_place place, uint64_t worker, uint64_t *out_numbers, size_t max,
-			       size_t *out_count)
+/* The last 8 bytes of each key under prefix from `from` on, as long as the 8 bytes before them are at most most_ms (0:
+ * whatever they are). */
+static enum fts_status list_from(struct ftsi_place place, struct fts_bytes prefix, struct fts_bytes from,
+				 int64_t most_ms, struct numbers *out)
 {
-	struct fts_key prefix;
 	struct fts_bytes key, value;
 	struct fts_cursor *cursor = NULL;
-	*out_count = 0;
-	enum fts_status status =
-	    fts_txn_scan(place.txn, number_key(&prefix, FTSI_TABLE_HELD, worker), nothing, &cursor);
+	out->count = 0;
+	enum fts_status status = fts_txn_scan(place.txn, prefix, from, &cursor);
 	if (status != FTS_OK) return status;
-	while (*out_count < max && fts_cursor_next(cursor, &key, &value))
-		out_numbers[(*out_count)++] = ftsi_get_u64(key.data + key.size_bytes - 8);
+	while (out->count < out->max && fts_cursor_next(cursor, &key, &value)) {
+		int64_t at_ms = (int64_t)ftsi_get_u64(key.data + key.size_bytes - 16);
+		if (most_ms != 0 && at_ms > most_ms) break;
+		if (out->count == 0) out->first_ms = at_ms;
+		out->list[out->count++] = ftsi_get_u64(key.data + key.size_bytes - 8);
+	}
 	status = fts_cursor_status(cursor);
 	fts_cursor_close(cursor);
 	return status;
 }
 
-enum fts_status ftsi_line_place(struct ftsi_place place, const char *name, uint64_t number, uint32_t max,
-				uint32_t *out_place)
+enum fts_status ftsi_held_list(struct ftsi_place place, uint64_t worker, uint64_t from, uint64_t *out_numbers,
+			       size_t max, size_t *out_count)
 {
-	struct fts_key prefix;
-	struct fts_bytes key, value;
-	struct fts_cursor *cursor = NULL;
-	enum fts_status status = fts_txn_scan(place.txn, name_key(&prefix, FTSI_TABLE_LINE, name), nothing, &cursor);
-	if (status != FTS_OK) return status;
-	*out_place = 0;
-	while (*out_place < max && fts_cursor_next(cursor, &key, &value) &&
-	       ftsi_get_u64(key.data + key.size_bytes - 8) <= number)
-		++*out_place;
-	status = fts_cursor_status(cursor);
-	fts_cursor_close(cursor);
+	struct fts_key prefix, first;
+	struct numbers numbers = {.list = out_numbers, .max = max};
+	enum fts_status status = list_from(place, number_key(&prefix, FTSI_TABLE_HELD, worker),
+					   pair_key(&first, FTSI_TABLE_HELD, worker, from), 0, &numbers);
+	*out_count = numbers.count;
 	return status;
 }
 
-static enum fts_status list_until(struct ftsi_place place, uint16_t table, int64_t now_ms, uint64_t *out_numbers,
-				  size_t max, size_t *out_count)
+enum fts_status ftsi_due_by(struct ftsi_place place, int64_t from_ms, int64_t now_ms, uint64_t *out_numbers, size_t max,
+			    size_t *out_count, int64_t *out_first_ms)
 {
-	struct fts_key prefix;
-	struct fts_bytes key, value;
-	struct fts_cursor *cursor = NULL;
-	fts_key_begin(&prefix, table);
-	*out_count = 0;
-	enum fts_status status = fts_txn_scan(place.txn, fts_key_bytes(&prefix), nothing, &cursor);
-	if (status != FTS_OK) return status;
-	while (*out_count < max && fts_cursor_next(cursor, &key, &value) &&
-	       (int64_t)ftsi_get_u64(key.data + key.size_bytes - 16) <= now_ms)
-		out_numbers[(*out_count)++] = ftsi_get_u64(key.data + key.size_bytes - 8);
-	status = fts_cursor_status(cursor);
-	fts_cursor_close(cursor);
+	struct fts_key prefix, from;
+	struct numbers numbers = {.list = out_numbers, .max = max};
+	fts_key_begin(&prefix, FTSI_TABLE_DUE);
+	enum fts_status status = list_from(place, fts_key_bytes(&prefix),
+					   pair_key(&from, FTSI_TABLE_DUE, (uint64_t)from_ms, 0), now_ms, &numbers);
+	*out_count = numbers.count;
+	*out_first_ms = numbers.first_ms;
 	return status;
 }
 
-enum fts_status ftsi_due_by(struct ftsi_place place, int64_t now_ms, uint64_t *out_numbers, size_t max,
-			    size_t *out_count)
+/* Of the table of those that ended: where its first one may be at the earliest. */
+static enum fts_status ended_from(struct ftsi_place place, struct fts_key *out_from)
 {
-	return list_until(place, FTSI_TABLE_DUE, now_ms, out_numbers, max, out_count);
+	struct fts_key key;
+	struct fts_value value;
+	fts_key_begin(&key, FTSI_TABLE_ENDED_FROM);
+	fts_key_begin(out_from, FTSI_TABLE_ENDED);
+	enum fts_status status = fts_txn_get(place.txn, fts_key_bytes(&key), &value);
+	if (status == FTS_NOT_FOUND) return FTS_OK;
+	if (status != FTS_OK) return status;
+	if (value.size_bytes == 16)
+		(void)pair_key(out_from, FTSI_TABLE_ENDED, ftsi_get_u64(value.data), ftsi_get_u64(value.data + 8));
+	else
+		status = FTS_DATA_LOSS;
+	fts_value_release(&value);
+	return status;
 }
 
 enum fts_status ftsi_ended_by(struct ftsi_place place, int64_t now_ms, uint64_t *out_numbers, size_t max,
 			      size_t *out_count)
 {
-	return list_until(place, FTSI_TABLE_ENDED, now_ms, out_numbers, max, out_count);
+	struct fts_key prefix, from, key;
+	struct numbers numbers = {.list = out_numbers, .max = max};
+	uint8_t bytes[16];
+	fts_key_begin(&prefix, FTSI_TABLE_ENDED);
+	enum fts_status status = ended_from(place, &from);
+	if (status == FTS_OK) status = list_from(place, fts_key_bytes(&prefix), fts_key_bytes(&from), now_ms, &numbers);
+	*out_count = numbers.count;
+	if (status != FTS_OK || numbers.count == 0) return status;
+	ftsi_put_u64(bytes, (uint64_t)numbers.first_ms);
+	ftsi_put_u64(bytes + 8, numbers.list[0]);
+	fts_key_begin(&key, FTSI_TABLE_ENDED_FROM);
+	return fts_txn_put(place.txn, fts_key_bytes(&key), (struct fts_bytes){bytes, sizeof bytes});
 }

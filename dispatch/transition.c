@@ -11,7 +11,7 @@
 #include "dispatch/move.h"
 #include "dispatch/watch.h"
 
-enum { CLEAN_COUNT = 2, PLACE_SHOWN_MAX = 1000, GRACE_MS = 5000 };
+enum { CLEAN_COUNT = 2, GRACE_MS = 5000 };
 
 struct ftsi_place ftsi_move_place(struct fts_apply *apply)
 {
@@ -62,6 +62,7 @@ static enum fts_status give(struct fts_apply *apply, const struct gift *gift,
 	enum fts_status status = ftsi_worker_get(ftsi_move_place(apply), gift->worker, &record);
 	if (status != FTS_OK) return ftsi_move_check(apply, status);
 	changed = *record;
+	if (changed.running == 0 || gift->number < changed.held_from) changed.held_from = gift->number;
 	changed.running++;
 	changed.given++;
 	changed.last_given = apply->index;
@@ -88,18 +89,27 @@ static enum fts_status change_line(struct fts_apply *apply, const char *name, in
 	return ftsi_move_check(apply, ftsi_name_put(ftsi_move_place(apply), name, counts));
 }
 
+/* Of the runs that somebody asked for, while others wait behind: nobody keeps a place for long then. */
+static uint32_t share_of(uint32_t runs, uint32_t others)
+{
+	uint32_t share = runs / (1 + others);
+	return share == 0 ? 1 : share;
+}
+
 enum fts_status ftsi_move_line(struct fts_apply *apply, const char *name)
 {
 	struct gift gift = {.name = name};
 	for (;;) {
 		Fts__Dispatch__V1__TicketRecord *waiting, ticket;
+		struct ftsi_name counts;
 		enum fts_status status = ftsi_line_first(ftsi_move_place(apply), name, &gift.number);
-		if (status == FTS_OK) status = ftsi_free_first(ftsi_move_place(apply), name, &gift.worker);
+		if (status == FTS_OK) status = ftsi_free_take(ftsi_move_place(apply), name, &gift.worker);
 		if (status == FTS_NOT_FOUND) return FTS_OK;
 		if (status == FTS_OK) status = ftsi_ticket_get(ftsi_move_place(apply), gift.number, &waiting);
+		if (status == FTS_OK) status = ftsi_name_get(ftsi_move_place(apply), name, &counts);
 		if (status != FTS_OK) return ftsi_move_check(apply, status);
 		gift.before = waiting;
-		gift.runs = waiting->runs;
+		gift.runs = share_of(waiting->runs, counts.line_count - 1);
 		status = give(apply, &gift, &ticket);
 		if (status == FTS_OK) status = change_line(apply, name, -1);
 		if (status != FTS_OK) return status;
@@ -109,7 +119,8 @@ enum fts_status ftsi_move_line(struct fts_apply *apply, const char *name)
 
 /* ---- Ending ---- */
 
-static enum fts_status free_worker(struct fts_apply *apply, uint64_t worker, bool done)
+/* worker has its place again that ticket number had. */
+static enum fts_status free_worker(struct fts_apply *apply, uint64_t worker, uint64_t number, bool done)
 {
 	Fts__Dispatch__V1__WorkerRecord *record, changed;
 	enum fts_status status = ftsi_worker_get(ftsi_move_place(apply), worker, &record);
@@ -118,6 +129,9 @@ static enum fts_status free_worker(struct fts_apply *apply, uint64_t worker, boo
 	changed = *record;
 	if (changed.running > 0) changed.running--;
 	if (done) changed.done++;
+	if (number == changed.held_from)
+		status = ftsi_held_next(ftsi_move_place(apply), worker, number, &changed.held_from);
+	if (status != FTS_OK) return ftsi_move_check(apply, status);
 	return ftsi_move_check(apply, ftsi_worker_put(ftsi_move_place(apply), worker, record, &changed));
 }
 
@@ -134,7 +148,7 @@ enum fts_status ftsi_move_end(struct fts_apply *apply, uint64_t number, const Ft
 	if (status == FTS_OK && ticket->standing == FTS__DISPATCH__V1__STANDING__IN_LINE)
 		status = change_line(apply, ticket->name, -1);
 	if (status == FTS_OK && ticket->standing == FTS__DISPATCH__V1__STANDING__HELD)
-		status = free_worker(apply, ticket->worker, end.known && end.ran > 0);
+		status = free_worker(apply, ticket->worker, number, end.known && end.ran > 0);
 	fts_apply_wake(apply, number);
 	return status == FTS_OK ? ftsi_move_line(apply, ticket->name) : status;
 }
@@ -161,10 +175,14 @@ enum fts_status ftsi_dispatch_answer(struct ftsi_place place, uint64_t number,
 {
 	Fts__Dispatch__V1__WorkerRecord *worker;
 	enum fts_status status;
+	struct ftsi_name counts;
 	response->number = number;
 	response->runs = ticket->runs;
-	if (ticket->standing != FTS__DISPATCH__V1__STANDING__HELD)
-		return ftsi_line_place(place, ticket->name, number, PLACE_SHOWN_MAX, &response->place);
+	if (ticket->standing != FTS__DISPATCH__V1__STANDING__HELD) { /* it has just come: the last one */
+		status = ftsi_name_get(place, ticket->name, &counts);
+		response->place = counts.line_count;
+		return status;
+	}
 	status = ftsi_worker_get(place, ticket->worker, &worker);
 	if (status != FTS_OK) return status;
 	if (worker->key.len != FTS_TICKET_KEY_BYTES) return FTS_DATA_LOSS;
@@ -229,7 +247,7 @@ enum fts_status ftsi_dispatch_apply_acquire(struct fts_apply *apply, const Proto
 	if (status != FTS_OK) return status;
 	status = ftsi_name_get(ftsi_move_place(apply), request->name, &counts);
 	if (status == FTS_NOT_FOUND) return fts_apply_refuse(apply, status, "nobody offers %s", request->name);
-	if (status == FTS_OK) status = ftsi_free_first(ftsi_move_place(apply), request->name, &gift.worker);
+	if (status == FTS_OK) status = ftsi_free_take(ftsi_move_place(apply), request->name, &gift.worker);
 	if (status == FTS_OK)
 		status = give(apply, &gift, &ticket);
 	else if (status == FTS_NOT_FOUND)

@@ -3,7 +3,8 @@
  *
  * Invariants
  * - A worker never holds more tickets than its capacity; a ticket is one worker's and ends once.
- * - Who stands in line is served in the order of coming, as soon as a worker of its name may take a run.
+ * - Who stands in line is served in the order of coming, as soon as a worker of its name may take a run. While others
+ *   stand behind, its ticket is for its share of the runs that it asked for.
  * - A ticket ends by itself when its worker is lost, or well after the longest run is over: how far it came is not
  *   known then.
  * ctx: struct ftsi_dispatch_watch, whose leases follow the workers. Thread: loop. */

@@ -14,6 +14,7 @@
 #include "dispatch/state.h"
 
 enum { LATE_COUNT_MAX = 256, MARK_COUNT_MAX = 256, LOOK_MS = 50, FOLLOW_MS = 250, ARENA_BYTES = 8 * 1024 * 1024 };
+enum { DUE_MARGIN_MS = 3000, WHOLE_LOOK_MS = 10000 };
 
 struct ftsi_dispatch_watch {
 	struct fts_leases *leases;
@@ -23,6 +24,9 @@ struct ftsi_dispatch_watch {
 	struct fts_replica *replica;       /* guarded by lock; NULL: stopped */
 	uint64_t marks[2][MARK_COUNT_MAX]; /* guarded by lock; 0: recovered, 1: hung */
 	size_t mark_counts[2];             /* guarded by lock */
+	int64_t due_from_ms;               /* guarded by lock: nothing that was not found is due before */
+	int64_t whole_ms;                  /* guarded by lock: when it was looked at everything */
+	uint64_t looked_term;              /* guarded by lock */
 	atomic_bool watching;              /* the thread runs; set under lock, once */
 	pthread_t thread;
 };
@@ -103,16 +107,44 @@ static void on_expired(void *ctx, enum fts_status status, struct fts_bytes respo
 	free(look);
 }
 
-/* Tickets and places whose time is over by this node's clock; the log's own decides. */
-static size_t find_due(struct ftsi_dispatch_watch *watch, struct fts_replica *replica, uint64_t *out_numbers)
+/* Called with lock held. Since when something may be due: what is deleted costs whoever scans over it, so that a look
+ * begins where the last one found nothing any more, a margin before it; now and then it begins at the beginning: a
+ * command may have waited, and clocks may be set. */
+static void begin_look(struct ftsi_dispatch_watch *watch, int64_t now_ms, uint64_t term)
+{
+	bool whole =
+	    term != watch->looked_term || now_ms < watch->whole_ms || now_ms >= watch->whole_ms + WHOLE_LOOK_MS;
+	if (!whole) return;
+	watch->due_from_ms = 0;
+	watch->whole_ms = now_ms;
+	watch->looked_term = term;
+}
+
+static void end_look(struct ftsi_dispatch_watch *watch, int64_t now_ms, size_t found_count, int64_t first_ms)
+{
+	int64_t from_ms = now_ms - DUE_MARGIN_MS;
+	if (found_count > 0 && first_ms < from_ms) from_ms = first_ms;
+	if (from_ms > watch->due_from_ms) watch->due_from_ms = from_ms;
+}
+
+/* Called with lock held. Tickets and places whose time is over by this node's clock; the log's own decides. */
+static size_t find_due(struct ftsi_dispatch_watch *watch, struct fts_replica *replica, uint64_t term,
+		       uint64_t *out_numbers)
 {
 	size_t count = 0;
+	int64_t now_ms = fts_clock_wall_ms(), first_ms = 0;
 	struct fts_txn *view = NULL;
 	struct fts_arena *arena = fts_arena_acquire(watch->pool, ARENA_BYTES);
-	if (arena != NULL && fts_replica_view(replica, &view) == FTS_OK &&
-	    ftsi_due_by((struct ftsi_place){view, arena}, fts_clock_wall_ms(), out_numbers, LATE_COUNT_MAX, &count) !=
-		FTS_OK)
-		count = 0;
+	begin_look(watch, now_ms, term);
+	if (arena != NULL && fts_replica_view(replica, &view) == FTS_OK) {
+		struct ftsi_place place = {view, arena};
+		enum fts_status status =
+		    ftsi_due_by(place, watch->due_from_ms, now_ms, out_numbers, LATE_COUNT_MAX, &count, &first_ms);
+		if (status == FTS_OK)
+			end_look(watch, now_ms, count, first_ms);
+		else
+			count = 0;
+	}
 	fts_txn_abort(view);
 	fts_arena_release(arena);
 	return count;
@@ -146,7 +178,7 @@ static uint64_t look_once(struct ftsi_dispatch_watch *watch, struct fts_replica 
 	look->watch = watch;
 	look->late = fts_leases_late(watch->leases, now_ns, LATE_COUNT_MAX, &look->late_count, &next_ns);
 	request.numbers = due;
-	if (status.leader) request.n_numbers = find_due(watch, replica, due);
+	if (status.leader) request.n_numbers = find_due(watch, replica, status.term, due);
 	request.recovered = watch->marks[0];
 	request.n_recovered = watch->mark_counts[0];
 	request.hung = watch->marks[1];
@@ -191,9 +223,11 @@ static bool has_due(struct ftsi_dispatch_watch *watch, struct fts_txn *view)
 {
 	size_t count = 0;
 	uint64_t number;
+	int64_t first_ms;
 	struct fts_arena *arena = fts_arena_acquire(watch->pool, ARENA_BYTES);
 	if (arena == NULL) return true; /* the thread will see */
-	if (ftsi_due_by((struct ftsi_place){view, arena}, INT64_MAX, &number, 1, &count) != FTS_OK) count = 0;
+	if (ftsi_due_by((struct ftsi_place){view, arena}, 0, INT64_MAX, &number, 1, &count, &first_ms) != FTS_OK)
+		count = 0;
 	fts_arena_release(arena);
 	return count > 0;
 }

@@ -12,7 +12,13 @@
 #include "dispatch/watch.h"
 
 enum { RUN_DEFAULT_MS = 30000, LEASE_DEFAULT_MS = 2000, ADDRESS_MAX = 128 };
-enum { LEASE_MIN_MS = 300, LEASE_MAX_MS = 600000, RUN_MAX_MS = 24 * 3600 * 1000, CAPACITY_MAX = 4096 };
+enum {
+	LEASE_MIN_MS = 300,
+	LEASE_MAX_MS = 600000,
+	RUN_MAX_MS = 24 * 3600 * 1000,
+	CAPACITY_MAX = 4096,
+	HELD_AT_ONCE = 64
+};
 
 static const char lease_group[] = "worker";
 
@@ -146,17 +152,22 @@ enum fts_status ftsi_dispatch_apply_register(struct fts_apply *apply, const Prot
 
 /* ---- Going ---- */
 
-static enum fts_status end_held(struct fts_apply *apply, uint64_t worker, struct ftsi_end end)
+static enum fts_status end_held(struct fts_apply *apply, uint64_t worker, uint64_t from, struct ftsi_end end)
 {
-	uint64_t number;
-	enum fts_status status;
-	while ((status = ftsi_held_first(ftsi_move_place(apply), worker, &number)) == FTS_OK) {
-		Fts__Dispatch__V1__TicketRecord *ticket;
-		status = ftsi_move_check(apply, ftsi_ticket_get(ftsi_move_place(apply), number, &ticket));
-		if (status == FTS_OK) status = ftsi_move_end(apply, number, ticket, end);
-		if (status != FTS_OK) return status;
+	uint64_t numbers[HELD_AT_ONCE];
+	size_t count = HELD_AT_ONCE;
+	enum fts_status status = FTS_OK;
+	while (status == FTS_OK && count == HELD_AT_ONCE) {
+		status = ftsi_move_check(
+		    apply, ftsi_held_list(ftsi_move_place(apply), worker, from, numbers, HELD_AT_ONCE, &count));
+		for (size_t i = 0; i < count && status == FTS_OK; i++) {
+			Fts__Dispatch__V1__TicketRecord *ticket;
+			from = numbers[i] + 1;
+			status = ftsi_move_check(apply, ftsi_ticket_get(ftsi_move_place(apply), numbers[i], &ticket));
+			if (status == FTS_OK) status = ftsi_move_end(apply, numbers[i], ticket, end);
+		}
 	}
-	return status == FTS_NOT_FOUND ? FTS_OK : ftsi_move_check(apply, status);
+	return status;
 }
 
 /* The worker is no more; the tickets that it holds end so. It takes no more first, or they would go back to it. */
@@ -169,7 +180,7 @@ static enum fts_status take_out(struct fts_apply *apply, uint64_t worker, const 
 	leaving.leaving = true;
 	enum fts_status status =
 	    ftsi_move_check(apply, ftsi_worker_put(ftsi_move_place(apply), worker, record, &leaving));
-	if (status == FTS_OK) status = end_held(apply, worker, end);
+	if (status == FTS_OK) status = end_held(apply, worker, record->held_from, end);
 	if (status != FTS_OK) return status;
 	status = ftsi_worker_get(ftsi_move_place(apply), worker, &now);
 	if (status == FTS_OK) status = ftsi_worker_put(ftsi_move_place(apply), worker, now, NULL);

@@ -39,6 +39,11 @@ static uint32_t bits_for(uint32_t count)
 	return bits;
 }
 
+bool ftsi_channel_has_tls(const struct fts_channel *channel)
+{
+	return channel->tls_paths[0] != NULL;
+}
+
 static enum fts_status copy_tls_paths(struct fts_channel *channel, const struct fts_tls *tls,
 				      struct fts_error *out_error)
 {

@@ -20,6 +20,7 @@
 #include <pthread.h>
 
 #include "base/arena.h"
+#include "rpc/channel_facts.h"
 #include "rpc/conn.h"
 #include "rpc/endpoint.h"
 #include "rpc/retry.h"
@@ -320,8 +321,6 @@ void ftsi_call_succeed(struct fts_channel *channel, struct ftsi_open_call *call,
 		       const fts_rpc_v1_ReplyHeader *header, struct fts_bytes payload);
 /* Run the callbacks of all ended calls. Drops the mutex. Thread: the runtime's only. */
 void ftsi_channel_deliver(struct fts_channel *channel);
-/* True on a thread that is inside a done callback. No mutex. */
-bool ftsi_channel_in_callback(void);
 /* Unpack payload (borrowed) for a blocked caller; memory from malloc, capped. No mutex. */
 enum fts_status ftsi_response_unpack(const struct fts_method *method, struct fts_bytes payload,
 				     ProtobufCMessage **out_response, struct fts_error *out_error);

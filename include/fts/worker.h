@@ -4,11 +4,14 @@
  *
  *   worker:  fts_worker_start(channel, &options, &worker, &error) ... fts_worker_stop(worker, 5000)
  *   caller:  fts_caller_open(channel, &options, &caller, &error)
- *            fts_caller_call(caller, "time", input, &call, &outcome, &error) ... fts_caller_close(caller)
+ *            fts_caller_call(caller, "time", input, &call, &outcome, &error), or fts_caller_start, which does not wait
+ *            ... fts_caller_close(caller)
  *
  * Invariants
- * - A ticket is good for one run (or for the number it was asked for, one after the other), at one worker, for ten
- *   seconds. The worker refuses a used, foreign or old one; refused is not run.
+ * - A ticket is good for one run (or for a number of them, one after the other, each with its number in the ticket), at
+ *   one worker. The worker refuses a used, foreign or old one, and a run that was shown before; refused is not run.
+ * - A ticket for several runs keeps its worker's place while runs follow each other within 20 ms, and ends with the
+ *   first run that ends 50 ms after it was shown first. While callers stand in line it is for their share of the runs.
  * - A run that was answered ran once. One that was not: error.executed says YES, NO or UNKNOWN; NO is tried again at
  *   another worker by fts_caller_call itself, within the call's time limit; the others never are.
  * - A worker that is not heard of for its lease is taken out, and comes back by itself once it is heard of again. */
@@ -63,8 +66,9 @@ FTS_API bool fts_worker_stop(struct fts_worker *worker, uint32_t drain_ms);
 
 /* What is to be done. Borrowed until work is answered. */
 FTS_API struct fts_bytes fts_work_input(const struct fts_work *work);
-/* Unique to the ticket and its run: for logs. */
+/* Of the ticket; with its run, from 1, it is unique. */
 FTS_API uint64_t fts_work_number(const struct fts_work *work);
+FTS_API uint32_t fts_work_run(const struct fts_work *work);
 /* When the caller gives up, CLOCK_MONOTONIC. */
 FTS_API uint64_t fts_work_deadline_ns(const struct fts_work *work);
 /* work: owned. output: borrowed, at most FTS_WORK_MAX bytes (more: RESOURCE_EXHAUSTED for the caller).
@@ -82,8 +86,8 @@ struct fts_caller; /* thread-safe */
 
 struct fts_caller_options {
 	struct fts_tls tls;  /* towards workers. Borrowed for the call. */
-	uint32_t batch_runs; /* runs that it asks for at once and keeps for its next calls, 1 to 1,000; 0: 1. More are
-				faster, and keep a place of a worker for up to ten seconds. */
+	uint32_t batch_runs; /* runs that a ticket is asked for, 1 to 1,000; 0: one, and the more the more often a name is
+				called, up to 256 */
 };
 
 /* channel: to the cluster, borrowed until close. options: borrowed; NULL: defaults. out_caller: returned.
@@ -91,7 +95,8 @@ struct fts_caller_options {
 FTS_API FTS_MUST_USE enum fts_status fts_caller_open(struct fts_channel *channel,
 						     const struct fts_caller_options *options,
 						     struct fts_caller **out_caller, struct fts_error *out_error);
-/* Give back what it keeps, close its connections (owned; NULL: no-op). No call is open any more. */
+/* Give open calls up (CANCELLED, or UNAVAILABLE with executed UNKNOWN where one ran), wait for their callbacks, give back what it keeps, close
+ * its connections (owned; NULL: no-op). No blocking call is open any more. Thread: any but a callback's. */
 FTS_API void fts_caller_close(struct fts_caller *caller);
 
 struct fts_caller_call {
@@ -119,6 +124,19 @@ struct fts_outcome {
 FTS_API FTS_MUST_USE enum fts_status fts_caller_call(struct fts_caller *caller, const char *name,
 						     struct fts_bytes input, const struct fts_caller_call *call,
 						     struct fts_outcome *out_outcome, struct fts_error *out_error);
+
+/* How a call ended. outcome: borrowed until the callback returns; its output may be taken (free()) by setting it to NULL
+ * there. error: borrowed; NULL when status is OK. Thread: one of the runtime's or the caller's own; do not block. */
+typedef void (*fts_called_fn)(void *ctx, enum fts_status status, struct fts_outcome *outcome,
+			      const struct fts_error *error);
+
+/* The same without waiting: done fires exactly once iff this returns OK, and never inside it. input: borrowed (copied
+ * before return). Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED (4,096 calls of this caller are open, no memory),
+ * CANCELLED (it is being closed). Thread: any. */
+FTS_API FTS_MUST_USE enum fts_status fts_caller_start(struct fts_caller *caller, const char *name,
+						      struct fts_bytes input, const struct fts_caller_call *call,
+						      fts_called_fn done, void *ctx, struct fts_error *out_error);
+
 FTS_API void fts_outcome_fini(struct fts_outcome *outcome);
 
 FTS_END_DECLS

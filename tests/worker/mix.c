@@ -1,5 +1,5 @@
 /* Why this file exists: callers, workers and nodes that die and stall at random, and what must hold all the same:
- *  - no ticket is used twice, no request runs twice;
+ *  - no ticket is used twice, nor any run of a ticket for several; no request runs twice;
  *  - a call that was answered ran once; executed YES ran, executed NO did not;
  *  - no call takes longer than it may;
  *  - afterwards every worker is there again and free, and everybody is answered.
@@ -87,18 +87,20 @@ static enum told ask(struct fts_caller *caller, uint32_t id, uint32_t run_ms)
 
 static void *call_again(void *ctx)
 {
+	static const uint32_t batches[3] = {0, 1, 7}; /* runs of a ticket; 0: as libfts thinks best */
 	uint64_t random = (uint64_t)(uintptr_t)ctx * UINT64_C(0x9e3779b97f4a7c15) + 1;
 	const struct fts_channel_options servers = {.endpoints = mix.cluster.endpoints};
 	struct fts_channel *channel = NULL;
 	struct fts_caller *caller = NULL;
 	struct fts_error error;
 	assert_int_equal(fts_channel_open(&servers, &channel, &error), FTS_OK);
-	assert_int_equal(fts_caller_open(channel, NULL, &caller, &error), FTS_OK);
+	const struct fts_caller_options options = {.batch_runs = batches[(uintptr_t)ctx % 3]};
+	assert_int_equal(fts_caller_open(channel, &options, &caller, &error), FTS_OK);
 	while (!atomic_load(&mix.stop)) {
 		uint32_t id = atomic_fetch_add(&mix.next_call, 1);
 		if (id >= CALL_MAX) break;
-		uint32_t run_ms =
-		    pick(&random, 10) == 0 ? pick(&random, 1500) : pick(&random, 60); /* slow, but moving */
+		static const uint32_t longest_ms[10] = {1500, 60, 60, 60, 60, 60, 60, 3, 3, 3}; /* slow, but moving */
+		uint32_t run_ms = pick(&random, longest_ms[pick(&random, 10)]);
 		atomic_store(&mix.told[id], (unsigned char)ask(caller, id, run_ms));
 		if (pick(&random, 4) == 0) pause_ms(pick(&random, 50));
 	}
@@ -210,7 +212,7 @@ static void check_calm(void)
 	fail_msg("after %d ms not all workers are free again:\n%s", SETTLE_MS, shown);
 }
 
-/* Every line of the workers' log: a ticket and a request, each for the first time. */
+/* Every line of the workers' log: a ticket with its run, and a request, each for the first time. */
 static void check_log(void)
 {
 	size_t size_bytes, count = 0;
@@ -219,7 +221,8 @@ static void check_log(void)
 	assert_non_null(text);
 	assert_non_null(tickets);
 	for (; *at != 0 && count < CALL_MAX; at = end + 1) {
-		tickets[count] = strtoull(at, &end, 10);
+		uint64_t ticket = strtoull(at, &end, 10), run = strtoull(end, &end, 10);
+		tickets[count] = ticket << 10 | run; /* at most 1,000 of them */
 		unsigned long id = strtoul(end, &end, 10);
 		assert_true(*end == '\n' && id < CALL_MAX);
 		if (atomic_fetch_add(&mix.ran[id], 1) != 0) fail_msg("request %lu ran twice", id);
@@ -227,7 +230,9 @@ static void check_log(void)
 	}
 	for (size_t i = 0; i < count; i++) /* numbers grow, but for places in line: near each other at worst */
 		for (size_t k = i + 1; k < count && k < i + 2000; k++)
-			if (tickets[i] == tickets[k]) fail_msg("ticket %" PRIu64 " was used twice", tickets[i]);
+			if (tickets[i] == tickets[k])
+				fail_msg("run %" PRIu64 " of ticket %" PRIu64 " was used twice", tickets[i] & 1023,
+					 tickets[i] >> 10);
 	free(tickets);
 	free(text);
 }

@@ -1,7 +1,7 @@
 /* Why this file exists: a worker of libfts that says what it did: the witness of the mix of faults.
  *
- *   work_log FILE ENDPOINTS NAME CAPACITY: appends "TICKET REQUEST\n" when a run begins, one write a line. A request is
- *   "ID MILLISECONDS": the run takes so long, and answers "ID". */
+ *   work_log FILE ENDPOINTS NAME CAPACITY: appends "TICKET RUN REQUEST\n" when a run begins, one write a line. A
+ * request is "ID MILLISECONDS": the run takes so long, and answers "ID". */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -36,7 +36,8 @@ static void work(void *ctx, struct fts_work *work)
 	}
 	if (input.size_bytes > 0) memcpy(text, input.data, input.size_bytes);
 	uint64_t id = strtoull(text, &end, 10);
-	int length = snprintf(line, sizeof line, "%" PRIu64 " %" PRIu64 "\n", fts_work_number(work), id);
+	int length = snprintf(line, sizeof line, "%" PRIu64 " %" PRIu32 " %" PRIu64 "\n", fts_work_number(work),
+			      fts_work_run(work), id);
 	if (write(log_fd, line, (size_t)length) != length) _exit(1);
 	take_long(strtoul(end, NULL, 10));
 	length = snprintf(line, sizeof line, "%" PRIu64, id);
