@@ -2,6 +2,7 @@
 #include "base/notify.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #define WATCHDOG_MS_MAX 3600000u
+#define STATUS_BYTES 1024
 
 /* The address that NOTIFY_SOCKET names: a path, or "@NAME" for an abstract one, which begins with a 0 byte. 0: neither.
  */
@@ -21,6 +23,21 @@ static socklen_t address_of(const char *name, struct sockaddr_un *out_address)
 	memcpy(out_address->sun_path, name, size);
 	if (name[0] == '@') out_address->sun_path[0] = '\0';
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + (name[0] == '/' ? 1 : 0));
+}
+
+bool fts_notify_wanted(void)
+{
+	struct sockaddr_un address;
+	return address_of(getenv("NOTIFY_SOCKET"), &address) != 0;
+}
+
+void fts_notify_status(const char *text, char *told, size_t size_bytes)
+{
+	char line[STATUS_BYTES];
+	if (strncmp(text, told, size_bytes - 1) == 0 && strlen(told) >= strnlen(text, size_bytes - 1)) return;
+	snprintf(told, size_bytes, "%s", text);
+	snprintf(line, sizeof(line), "STATUS=%s", told);
+	(void)fts_notify(line);
 }
 
 bool fts_notify(const char *text)

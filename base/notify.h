@@ -7,8 +7,14 @@
 #define FTS_BASE_NOTIFY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+/* Is there anybody to be told? */
+bool fts_notify_wanted(void);
+/* Send "STATUS=" and text (borrowed), one line for people, unless it is what was told last: told (size_bytes bytes, at
+ * first "") keeps that. */
+void fts_notify_status(const char *text, char *told, size_t size_bytes);
 /* Send text, as "READY=1\nSTATUS=serving": borrowed. False: nobody wants it, or it could not be sent. */
 bool fts_notify(const char *text);
 

@@ -14,11 +14,14 @@
 
 #include "base/clock.h"
 #include "base/progress.h"
+#include "rpc/channel_facts.h"
 #include "rpc/endpoint.h"
 #include "rpc/pulse.h"
 #include "rpc/statistics.h"
 
 #define ANNOUNCE_MS 2000
+#define SAY_MS 1000 /* of one that is not asked, and says how it is */
+#define SAID_MAX_BYTES 512
 #define FIRST_RETRY_MS 500
 #define GOODBYE_MS 500
 #define NAME_BYTES 144
@@ -31,7 +34,7 @@ struct fts_presence {
 	struct fts_server *server;
 	size_t (*reasons)(void *ctx, char (*out_texts)[FTS_PRESENCE_REASON_BYTES]);
 	void *ctx;
-	struct fts_respondent *respondent;
+	struct fts_respondent *respondent; /* NULL: it is not asked; it says by itself how it is */
 	struct fts_pulse *pulse;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -81,6 +84,23 @@ static void add_server(struct report *report, struct fts_server *server)
 	report->message.overrun_ms = work.overrun_ms;
 }
 
+/* All but the strands. */
+static void look(struct fts_presence *presence, struct report *report)
+{
+	Fts__Health__V1__Report *message = &report->message;
+	fts__health__v1__report__init(message);
+	message->name = presence->name;
+	message->kind = (Fts__Health__V1__Kind)presence->kind;
+	message->pid = (uint64_t)getpid();
+	message->reasons = report->reasons;
+	if (presence->reasons != NULL) message->n_reasons = presence->reasons(presence->ctx, report->texts);
+	for (size_t i = 0; i < message->n_reasons; i++)
+		report->reasons[i] = report->texts[i];
+	if (presence->server != NULL) add_server(report, presence->server);
+	message->state = message->n_reasons > 0 || message->overrun_ms > 0 ? FTS__HEALTH__V1__STATE__DEGRADED
+									   : FTS__HEALTH__V1__STATE__READY;
+}
+
 static size_t respond(void *ctx, struct fts_bytes question, uint8_t *out)
 {
 	struct fts_presence *presence = ctx;
@@ -88,22 +108,24 @@ static size_t respond(void *ctx, struct fts_bytes question, uint8_t *out)
 	Fts__Health__V1__Report *message = &report.message;
 	Fts__Health__V1__Question *asked = fts__health__v1__question__unpack(NULL, question.size_bytes, question.data);
 	if (asked == NULL) return 0;
-	fts__health__v1__report__init(message);
+	look(presence, &report);
 	message->question_id = asked->id;
 	fts__health__v1__question__free_unpacked(asked, NULL);
-	message->name = presence->name;
-	message->kind = (Fts__Health__V1__Kind)presence->kind;
-	message->pid = (uint64_t)getpid();
-	message->reasons = report.reasons;
-	if (presence->reasons != NULL) message->n_reasons = presence->reasons(presence->ctx, report.texts);
-	for (size_t i = 0; i < message->n_reasons; i++)
-		report.reasons[i] = report.texts[i];
-	if (presence->server != NULL) add_server(&report, presence->server);
 	add_strands(&report);
-	message->state = message->n_reasons > 0 || message->overrun_ms > 0 ? FTS__HEALTH__V1__STATE__DEGRADED
-									   : FTS__HEALTH__V1__STATE__READY;
 	if (fts__health__v1__report__get_packed_size(message) > FTS_SURVEY_ANSWER_MAX_BYTES) return 0;
 	return fts__health__v1__report__pack(message, out);
+}
+
+/* What it says when it is not asked: reasons are left out, the last ones first, until it is short enough. */
+static size_t say(struct fts_presence *presence, uint8_t *out)
+{
+	struct report report;
+	look(presence, &report);
+	while (report.message.n_reasons > 0 &&
+	       fts__health__v1__report__get_packed_size(&report.message) > SAID_MAX_BYTES)
+		report.message.n_reasons--;
+	if (fts__health__v1__report__get_packed_size(&report.message) > SAID_MAX_BYTES) return 0;
+	return fts__health__v1__report__pack(&report.message, out);
 }
 
 /* ---- Where it answers ---- */
@@ -164,6 +186,11 @@ static enum fts_status announce(struct fts_presence *presence, bool left, uint32
 	Fts__Health__V1__AnnounceResponse *response = NULL;
 	struct fts_call_options options = {.timeout_ms = timeout_ms};
 	struct fts_error error;
+	uint8_t said[SAID_MAX_BYTES];
+	if (presence->respondent == NULL) {
+		who.report.len = say(presence, said);
+		who.report.data = said;
+	}
 	who.name = presence->name;
 	who.address = presence->address;
 	who.kind = (Fts__Health__V1__Kind)presence->kind;
@@ -192,9 +219,10 @@ static void *run(void *arg)
 {
 	struct fts_presence *presence = arg;
 	enum fts_status status;
+	uint32_t every_ms = presence->respondent != NULL ? ANNOUNCE_MS : SAY_MS;
 	do
 		status = announce(presence, false, ANNOUNCE_MS);
-	while (!wait_for_next(presence, status == FTS_UNAVAILABLE ? FIRST_RETRY_MS : ANNOUNCE_MS));
+	while (!wait_for_next(presence, status == FTS_UNAVAILABLE ? FIRST_RETRY_MS : every_ms));
 	if (status == FTS_OK) (void)announce(presence, true, GOODBYE_MS);
 	return NULL;
 }
@@ -211,6 +239,27 @@ static void init_sync(struct fts_presence *presence)
 	pthread_condattr_destroy(&attributes);
 }
 
+/* Can surveys reach it? Not when the nodes speak TLS and it has no certificate that names its address: a client's names
+ * none, and one that listens in the clear has none at all. It says by itself how it is then, over its own connection.
+ */
+static bool can_be_asked(const struct fts_presence_options *options)
+{
+	bool has_tls = options->tls.ca_file != NULL;
+	if (options->channel != NULL && ftsi_channel_has_tls(options->channel) != has_tls) return false;
+	return !has_tls || options->listen != NULL;
+}
+
+static enum fts_status listen_for_surveys(struct fts_presence *presence, const struct fts_presence_options *options,
+					  struct fts_error *out_error)
+{
+	enum fts_status status = choose_address(options, presence->address, sizeof(presence->address), out_error);
+	const struct fts_respondent_options respondent = {
+	    .listen = presence->address, .tls = options->tls, .respond = respond, .ctx = presence};
+	if (status == FTS_OK) status = fts_respondent_create(&respondent, &presence->respondent, out_error);
+	if (status == FTS_OK) settle_address(presence);
+	return status;
+}
+
 static enum fts_status start(struct fts_presence *presence, const struct fts_presence_options *options,
 			     struct fts_error *out_error)
 {
@@ -224,15 +273,8 @@ static enum fts_status start(struct fts_presence *presence, const struct fts_pre
 		status = fts_pulse_create(pulse, respond, presence, &presence->pulse, out_error);
 		unsetenv(FTS_PULSE_VARIABLE); /* it is this process's, not that of programs it starts */
 	}
-	/* Its certificate, if it has one, names no address that nobody chose: surveys would call it missing. */
-	if (options->listen == NULL && options->tls.ca_file != NULL) return status;
-	if (status == FTS_OK) status = choose_address(options, presence->address, sizeof(presence->address), out_error);
-	if (status != FTS_OK) return status;
-	struct fts_respondent_options respondent = {
-	    .listen = presence->address, .tls = options->tls, .respond = respond, .ctx = presence};
-	if ((status = fts_respondent_create(&respondent, &presence->respondent, out_error)) != FTS_OK) return status;
-	settle_address(presence);
-	if (presence->channel == NULL) return FTS_OK;
+	if (status == FTS_OK && can_be_asked(options)) status = listen_for_surveys(presence, options, out_error);
+	if (status != FTS_OK || presence->channel == NULL) return status;
 	presence->running = pthread_create(&presence->thread, NULL, run, presence) == 0;
 	if (!presence->running) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no thread for a presence");
 	pthread_setname_np(presence->thread, "fts-presence");

@@ -1,7 +1,8 @@
 /* Why this file exists: workers, agents and watchdogs are no members of the cluster, and its health surveys ask them
  * all the same. A presence answers surveys for its process and tells a node every few seconds where; when it ends it
- * says so, when it dies surveys name it as missing. It also answers the watchdog that started the process
- * (rpc/pulse.h).
+ * says so, when it dies surveys name it as missing. Where nodes speak TLS and it has no certificate that names an
+ * address (a client's names none), it can't be asked: it says by itself, every second, how it is. It also answers the
+ * watchdog that started the process (rpc/pulse.h).
  *
  * What it answers comes from the runtime: strands (base/progress.h), open calls and overruns of a server if there is
  * one. A program brings nothing but its name.
@@ -23,7 +24,7 @@ struct fts_presence_options {
 	const char *name; /* as surveys name it: at most 143 bytes. Borrowed for the call. */
 	enum fts_presence_kind kind;
 	/* Where surveys are answered, "HOST:PORT". NULL: a free port of the address from which the first of endpoints
-	 * is reached, and with TLS none: surveys don't ask it then, only the watchdog does. Borrowed for the call. */
+	 * is reached; with TLS none: it says by itself how it is. Borrowed for the call. */
 	const char *listen;
 	const char *endpoints;       /* of the nodes, as the channel's. Borrowed for the call. */
 	struct fts_tls tls;          /* of its own survey socket. Borrowed for the call. */

@@ -14,6 +14,7 @@
 #define SURVEY_NODES_MAX 64
 #define ENDPOINTS_BYTES (SURVEY_NODES_MAX * (FTSI_ADDRESS_MAX + 1))
 #define HEALTH_PORT_OFFSET 2
+#define NS_PER_MS 1000000u
 
 static void ping(struct fts_call *call, const Fts__Health__V1__PingRequest *request, void *ctx)
 {
@@ -205,6 +206,27 @@ static void on_answer(void *ctx, struct fts_bytes answer)
 	if (!has_answered(round, report->name)) round->answered[round->answered_count++] = report;
 }
 
+/* Those that can't be asked: what they said last counts, when that was a moment ago. */
+static void add_those_who_say(struct round *round, struct nodes *nodes)
+{
+	struct ftsi_other others[FTSI_OTHERS_MAX];
+	ProtobufCAllocator allocator = {take_of_call, give, round->call};
+	uint64_t now_ns = fts_clock_monotonic_ns();
+	size_t count = ftsi_others_list(&round->health->others, others);
+	for (size_t i = 0; i < count && nodes->count < SURVEY_NODES_MAX; i++) {
+		if (others[i].left || others[i].address[0] != '\0') continue;
+		memcpy(nodes->names[nodes->count++], others[i].name, sizeof(others[i].name));
+		uint32_t ago_ms =
+		    others[i].heard_ns < now_ns ? (uint32_t)((now_ns - others[i].heard_ns) / NS_PER_MS) : 0;
+		if (ago_ms > FTSI_OTHERS_SAID_MS || round->answered_count == SURVEY_NODES_MAX) continue;
+		Fts__Health__V1__Report *report =
+		    fts__health__v1__report__unpack(&allocator, others[i].said_bytes, others[i].said);
+		if (report == NULL || strcmp(report->name, others[i].name) != 0) continue;
+		report->said_ms_ago = ago_ms;
+		if (!has_answered(round, report->name)) round->answered[round->answered_count++] = report;
+	}
+}
+
 static void reply_to_survey(const struct nodes *nodes, struct round *round, uint64_t took_ns)
 {
 	Fts__Health__V1__SurveyResponse response = FTS__HEALTH__V1__SURVEY_RESPONSE__INIT;
@@ -244,6 +266,7 @@ static void survey(struct fts_call *call, const Fts__Health__V1__SurveyRequest *
 	enum fts_status status = fts_surveyor_ask(asker->surveyor, bytes, wait_ms, on_answer, &round, &count, &error);
 	atomic_fetch_sub(&health->watching_count, 1);
 	asker_release(health, asker);
+	add_those_who_say(&round, &nodes);
 	if (status == FTS_OK)
 		reply_to_survey(&nodes, &round, fts_clock_monotonic_ns() - start_ns);
 	else

@@ -55,6 +55,8 @@ FTS_MUST_USE enum fts_status ftsi_health_serve(struct ftsi_health *health, struc
 					       struct fts_error *out_error);
 /* How it is now. out_report: the caller's. Thread: any. */
 void ftsi_health_look(struct ftsi_health *health, struct ftsi_health_report *out_report);
+/* The same in a line for people, as systemctl status shows it: role, READY or DEGRADED, and why. out: size_bytes. */
+void ftsi_health_line(struct ftsi_health *health, char *out, size_t size_bytes);
 /* Answer a survey or the watchdog (fts_respond_fn); ctx: a struct ftsi_health whose server and replica live, or are
  * NULL yet. */
 size_t ftsi_health_respond(void *ctx, struct fts_bytes question, uint8_t *out);

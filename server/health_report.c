@@ -167,6 +167,31 @@ void ftsi_health_look(struct ftsi_health *health, struct ftsi_health_report *out
 							   : FTS__HEALTH__V1__STATE__LIVE;
 }
 
+static const char *state_word(Fts__Health__V1__State state)
+{
+	return state == FTS__HEALTH__V1__STATE__READY  ? "READY"
+	       : state == FTS__HEALTH__V1__STATE__LIVE ? "LIVE, does not serve yet"
+						       : "DEGRADED";
+}
+
+void ftsi_health_line(struct ftsi_health *health, char *out, size_t size_bytes)
+{
+	struct ftsi_health_report report;
+	struct fts_replica *replica = atomic_load(&health->replica);
+	struct fts_replica_status status = {.leader = false};
+	char role[96] = "no leader is known";
+	ftsi_health_look(health, &report);
+	if (replica != NULL) fts_replica_status(replica, &status);
+	if (status.leader)
+		snprintf(role, sizeof(role), "leader");
+	else if (status.leader_name[0] != '\0')
+		snprintf(role, sizeof(role), "follows %s", status.leader_name);
+	size_t used = (size_t)snprintf(out, size_bytes, "%s, %s", role, state_word(report.message.state));
+	for (size_t i = 0; i < report.message.n_reasons && used + 3 < size_bytes; i++)
+		used += (size_t)snprintf(out + used, size_bytes - used, "%s%s", i == 0 ? ": " : "; ",
+					 report.message.reasons[i]);
+}
+
 /* ---- Answering a survey ---- */
 
 struct memory {
@@ -200,6 +225,7 @@ static void add_others(Fts__Health__V1__Report *message, struct ftsi_other *othe
 		announced[i].address = others[i].address;
 		announced[i].kind = others[i].kind;
 		announced[i].left = others[i].left;
+		announced[i].report = (ProtobufCBinaryData){others[i].said_bytes, others[i].said};
 		announced[i].heard_ago_ms =
 		    others[i].heard_ns < now_ns ? (uint32_t)((now_ns - others[i].heard_ns) / 1000000u) : 0;
 		list[i] = &announced[i];

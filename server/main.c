@@ -27,6 +27,9 @@
 #include "server/release.h"
 
 #define READY_POLL_MS 100
+#define NS_PER_MS ((uint64_t)1000000)
+#define STATUS_LOOK_MS 1000
+#define STATUS_BYTES 512
 #define FEEDS_A_WATCHDOG 4      /* within the time after which it would bite */
 #define START_LONGEST_MS 300000 /* opening what is on disk, and reading the log behind it */
 #define NNG_PROCESSORS 1        /* two task threads, one for timers: see base/processors.h */
@@ -102,35 +105,59 @@ static enum wake wait_for(int signal_fd, int fatal_fd, int timeout_ms)
 	return WAKE_NOTHING;
 }
 
-/* systemd, or who else speaks its protocol, is fed only while every part of this process moves on which work waits. */
+/* systemd, or who else speaks its protocol, is fed only while every part of this process moves on which work waits, and
+ * is told how the node is. */
 struct feeder {
+	struct ftsi_node *node;
 	uint32_t interval_ms; /* 0: nobody is to be fed */
-	bool hungry;          /* something stood still: told once */
+	uint64_t fed_ns;
+	bool hungry; /* something stood still: told once */
+	bool wants_status;
+	char status[STATUS_BYTES]; /* told last */
 };
 
 static void feed(struct feeder *feeder)
 {
 	char name[FTS_STRAND_NAME_BYTES];
+	uint64_t now_ns = fts_clock_monotonic_ns();
+	if (feeder->interval_ms == 0 || now_ns < feeder->fed_ns + feeder->interval_ms * NS_PER_MS) return;
+	feeder->fed_ns = now_ns;
 	bool moves = fts_strand_all_move(feeder->interval_ms, name);
 	if (moves) (void)fts_notify("WATCHDOG=1");
 	if (!moves && !feeder->hungry) FTS_LOG_WARN("node.stalled", "strand=%s", name);
 	feeder->hungry = !moves;
 }
 
-/* Feed who is to be fed, and look after the certificates. */
+static void tell_status(struct feeder *feeder)
+{
+	char text[STATUS_BYTES];
+	if (!feeder->wants_status) return;
+	ftsi_node_describe(feeder->node, text, sizeof(text));
+	fts_notify_status(text, feeder->status, sizeof(feeder->status));
+}
+
+static uint32_t sooner(uint32_t wait_ms, uint32_t other_ms)
+{
+	return other_ms < wait_ms ? other_ms : wait_ms;
+}
+
+/* Feed and tell who is to be fed and told, and look after the certificates. */
 static enum wake wait_fed(struct feeder *feeder, const struct ftsi_settings *settings, int signal_fd, int fatal_fd)
 {
 	static uint64_t looked_ns; /* of this thread; 0: not yet */
 	const struct fts_tls tls = ftsi_settings_tls(settings);
 	uint64_t now_ns = fts_clock_monotonic_ns();
-	uint32_t wait_ms = FTSI_EXPIRY_LOOK_MS;
+	uint32_t wait_ms = UINT32_MAX; /* for ever */
 	if (tls.ca_file != NULL && (looked_ns == 0 || now_ns - looked_ns >= FTSI_EXPIRY_LOOK_MS * 1000000ull)) {
 		looked_ns = now_ns;
 		ftsi_expiry_look(&tls);
 	}
-	if (feeder->interval_ms > 0) feed(feeder);
-	if (feeder->interval_ms > 0 && feeder->interval_ms < wait_ms) wait_ms = feeder->interval_ms;
-	return wait_for(signal_fd, fatal_fd, tls.ca_file == NULL && feeder->interval_ms == 0 ? -1 : (int)wait_ms);
+	feed(feeder);
+	tell_status(feeder);
+	if (tls.ca_file != NULL) wait_ms = sooner(wait_ms, FTSI_EXPIRY_LOOK_MS);
+	if (feeder->wants_status) wait_ms = sooner(wait_ms, STATUS_LOOK_MS);
+	if (feeder->interval_ms > 0) wait_ms = sooner(wait_ms, feeder->interval_ms);
+	return wait_for(signal_fd, fatal_fd, wait_ms == UINT32_MAX ? -1 : (int)wait_ms);
 }
 
 /* Scripts and supervisors wait for this line, so no log level hides it. */
@@ -145,7 +172,7 @@ static void tell_ready(const struct ftsi_settings *settings)
 		     fts_log_quote(listen, sizeof(listen), settings->listen), serves_text ? " lottery_text=" : "",
 		     serves_text ? fts_log_quote(text, sizeof(text), settings->lottery_text) : "", (int)getpid());
 	if (fts_log_level_parse(settings->log_level, &level)) fts_log_set_level(level);
-	(void)fts_notify("READY=1\nSTATUS=serving");
+	(void)fts_notify("READY=1");
 }
 
 /* The addresses proved to be usable: keep them. A full disk must not keep a node from serving what it has. */
@@ -163,9 +190,13 @@ static enum exit_code serve(struct ftsi_node *node, const struct ftsi_settings *
 {
 	struct ftsi_election *election = NULL;
 	enum wake wake = WAKE_NOTHING;
-	struct feeder feeder = {.interval_ms = fts_notify_watchdog_ms() / FEEDS_A_WATCHDOG};
-	while (wake == WAKE_NOTHING && ftsi_node_wait_ready(node, READY_POLL_MS) != FTS_OK)
+	struct feeder feeder = {.node = node,
+				.interval_ms = fts_notify_watchdog_ms() / FEEDS_A_WATCHDOG,
+				.wants_status = fts_notify_wanted()};
+	while (wake == WAKE_NOTHING && ftsi_node_wait_ready(node, READY_POLL_MS) != FTS_OK) {
+		tell_status(&feeder);
 		wake = wait_for(signal_fd, fatal_fd, 0);
+	}
 	/* It may not become what it was told to be: another list, no member any more. Nothing is open yet. */
 	if (wake == WAKE_FATAL && ftsi_node_failed(node, out_error) && out_error->status == FTS_FAILED_PRECONDITION) {
 		(void)not_started(out_error);

@@ -378,6 +378,11 @@ enum fts_status ftsi_node_open_gateways(struct ftsi_node *node, struct fts_error
 	return ftsi_text_gateway_start(&options, &node->text, out_error);
 }
 
+void ftsi_node_describe(struct ftsi_node *node, char *out, size_t size_bytes)
+{
+	ftsi_health_line(&node->health, out, size_bytes);
+}
+
 bool ftsi_node_failed(struct ftsi_node *node, struct fts_error *out_error)
 {
 	pthread_mutex_lock(&node->fatal_lock);

@@ -22,6 +22,8 @@ FTS_MUST_USE enum fts_status ftsi_node_start(const struct ftsi_settings *setting
 FTS_MUST_USE enum fts_status ftsi_node_wait_ready(struct ftsi_node *node, uint32_t timeout_ms);
 /* Start the gateways. Errors: RESOURCE_EXHAUSTED, INVALID_ARGUMENT (TLS). */
 FTS_MUST_USE enum fts_status ftsi_node_open_gateways(struct ftsi_node *node, struct fts_error *out_error);
+/* How it is, in a line for people. out: size_bytes. Thread: any. */
+void ftsi_node_describe(struct ftsi_node *node, char *out, size_t size_bytes);
 /* Why it can't go on, once fatal_fd is readable. False: it can. Thread: any. */
 bool ftsi_node_failed(struct ftsi_node *node, struct fts_error *out_error);
 /* Finish what is open, refuse what is new. Blocks for some seconds at most. */

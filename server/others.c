@@ -46,6 +46,9 @@ static enum fts_status check(const Fts__Health__V1__Announced *who, struct fts_e
 	if (who->name[0] == '\0' || strlen(who->name) >= FTSI_OTHERS_NAME_MAX)
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT, "who.name: expected 1 to %d bytes",
 				     FTSI_OTHERS_NAME_MAX - 1);
+	if (who->address[0] == '\0' &&
+	    (who->left || (who->report.len > 0 && who->report.len <= FTSI_OTHERS_SAID_BYTES)))
+		return FTS_OK;
 	if (strlen(who->address) >= FTSI_ADDRESS_MAX || !ftsi_address_parse(who->address, &address) ||
 	    address.port < LOWEST_PORT)
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
@@ -70,6 +73,8 @@ enum fts_status ftsi_others_note(struct ftsi_others *others, const Fts__Health__
 	} else if (heard_ns > other->heard_ns) {
 		snprintf(other->name, sizeof(other->name), "%s", who->name);
 		snprintf(other->address, sizeof(other->address), "%s", who->address);
+		other->said_bytes = who->report.len <= sizeof(other->said) ? who->report.len : 0;
+		if (other->said_bytes > 0) memcpy(other->said, who->report.data, other->said_bytes);
 		other->kind = who->kind;
 		other->heard_ns = heard_ns;
 		other->left = who->left;

@@ -16,10 +16,15 @@
 #define FTSI_OTHERS_MAX 40 /* beside the members; a survey asks 64 in all */
 #define FTSI_OTHERS_FORGET_MS 60000
 #define FTSI_OTHERS_NAME_MAX 144
+#define FTSI_OTHERS_SAID_BYTES 512
+#define FTSI_OTHERS_SAID_MS 3500 /* one that says by itself how it is, every second, and has not for so long: missing  \
+				  */
 
 struct ftsi_other {
 	char name[FTSI_OTHERS_NAME_MAX];
-	char address[FTSI_ADDRESS_MAX]; /* HOST:PORT of its survey socket */
+	char address[FTSI_ADDRESS_MAX]; /* HOST:PORT of its survey socket; "": it can't be asked, and said how it is */
+	uint8_t said[FTSI_OTHERS_SAID_BYTES]; /* a Report, packed */
+	size_t said_bytes;
 	Fts__Health__V1__Kind kind;
 	uint64_t heard_ns;
 	bool left; /* said so: kept for a while, so that nobody else's older tidings bring it back */

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "rpc/endpoint.h"
+
 #define HOUR_MS 3600000u
 #define WORDS_MAX 256
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -413,8 +415,35 @@ static bool make_absolute(char *path)
 /* A socket's path is short. */
 #define PULSE_PATH_MAX 107
 
+/* Endpoints, at most so many; refused with the name of the field they came from. */
+static enum fts_status check_endpoints(const char *field, const char *text, size_t count_max,
+				       struct fts_error *out_error)
+{
+	struct fts_error error;
+	struct ftsi_endpoint_list *list = calloc(1, sizeof(*list));
+	if (list == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "out of memory");
+	enum fts_status status = ftsi_endpoint_list_parse(text, list, &error);
+	if (status != FTS_OK)
+		status = fts_error_set(out_error, status, "%s: %.300s", field, error.detail);
+	else if (list->count > count_max)
+		status = fts_error_set(out_error, FTS_INVALID_ARGUMENT, "%s: expected one HOST:PORT", field);
+	free(list);
+	return status;
+}
+
+static enum fts_status check_addresses(const struct ftsi_watch_config *config, struct fts_error *out_error)
+{
+	enum fts_status status = FTS_OK;
+	if (strcmp(config->listen, "off") != 0) status = check_endpoints("listen", config->listen, 1, out_error);
+	if (status == FTS_OK && config->cluster[0] != '\0')
+		status = check_endpoints("cluster", config->cluster, SIZE_MAX, out_error);
+	return status;
+}
+
 enum fts_status ftsi_watch_config_complete(struct ftsi_watch_config *config, struct fts_error *out_error)
 {
+	enum fts_status status = check_addresses(config, out_error);
+	if (status != FTS_OK) return status;
 	bool tls = config->tls_ca[0] != '\0';
 	bool loopback = strncmp(config->listen, "127.", 4) == 0 || strncmp(config->listen, "[::1]:", 6) == 0 ||
 			strncmp(config->listen, "localhost:", 10) == 0 || strcmp(config->listen, "off") == 0;

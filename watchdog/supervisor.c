@@ -24,6 +24,7 @@
 #define NS_PER_MS ((uint64_t)1000000)
 #define STOPPING_LOOK_MS 20 /* at what is being ended */
 #define LOG_LOOK_MS 10000
+#define STATUS_BYTES 512
 #define FDS_FIXED 2
 #define FDS_MAX (FDS_FIXED + 2 * FTSI_WATCH_PROCESS_MAX)
 
@@ -34,6 +35,8 @@ struct ftsi_supervisor {
 	uint32_t feed_ms; /* 0: nobody is to be fed */
 	uint64_t fed_ns;
 	struct fts_strand *strand;
+	bool wants_status;
+	char status[STATUS_BYTES]; /* told last */
 };
 
 /* ---- What survives ---- */
@@ -192,6 +195,33 @@ static void feed(struct ftsi_supervisor *supervisor)
 	(void)fts_notify("WATCHDOG=1");
 }
 
+static void add(char *text, size_t size_bytes, const char *separator, const char *word, const char *name)
+{
+	size_t used = strlen(text);
+	snprintf(text + used, size_bytes - used, "%s%s%s", separator, word, name);
+}
+
+/* In a line for people: how many run, and who is in trouble. */
+static void tell_status(struct ftsi_supervisor *supervisor)
+{
+	const struct ftsi_watch *watch = &supervisor->watch;
+	char trouble[400] = "", text[STATUS_BYTES];
+	size_t running = 0;
+	if (!supervisor->wants_status || watch->stopping) return;
+	for (size_t i = 0; i < watch->count; i++) {
+		const struct ftsi_watched *watched = &watch->list[i];
+		const char *word = watched->state == FTSI_WATCH_QUARANTINED ? "quarantined "
+				   : watched->held[0] != '\0'               ? "held "
+				   : watched->state == FTSI_WATCH_BACKOFF || watched->state == FTSI_WATCH_STOPPING
+				       ? "being restarted "
+				       : NULL;
+		running += watched->state == FTSI_WATCH_RUNNING;
+		if (word != NULL) add(trouble, sizeof(trouble), "; ", word, watched->what->name);
+	}
+	snprintf(text, sizeof(text), "%zu of %zu processes run%s", running, watch->count, trouble);
+	fts_notify_status(text, supervisor->status, sizeof(supervisor->status));
+}
+
 static size_t list_fds(const struct ftsi_supervisor *supervisor, struct pollfd *out_fds)
 {
 	const struct ftsi_watch *watch = &supervisor->watch;
@@ -222,7 +252,7 @@ void ftsi_supervisor_run(struct ftsi_supervisor *supervisor)
 {
 	struct ftsi_watch *watch = &supervisor->watch;
 	struct pollfd fds[FDS_MAX];
-	(void)fts_notify("READY=1\nSTATUS=watching");
+	(void)fts_notify("READY=1");
 	while (!is_over(watch)) {
 		size_t count = list_fds(supervisor, fds);
 		int some = poll(fds, count, (int)wait_ms(supervisor));
@@ -233,6 +263,7 @@ void ftsi_supervisor_run(struct ftsi_supervisor *supervisor)
 		if (watch->changed) ftsi_watch_keep(watch);
 		show(watch);
 		feed(supervisor);
+		tell_status(supervisor);
 	}
 	ftsi_watch_keep(watch);
 }
@@ -288,6 +319,7 @@ enum fts_status ftsi_supervisor_create(const struct ftsi_watch_config *config, i
 	supervisor->lock_fd = -1;
 	supervisor->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	supervisor->feed_ms = fts_notify_watchdog_ms() / 4;
+	supervisor->wants_status = fts_notify_wanted();
 	supervisor->strand = fts_strand_of("supervisor", 0);
 	fts_strand_add(supervisor->strand, 1);
 	enum fts_status status = FTS_OK;

@@ -177,9 +177,13 @@ static json_t *report_json(const Fts__Health__V1__Report *report)
 
 	for (size_t i = 0; i < report->n_reasons; i++)
 		json_array_append_new(reasons, ftsi_json("s", report->reasons[i]));
-	return ftsi_json("{s:s,s:s,s:s,s:I,s:I,s:I,s:o}", "name", report->name, "kind", kind_name(report->kind),
-			 "state", state_name(report->state), "progress", (json_int_t)report->progress, "oldest_call_ms",
-			 (json_int_t)report->oldest_call_ms, "queue", (json_int_t)report->queue, "reasons", reasons);
+	json_t *made =
+	    ftsi_json("{s:s,s:s,s:s,s:I,s:I,s:I,s:o}", "name", report->name, "kind", kind_name(report->kind), "state",
+		      state_name(report->state), "progress", (json_int_t)report->progress, "oldest_call_ms",
+		      (json_int_t)report->oldest_call_ms, "queue", (json_int_t)report->queue, "reasons", reasons);
+	if (report->said_ms_ago > 0) /* it was not asked: it said this by itself */
+		json_object_set_new(made, "said_ms_ago", json_integer(report->said_ms_ago));
+	return made;
 }
 
 static void print_health_json(const Fts__Health__V1__SurveyResponse *survey)

@@ -59,6 +59,10 @@ static void errors_name_the_field(void **state)
 	    {"{\"intervall\":1,\"processes\":[]}", "intervall: expected no such field"},
 	    {"{\"listen\":\"0.0.0.0:7390\",\"processes\":[{\"name\":\"a\",\"command\":[\"x\"]}]}",
 	     "listen: 0.0.0.0:7390 is no loopback"},
+	    {"{\"cluster\":\"bad\",\"processes\":[{\"name\":\"a\",\"command\":[\"x\"]}]}", "cluster: endpoint \"bad\""},
+	    {"{\"listen\":\"127.0.0.1\",\"processes\":[{\"name\":\"a\",\"command\":[\"x\"]}]}", "listen: endpoint"},
+	    {"{\"listen\":\"127.0.0.1:1,127.0.0.1:2\",\"processes\":[{\"name\":\"a\",\"command\":[\"x\"]}]}",
+	     "listen: expected one HOST:PORT"},
 	    {"{\"interval_ms\":100,\"interval_ms\":200,\"processes\":[]}", "duplicate"},
 	};
 	struct fts_error error;

@@ -280,7 +280,7 @@ static void systemd_is_told(const char *name)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char text[256], wanted[HARNESS_PATH_MAX + 32], usec[] = "WATCHDOG_USEC=200000";
 	const char *const argv[] = {"fts-watchdog", "--config", world.config, NULL};
-	unsigned ready = 0, fed = 0, stopping = 0;
+	unsigned ready = 0, fed = 0, stopping = 0, status = 0;
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct timeval limit = {.tv_sec = WORLD_PATIENCE_MS / 1000};
 	assert_true(strlen(name) < sizeof(address.sun_path));
@@ -302,7 +302,8 @@ static void systemd_is_told(const char *name)
 		ready += strstr(text, "READY=1") != NULL;
 		fed += strstr(text, "WATCHDOG=1") != NULL;
 		stopping += strstr(text, "STOPPING=1") != NULL;
-		if (ready == 1 && fed == 3) harness_process_signal(&world.watchdog, SIGTERM);
+		status += strstr(text, "STATUS=1 of 1 processes run") != NULL;
+		if (ready == 1 && fed >= 3 && status == 1) harness_process_signal(&world.watchdog, SIGTERM);
 	}
 	assert_int_equal(ready, 1);
 	assert_true(harness_process_wait(&world.watchdog, WORLD_PATIENCE_MS));
