@@ -16,6 +16,7 @@ enum {
 	FINISH_MS = 10000,
 	FINISH_MAX = 1024
 };
+enum { IDLE_LOOK_MS = FTS_TICKET_IDLE_MS / 2 };
 enum { OVERDUE_MARGIN_MS = 1000 }; /* as the dispatcher has it */
 
 static struct timespec time_at(uint64_t at_ns)
@@ -194,22 +195,33 @@ static void tell_ended(struct fts_worker *worker, uint64_t id, Fts__Dispatch__V1
 		fts__dispatch__v1__finish_response__free_unpacked(response, NULL);
 }
 
-/* Called with lock held, which is dropped meanwhile. Tickets for several runs may lie idle: it is looked for them. */
+/* Called with lock held. Tickets for several runs may lie idle: that is looked for in time, whatever else ends. */
+static void look_for_idle(struct fts_worker *worker, uint64_t *looked_ns)
+{
+	uint64_t now_ns = fts_clock_monotonic_ns();
+	if (worker->several_count == 0 || now_ns - *looked_ns < IDLE_LOOK_MS * MS_NS) return;
+	*looked_ns = now_ns;
+	ftsi_worker_sweep(worker, false);
+}
+
+/* Called with lock held, which is dropped meanwhile. */
 static void wait_ended(struct fts_worker *worker)
 {
-	struct timespec until = time_at(fts_clock_monotonic_ns() + FTS_TICKET_IDLE_MS / 2 * MS_NS);
+	struct timespec until = time_at(fts_clock_monotonic_ns() + IDLE_LOOK_MS * MS_NS);
 	if (worker->several_count == 0)
 		(void)pthread_cond_wait(&worker->finish_wake, &worker->lock);
-	else if (pthread_cond_timedwait(&worker->finish_wake, &worker->lock, &until) != 0)
-		ftsi_worker_sweep(worker, false);
+	else
+		(void)pthread_cond_timedwait(&worker->finish_wake, &worker->lock, &until);
 }
 
 void *ftsi_worker_finish(void *data)
 {
 	Fts__Dispatch__V1__EndedTicket items[FINISH_MAX], *list[FINISH_MAX];
 	struct fts_worker *worker = data;
+	uint64_t looked_ns = 0;
 	pthread_mutex_lock(&worker->lock);
 	while (!worker->ending || worker->ended_count > 0) {
+		look_for_idle(worker, &looked_ns);
 		size_t count = worker->id != 0 ? take_ended(worker, items, list) : 0;
 		uint64_t id = worker->id;
 		if (count == 0 && worker->ending) break;

@@ -162,11 +162,16 @@ static const char *check(const struct ftsi_cli *cli)
 	if (ftsi_value_of(cli, "lease")->number < 300) return "--lease: at least 300ms";
 	if (strrchr(listen, ':') == NULL) return "--listen: HOST:PORT (port 0: any free one)";
 	if (!is_loopback(listen) && serving_tls(cli).cert_file == NULL && !ftsi_value_of(cli, "insecure")->given)
-		return "--listen: other than loopback wants TLS (--tls-ca, --tls-cert, --tls-key), or --insecure";
+		return "--listen: other than loopback wants TLS (--tls-ca, --tls-cert, --tls-key, --serve-cert, "
+		       "--serve-key), or --insecure";
 	if (serves_own != ftsi_value_of(cli, "serve-key")->given)
 		return "--serve-cert and --serve-key: both or neither";
 	if (serves_own && ftsi_tls(cli).ca_file == NULL)
 		return "--serve-cert wants --tls-ca, --tls-cert and --tls-key too";
+	if (!serves_own && ftsi_tls(cli).ca_file != NULL) /* callers would find nobody they trust */
+		return "with TLS a worker wants --serve-cert and --serve-key, since a client's certificate names no "
+		       "address; "
+		       "see fts-cli tls node --help";
 	return NULL;
 }
 
