@@ -19,6 +19,7 @@
 
 static struct harness_cluster cluster;
 static struct harness_secure secure;
+static struct harness_process agent, worker;
 
 /* fts-cli with the client's certificate at the member, and words up to NULL behind that. argv: 24. */
 static void set_argv(const char **argv, size_t member, const char *const *words)
@@ -52,7 +53,8 @@ static void await_survey(int code, const char *text)
 			return;
 		}
 	}
-	fail_msg("exit %d, not %d with %s: %s%s", last, code, text, out, err);
+	fail_msg("exit %d, not %d with %s: %s%s\nagent: %s\nworker: %s", last, code, text, out, err,
+		 harness_process_stderr(&agent), harness_process_stderr(&worker));
 }
 
 static void start_cli(struct harness_process *process, const char *label, const char *const *words)
@@ -70,11 +72,14 @@ static void who_cannot_be_asked_says_how_it_is(void **state)
 	const char *work[] = {
 	    "worker", "run", "echo", "--serve-cert", cert, "--serve-key", key, "--serve-client-ca", secure.clients_ca,
 	    "--",     "cat", NULL};
-	struct harness_process agent = {0}, worker = {0};
 	(void)state;
 	assert_int_equal(harness_run(make, PATIENCE_MS, NULL, NULL), 0);
 	(void)snprintf(cert, sizeof(cert), "%.500s/w1.pem", secure.directory);
 	(void)snprintf(key, sizeof(key), "%.500s/w1.key", secure.directory);
+	/* The cluster takes writes: an agent that can't join within its time limit ends. */
+	harness_secure_expect(&secure, 0, NULL, "--timeout", "60s", "kv", "set", "a", "b", NULL);
+	harness_secure_expect(&secure, 0, NULL, "--timeout", "60s", "lottery", "open", "first", "--agencies", "1",
+			      "--number", "7", NULL);
 	start_cli(&agent, "agent", elect);
 	start_cli(&worker, "worker", work);
 	await_survey(0, "\"name\":\"boss/a\",\"kind\":\"agent\",\"state\":\"READY\"");
