@@ -19,6 +19,7 @@
 #include "base/notify.h"
 #include "base/processors.h"
 #include "base/progress.h"
+#include "rpc/nng_start.h"
 #include "rpc/tls_watch.h"
 #include "server/directory.h"
 #include "server/election.h"
@@ -234,6 +235,7 @@ static enum exit_code run(struct ftsi_settings *settings, struct fts_error *out_
 	struct fts_strand *start = fts_strand_of("fts-start", START_LONGEST_MS);
 	fts_strand_add(start, 1);
 	ftsi_processors_limit_begin(NNG_PROCESSORS);
+	ftsi_nng_start();
 	enum fts_status status = ftsi_node_start(settings, fatal_fd, &node, out_error);
 	ftsi_processors_limit_end();
 	fts_strand_done(start, 1);

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/processors.h"
+#include "rpc/nng_start.h"
 #include "watchdog/capture.h"
 #include "watchdog/config.h"
 #include "watchdog/supervisor.h"
@@ -139,6 +140,7 @@ static enum exit_code run(const struct ftsi_watch_config *config)
 	int signal_fd = catch_signals();
 	if (signal_fd < 0) return not_started(&error);
 	ftsi_processors_limit_begin(NNG_PROCESSORS);
+	ftsi_nng_start();
 	enum fts_status status = ftsi_supervisor_create(config, signal_fd, &supervisor, &error);
 	ftsi_processors_limit_end();
 	if (status == FTS_OK) {
