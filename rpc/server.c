@@ -17,6 +17,7 @@
 #define DEFAULT_INBOUND_BYTES_MAX (64u * 1024 * 1024)
 #define DEFAULT_IDLE_TIMEOUT_MS 10000u
 #define ARENAS_PER_INBOUND 4u /* address space for what inbound bytes unpack to */
+#define DEFAULT_WORKER_IDLE_MS 10000u
 #define WORKER_QUEUE_MAX 4096u
 #define OFFER_COUNT_MAX 256u
 #define TICK_MAX_MS 250u
@@ -30,6 +31,7 @@ static void on_tick(void *arg);
 static void set_defaults(struct fts_server_options *options)
 {
 	if (options->worker_count == 0) options->worker_count = DEFAULT_WORKER_COUNT;
+	if (options->worker_idle_ms == 0) options->worker_idle_ms = DEFAULT_WORKER_IDLE_MS;
 	if (options->connection_count_max == 0) options->connection_count_max = DEFAULT_CONNECTION_COUNT_MAX;
 	if (options->open_calls_max == 0) options->open_calls_max = DEFAULT_OPEN_CALLS_MAX;
 	if (options->inbound_bytes_max == 0) options->inbound_bytes_max = DEFAULT_INBOUND_BYTES_MAX;
@@ -99,9 +101,8 @@ static int set_tls(void *ctx, nng_tls_config *config)
 {
 	struct fts_server *server = ctx;
 	pthread_mutex_lock(&server->mutex);
-	int error = server->listener == NULL
-			? 0
-			: nng_stream_listener_set_ptr(server->listener, NNG_OPT_TLS_CONFIG, config);
+	int error =
+	    server->listener == NULL ? 0 : nng_stream_listener_set_ptr(server->listener, NNG_OPT_TLS_CONFIG, config);
 	if (error == 0) server->tls_config = config;
 	pthread_mutex_unlock(&server->mutex);
 	return error;
@@ -277,7 +278,8 @@ enum fts_status fts_server_start(struct fts_server *server, struct fts_error *ou
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for a server");
 	if ((st = listen_open(server, out_error)) != FTS_OK) return st;
 	if (blocking) {
-		server->workers = ftsi_worker_pool_create(server->options.worker_count, WORKER_QUEUE_MAX);
+		server->workers = ftsi_worker_pool_create(server->options.worker_count, server->options.worker_idle_ms,
+							  WORKER_QUEUE_MAX);
 		if (server->workers == NULL)
 			return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "can't start worker threads");
 	}

@@ -197,7 +197,7 @@ struct ftsi_running {
 /* What its thread of that place runs; false: there is no such place. Thread: any. */
 bool ftsi_worker_pool_running(const struct ftsi_worker_pool *pool, uint32_t place, struct ftsi_running *out_running);
 /* Returned (ftsi_worker_pool_destroy); NULL: no memory or no threads. */
-struct ftsi_worker_pool *ftsi_worker_pool_create(uint32_t thread_count, uint32_t queue_max);
+struct ftsi_worker_pool *ftsi_worker_pool_create(uint32_t thread_count, uint32_t idle_ms, uint32_t queue_max);
 /* Let the running handlers end, refuse what waits, join. NULL: no-op. */
 void ftsi_worker_pool_destroy(struct ftsi_worker_pool *pool);
 /* False: the queue is full. */

@@ -1,7 +1,8 @@
 /* Why this file exists: threads for methods whose handlers may wait or compute for long. One of nng's few threads
  * must never do that. The queue is a ring of fixed size: full is an answer, not a wait. A thread is made when a call
- * finds none idle: a server that is asked nothing of the kind costs none. */
+ * finds none idle: a server that is asked nothing of the kind costs none, and after a rush all but one end again. */
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/progress.h"
@@ -25,25 +26,58 @@ struct ftsi_worker_pool {
 	uint32_t queue_max;
 	bool stopping;
 	uint32_t idle_count;
-	uint32_t thread_count; /* running */
+	uint32_t thread_count; /* running: those at the first places */
+	uint64_t busy_ns;      /* when none was idle, last */
+	pthread_t ended;       /* one that has, to be joined */
+	bool has_ended;
 
-	uint32_t thread_max;
+	uint32_t thread_max, idle_ms;
 	struct fts_strand *strand;
 	struct worker threads[];
 };
 
-static struct fts_call *pop(struct ftsi_worker_pool *pool)
+/* Called with mutex held; whoever has ended does not need it any more. */
+static void join_ended(struct ftsi_worker_pool *pool)
+{
+	if (pool->has_ended) pthread_join(pool->ended, NULL);
+	pool->has_ended = false;
+}
+
+/* Called with mutex held, which is given up meanwhile. False: worker may end. It stands at the last place but the
+ * first, and one has been idle all the time for idle_ms; which one does not matter, as calls go round. */
+static bool wait_filled(struct ftsi_worker_pool *pool, const struct worker *worker)
+{
+	while (pool->call_count == 0 && !pool->stopping) {
+		bool last = worker == &pool->threads[pool->thread_count - 1];
+		uint64_t until_ns = fts_clock_deadline_ns(pool->busy_ns, pool->idle_ms);
+		uint64_t now_ns = fts_clock_monotonic_ns();
+		if (last && worker > pool->threads && pool->idle_count > 1 && now_ns >= until_ns) return false;
+		if (until_ns <= now_ns) until_ns = fts_clock_deadline_ns(now_ns, pool->idle_ms);
+		struct timespec until = {(time_t)(until_ns / 1000000000u), (long)(until_ns % 1000000000u)};
+		(void)(worker == pool->threads ? pthread_cond_wait(&pool->filled, &pool->mutex)
+					       : pthread_cond_timedwait(&pool->filled, &pool->mutex, &until));
+	}
+	return true;
+}
+
+/* NULL: worker ends. */
+static struct fts_call *pop(struct ftsi_worker_pool *pool, const struct worker *worker)
 {
 	struct fts_call *call = NULL;
 	pthread_mutex_lock(&pool->mutex);
 	pool->idle_count++;
-	while (pool->call_count == 0 && !pool->stopping)
-		pthread_cond_wait(&pool->filled, &pool->mutex);
+	bool stays = wait_filled(pool, worker);
 	pool->idle_count--;
-	if (pool->call_count > 0) {
+	if (!stays) {
+		join_ended(pool);
+		pool->ended = worker->thread;
+		pool->has_ended = true;
+		pool->thread_count--;
+	} else if (pool->call_count > 0) {
 		call = pool->ring[pool->first];
 		pool->first = (pool->first + 1) % pool->queue_max;
 		pool->call_count--;
+		if (pool->idle_count == 0) pool->busy_ns = fts_clock_monotonic_ns();
 		fts_strand_done(pool->strand, 1); /* it is taken: how long it runs is told of the call itself */
 	}
 	pthread_mutex_unlock(&pool->mutex);
@@ -71,7 +105,7 @@ static void *work(void *arg)
 {
 	struct worker *worker = arg;
 	struct fts_call *call;
-	while ((call = pop(worker->pool)) != NULL) {
+	while ((call = pop(worker->pool, worker)) != NULL) {
 		serve(worker, call);
 		fts_strand_move(worker->pool->strand);
 	}
@@ -87,16 +121,21 @@ bool ftsi_worker_pool_running(const struct ftsi_worker_pool *pool, uint32_t plac
 	return true;
 }
 
-struct ftsi_worker_pool *ftsi_worker_pool_create(uint32_t thread_count, uint32_t queue_max)
+struct ftsi_worker_pool *ftsi_worker_pool_create(uint32_t thread_count, uint32_t idle_ms, uint32_t queue_max)
 {
 	struct ftsi_worker_pool *pool = calloc(1, sizeof *pool + thread_count * sizeof pool->threads[0]);
+	pthread_condattr_t attributes;
 	if (pool == NULL) return NULL;
 	pool->ring = calloc(queue_max, sizeof(struct fts_call *));
 	pool->queue_max = queue_max;
 	pool->thread_max = thread_count;
+	pool->idle_ms = idle_ms;
 	pool->strand = fts_strand_of("rpc-workers", 0);
 	pthread_mutex_init(&pool->mutex, NULL);
-	pthread_cond_init(&pool->filled, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&pool->filled, &attributes);
+	pthread_condattr_destroy(&attributes);
 	if (pool->ring != NULL) return pool;
 	ftsi_worker_pool_destroy(pool);
 	return NULL;
@@ -111,6 +150,7 @@ void ftsi_worker_pool_destroy(struct ftsi_worker_pool *pool)
 	pthread_mutex_unlock(&pool->mutex);
 	for (uint32_t i = 0; i < pool->thread_count; i++)
 		pthread_join(pool->threads[i].thread, NULL);
+	join_ended(pool);
 	pthread_cond_destroy(&pool->filled);
 	pthread_mutex_destroy(&pool->mutex);
 	free(pool->ring);

@@ -97,8 +97,8 @@ static void print_stalls(const Fts__Cluster__V1__StatusResponse *response)
 	for (size_t i = 0; i < response->n_nodes; i++) {
 		const Fts__Cluster__V1__NodeStatus *node = response->nodes[i];
 		if (node->stalls == 0) continue;
-		printf("%s%s: its loop was late %" PRIu32 " times, by %" PRIu32 " ms at most\n", before, node->name,
-		       node->stalls, node->stall_max_ms);
+		printf("%s%s: its loop was late %" PRIu32 " time%s, by %" PRIu32 " ms at most\n", before, node->name,
+		       node->stalls, node->stalls == 1 ? "" : "s", node->stall_max_ms);
 		before = "";
 	}
 }

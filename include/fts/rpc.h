@@ -228,6 +228,7 @@ struct fts_server_options {
 	const char *node;   /* name put into replies; at most 63 bytes. Borrowed. */
 	struct fts_tls tls;
 	uint32_t worker_count;             /* threads for blocking methods; 0: 4 */
+	uint32_t worker_idle_ms;           /* one that nobody needed for so long ends, but the last; 0: 10,000 */
 	uint32_t connection_count_max;     /* 0: 4,096 */
 	uint32_t open_calls_max;           /* a connection; 0: 4,096 */
 	size_t inbound_bytes_max;          /* of the whole server; 0: 64 MiB */

@@ -1,4 +1,5 @@
 /* Why this file exists: how a server begins and ends, with calls open and callers in the middle of things. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -134,6 +135,54 @@ static void waiting_workers_end_with_the_server(void **state)
 	close(fd);
 }
 
+/* Threads of this process that run blocking calls. */
+static size_t worker_threads(void)
+{
+	size_t count = 0;
+	DIR *tasks = opendir("/proc/self/task");
+	assert_non_null(tasks);
+	for (struct dirent *entry = readdir(tasks); entry != NULL; entry = readdir(tasks)) {
+		char path[300], name[32] = "";
+		snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+		FILE *file = fopen(path, "r");
+		if (file == NULL) continue; /* "." and "..", or one that has just ended */
+		count += fgets(name, sizeof name, file) != NULL && strcmp(name, "fts:worker\n") == 0;
+		fclose(file);
+	}
+	closedir(tasks);
+	return count;
+}
+
+/* A rush makes threads; when it is over they end, all but one, and come again with the next. */
+static void workers_end_after_a_rush(void **state)
+{
+	enum { WORKERS = 3 };
+	struct caller_call call = {.method_id = echo_method_id(ECHO_BLOCKING), .text = "rush"};
+	(void)state;
+	echo_server_start(&echo, &(struct fts_server_options){.worker_count = WORKERS, .worker_idle_ms = 20});
+	int fd = caller_open(echo.port);
+	for (int round = 0; round < 5; round++) {
+		pthread_mutex_lock(&echo.mutex);
+		echo.gate_open = false;
+		echo.blocked_count = 0;
+		pthread_mutex_unlock(&echo.mutex);
+		for (call.id = 1; call.id <= WORKERS; call.id++)
+			assert_true(caller_send(fd, &call));
+		echo_wait_blocked(&echo, WORKERS);
+		echo_open_gate(&echo);
+		for (int i = 0; i < WORKERS; i++) {
+			struct caller_reply reply;
+			assert_true(caller_receive(fd, &reply));
+			assert_int_equal(reply.header.code, FTS_OK);
+		}
+		for (int i = 0; i < CALLER_PATIENCE_MS && worker_threads() > 1; i++)
+			usleep(1000);
+		assert_int_equal(worker_threads(), 1);
+	}
+	echo_server_stop(&echo);
+	close(fd);
+}
+
 static void connections_are_limited(void **state)
 {
 	(void)state;
@@ -219,6 +268,7 @@ int main(void)
 	    cmocka_unit_test(drain_waits_for_answers),
 	    cmocka_unit_test(calls_outlive_their_server),
 	    cmocka_unit_test(waiting_workers_end_with_the_server),
+	    cmocka_unit_test(workers_end_after_a_rush),
 	    cmocka_unit_test(connections_are_limited),
 	    cmocka_unit_test(a_thousand_idle_connections_are_cheap),
 	    cmocka_unit_test(many_lives),
