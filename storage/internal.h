@@ -7,6 +7,7 @@
 #include "storage/hints.h"
 #include "storage/lost.h"
 #include "storage/taken.h"
+#include "storage/versions.h"
 
 /* A tombstone to be removed with the next batch. */
 struct ftsi_forget {
@@ -26,12 +27,14 @@ struct fts_storage {
 	struct ftsi_lost lost;
 	struct fts_hlc clock;
 	atomic_uint_fast64_t damaged_count;
+	atomic_bool versions_doubted; /* damage was met: what is known of what stands there may be too good */
 	atomic_uint_fast64_t mended_count; /* records that were stored in the background */
 	atomic_bool closing;
 	atomic_bool bad_block; /* met since the start */
 
 	/* Held while a batch is compared, written and counted in the trees. */
 	pthread_mutex_t apply_lock;
+	struct ftsi_versions versions; /* batches: guarded by apply_lock */
 
 	pthread_mutex_t queue_lock;
 	pthread_cond_t queue_wake;
@@ -44,12 +47,19 @@ struct fts_storage {
 	uint64_t room_checked_ns;                    /* guarded by queue_lock */
 	bool disk_full;                              /* guarded by queue_lock */
 
-	pthread_t writer, builder;
+	pthread_mutex_t answer_lock;
+	pthread_cond_t answer_wake;
+	struct fts_storage_put *answers; /* on disk, to be told; guarded by answer_lock */
+	bool answers_end;                /* guarded by answer_lock */
+	bool answerer_runs;              /* guarded by answer_lock */
+
+	pthread_t writer, builder, answerer;
 	bool writer_runs; /* from the first put on; guarded by queue_lock */
 	bool builder_runs;
 };
 
-/* As fts_storage_read, through txn (which may be a batch: its own writes are seen). */
+/* As fts_storage_read, from the store itself: through txn (a batch that sees its own writes, but not the unseen ones);
+ * NULL: as it is now. */
 FTS_MUST_USE enum fts_status ftsi_storage_get(struct fts_storage *storage, struct fts_txn *txn, uint32_t db,
 					      struct fts_bytes key, struct fts_storage_found *out_found);
 

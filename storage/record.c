@@ -66,12 +66,14 @@ struct fts_bytes ftsi_record_key(uint32_t db, struct fts_bytes key, struct fts_k
 	return fts_key_bytes(out_key);
 }
 
-void ftsi_record_header(const struct ftsi_record *record, uint8_t *out)
+uint64_t ftsi_record_header(const struct ftsi_record *record, uint8_t *out)
 {
+	uint64_t checksum = ftsi_record_checksum(record);
 	put_u64(out, record->version.time);
 	put_u64(out + 8, record->version.node);
 	out[16] = record->tombstone ? FLAG_TOMBSTONE : 0;
-	put_u64(out + 17, ftsi_record_checksum(record));
+	put_u64(out + 17, checksum);
+	return checksum;
 }
 
 enum fts_status ftsi_record_read_key(struct fts_bytes stored_key, uint8_t *key_text, struct ftsi_record *out_record)

@@ -56,8 +56,8 @@ uint64_t ftsi_record_digest(const struct ftsi_record *record);
 
 /* Its key in the store. out_key: the caller's. */
 struct fts_bytes ftsi_record_key(uint32_t db, struct fts_bytes key, struct fts_key *out_key);
-/* The header that stands before the value. out: FTSI_RECORD_HEADER_BYTES, the caller's. */
-void ftsi_record_header(const struct ftsi_record *record, uint8_t *out);
+/* The header that stands before the value. out: FTSI_RECORD_HEADER_BYTES, the caller's. Returns the checksum in it. */
+uint64_t ftsi_record_header(const struct ftsi_record *record, uint8_t *out);
 
 /* Read db and key back. key_text: FTSI_RECORD_KEY_MAX bytes, the caller's; out_record->key points to it.
  * DATA_LOSS: not such a key. */

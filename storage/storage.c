@@ -17,6 +17,8 @@ static void met_damage(struct fts_storage *storage, uint32_t partition)
 	if (atomic_fetch_add(&storage->damaged_count, 1) == 0)
 		FTS_LOG_ERROR("storage.damaged", "partition=%u", partition);
 	ftsi_tree_trust(&storage->tree, partition, false);
+	/* Or an intact record of the same version would not replace it. */
+	atomic_store(&storage->versions_doubted, true);
 }
 
 /* A whole block of a table can't be read. Intact records of its keys hide it, until the engine meets it: the next start
@@ -31,9 +33,10 @@ enum fts_status ftsi_storage_get(struct fts_storage *storage, struct fts_txn *tx
 				 struct fts_storage_found *out_found)
 {
 	struct fts_key stored;
-	enum fts_status status;
+	struct fts_bytes stored_key = ftsi_record_key(db, key, &stored);
 	*out_found = (struct fts_storage_found){.record = {.db = db, .key = key}};
-	status = fts_txn_get(txn, ftsi_record_key(db, key, &stored), &out_found->pinned);
+	enum fts_status status = txn == NULL ? fts_store_get(storage->store, stored_key, &out_found->pinned)
+					     : fts_txn_get(txn, stored_key, &out_found->pinned);
 	if (status == FTS_DATA_LOSS) met_bad_block(storage, ftsi_record_partition(db, key));
 	if (status != FTS_OK) return status;
 	status = ftsi_record_read((struct fts_bytes){out_found->pinned.data, out_found->pinned.size_bytes},
@@ -47,17 +50,24 @@ enum fts_status ftsi_storage_get(struct fts_storage *storage, struct fts_txn *tx
 enum fts_status fts_storage_read(struct fts_storage *storage, uint32_t db, struct fts_bytes key,
 				 struct fts_storage_found *out_found)
 {
-	struct fts_txn *view = NULL;
-	enum fts_status status = fts_store_view(storage->store, &view);
-	if (status != FTS_OK) return status;
-	status = ftsi_storage_get(storage, view, db, key, out_found);
-	fts_txn_abort(view); /* the value stays pinned */
+	struct fts_key stored;
+	struct ftsi_versions_look look;
+	struct fts_bytes stored_key = ftsi_record_key(db, key, &stored);
+	*out_found = (struct fts_storage_found){.record = {.db = db, .key = key}};
+	enum fts_status status =
+	    ftsi_versions_read(&storage->versions, stored_key, &out_found->record, &out_found->copy, &look);
+	if (status != FTS_UNAVAILABLE) return status;
+	status = ftsi_storage_get(storage, NULL, db, key, out_found);
+	if (status == FTS_OK || status == FTS_NOT_FOUND)
+		ftsi_versions_offer(&storage->versions, stored_key, &look,
+				    status == FTS_OK ? &out_found->record : NULL);
 	return status;
 }
 
 void fts_storage_release(struct fts_storage_found *found)
 {
 	fts_value_release(&found->pinned);
+	free(found->copy);
 	*found = (struct fts_storage_found){0};
 }
 
@@ -201,6 +211,7 @@ static enum fts_status delete_partition(struct fts_storage *storage, uint32_t pa
 	if (status == FTS_OK) status = fts_txn_delete_range(txn, fts_key_bytes(&from), fts_key_bytes(&to));
 	if (status == FTS_OK) status = fts_txn_commit(&txn, true);
 	fts_txn_abort(txn);
+	ftsi_versions_forget_all(&storage->versions);
 	return status;
 }
 
@@ -285,6 +296,7 @@ enum fts_status fts_storage_open(const struct fts_storage_options *options, stru
 	ftsi_tree_init(&storage->tree);
 	ftsi_hints_init(&storage->hints);
 	ftsi_taken_init(&storage->taken);
+	ftsi_versions_init(&storage->versions);
 	ftsi_storage_writer_init(storage);
 	enum fts_status status = open_store(storage, out_error);
 	if (status == FTS_OK && (status = ftsi_hints_count(storage)) != FTS_OK)
@@ -309,6 +321,7 @@ void fts_storage_close(struct fts_storage *storage)
 	fts_store_close(storage->store);
 	ftsi_storage_writer_fini(storage);
 	ftsi_taken_fini(&storage->taken);
+	ftsi_versions_fini(&storage->versions);
 	ftsi_hints_fini(&storage->hints);
 	ftsi_tree_fini(&storage->tree);
 	free(storage);

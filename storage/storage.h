@@ -52,7 +52,7 @@ struct fts_storage_put {
 	bool background;
 	enum fts_status status; /* OK, or RESOURCE_EXHAUSTED (disk full: nothing of it was written), INTERNAL */
 	size_t size_bytes;      /* the storage's */
-	/* Once iff fts_storage_put returned OK. Thread: the writer's; be short. */
+	/* Once iff fts_storage_put returned OK. Thread: one of the storage's; be short. */
 	void (*done)(struct fts_storage_put *put);
 };
 /* put: owned by the storage until done. Errors: RESOURCE_EXHAUSTED (queue full), INVALID_ARGUMENT (a key or value too
@@ -68,6 +68,7 @@ void fts_storage_forget(struct fts_storage *storage, uint32_t db, struct fts_byt
 struct fts_storage_found {
 	struct ftsi_record record; /* value borrowed until release; key is the caller's */
 	struct fts_value pinned;
+	uint8_t *copy; /* owned; NULL: it lies in pinned */
 };
 /* NOT_FOUND: nothing; a tombstone is found. DATA_LOSS: damaged here. */
 FTS_MUST_USE enum fts_status fts_storage_read(struct fts_storage *storage, uint32_t db, struct fts_bytes key,

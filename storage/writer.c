@@ -1,5 +1,6 @@
 /* Why this file exists: group commit: one thread takes all puts that wait, keeps of their records those that are newer
- * than what is stored, and syncs them as one batch; then all of them are done (storage/storage.h).
+ * than what is stored, and syncs them as one batch; then all of them are done (storage/storage.h). When others wait by
+ * then, a second thread tells the callers, so that the next batch does not wait for that.
  *
  * Invariants: a batch is written whole or not at all. Trees change after the batch is on disk, under the lock under
  * which it was compared: a tree never counts what is not stored. */
@@ -10,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "rpc/conn.h"
 #include "storage/hints.h"
 #include "storage/internal.h"
 
@@ -18,6 +20,7 @@ enum {
 	BATCH_RECORD_MAX = 8192,
 	FORGET_MAX = 4096,
 	BACKGROUND_EVERY = 8,
+	ANSWER_GROUP = 128,
 	ROOM_CHECK_MS = 100
 };
 
@@ -35,6 +38,8 @@ struct batch {
 	struct ftsi_forget *forgets;
 	struct change *changes;
 	size_t change_count;
+	struct ftsi_standing **touched;
+	size_t touched_count;
 };
 
 void ftsi_storage_writer_init(struct fts_storage *storage)
@@ -42,6 +47,8 @@ void ftsi_storage_writer_init(struct fts_storage *storage)
 	pthread_mutex_init(&storage->apply_lock, NULL);
 	pthread_mutex_init(&storage->queue_lock, NULL);
 	pthread_cond_init(&storage->queue_wake, NULL);
+	pthread_mutex_init(&storage->answer_lock, NULL);
+	pthread_cond_init(&storage->answer_wake, NULL);
 	for (int i = 0; i < 2; i++)
 		storage->last[i] = &storage->first[i];
 }
@@ -56,6 +63,8 @@ void ftsi_storage_writer_stop(struct fts_storage *storage)
 
 void ftsi_storage_writer_fini(struct fts_storage *storage)
 {
+	pthread_cond_destroy(&storage->answer_wake);
+	pthread_mutex_destroy(&storage->answer_lock);
 	pthread_cond_destroy(&storage->queue_wake);
 	pthread_mutex_destroy(&storage->queue_lock);
 	pthread_mutex_destroy(&storage->apply_lock);
@@ -105,7 +114,12 @@ static bool has_room(struct fts_storage *storage)
 	return !full;
 }
 
-enum fts_status fts_storage_put(struct fts_storage *storage, struct fts_storage_put *put)
+static void wake_writer(void *ctx)
+{
+	pthread_cond_signal(&((struct fts_storage *)ctx)->queue_wake);
+}
+
+static enum fts_status enter_queue(struct fts_storage *storage, struct fts_storage_put *put)
 {
 	int lane = put->background ? 1 : 0;
 	enum fts_status status = measure(put);
@@ -121,9 +135,15 @@ enum fts_status fts_storage_put(struct fts_storage *storage, struct fts_storage_
 		storage->queue_bytes += put->size_bytes;
 		*storage->last[lane] = put;
 		storage->last[lane] = &put->next;
-		pthread_cond_signal(&storage->queue_wake);
 	}
 	pthread_mutex_unlock(&storage->queue_lock);
+	return status;
+}
+
+enum fts_status fts_storage_put(struct fts_storage *storage, struct fts_storage_put *put)
+{
+	enum fts_status status = enter_queue(storage, put);
+	if (status == FTS_OK) ftsi_conn_after_reading(wake_writer, storage); /* puts that come together are one batch */
 	return status;
 }
 
@@ -163,7 +183,8 @@ enum fts_status fts_storage_flush(struct fts_storage *storage)
 	for (int lane = 0; lane < 2 && status == FTS_OK; lane++) {
 		struct mark mark = {.put = {.background = lane == 1, .done = mark_passed}};
 		if (sem_init(&mark.passed, 0, 0) != 0) return FTS_RESOURCE_EXHAUSTED;
-		status = fts_storage_put(storage, &mark.put);
+		status = enter_queue(storage, &mark.put);
+		wake_writer(storage); /* now: it is waited for here */
 		while (status == FTS_OK && sem_wait(&mark.passed) != 0) {
 		} /* a signal; the writer always comes to it */
 		sem_destroy(&mark.passed);
@@ -217,56 +238,87 @@ static bool next_batch(struct fts_storage *storage, struct batch *batch)
 
 /* ---- Writing it ---- */
 
-static void note_change(struct batch *batch, const struct ftsi_record *before, const struct ftsi_record *after)
+/* before: what the trees count of it. */
+static void note_change(struct batch *batch, const struct ftsi_record *record, const struct ftsi_standing *before,
+			const struct ftsi_standing *after)
 {
-	const struct ftsi_record *any = before != NULL ? before : after;
 	batch->changes[batch->change_count++] = (struct change){
-	    .partition = ftsi_record_partition(any->db, any->key),
-	    .leaf = ftsi_record_leaf(any->db, any->key),
-	    .out = before == NULL ? 0 : ftsi_record_digest(before),
-	    .in = after == NULL ? 0 : ftsi_record_digest(after),
-	    .live = (after != NULL && !after->tombstone) - (before != NULL && !before->tombstone),
+	    .partition = ftsi_record_partition(record->db, record->key),
+	    .leaf = ftsi_record_leaf(record->db, record->key),
+	    .out = before->digest,
+	    .in = after->digest,
+	    .live = after->live - before->live,
 	};
 }
 
-static enum fts_status write_record(struct batch *batch, const struct ftsi_record *record)
+/* As it is read. Damaged counts as nothing: it is overwritten. */
+static enum fts_status fill_in(struct batch *batch, uint32_t db, struct fts_bytes key, struct ftsi_standing *standing)
 {
-	struct fts_key key;
+	struct fts_storage_found found;
+	enum fts_status status = ftsi_storage_get(batch->storage, batch->txn, db, key, &found);
+	if (status == FTS_NOT_FOUND || status == FTS_DATA_LOSS) return FTS_OK;
+	if (status != FTS_OK) return status;
+	standing->stands = true;
+	standing->version = found.record.version;
+	standing->digest = ftsi_record_digest(&found.record);
+	standing->live = !found.record.tombstone;
+	fts_storage_release(&found);
+	return FTS_OK;
+}
+
+/* What stands under key, which is touched until the batch is over. A failure fails the batch: all is forgotten then. */
+static enum fts_status look_at(struct batch *batch, uint32_t db, struct fts_bytes key, struct fts_bytes stored_key,
+			       struct ftsi_standing **out_standing)
+{
+	bool known;
+	struct ftsi_standing *standing = ftsi_versions_touch(&batch->storage->versions, stored_key, &known);
+	if (standing == NULL) return FTS_RESOURCE_EXHAUSTED;
+	batch->touched[batch->touched_count++] = standing;
+	*out_standing = standing;
+	return known ? FTS_OK : fill_in(batch, db, key, standing);
+}
+
+static void write_record(struct batch *batch, const struct ftsi_record *record, struct fts_bytes stored_key,
+			 struct ftsi_standing *standing)
+{
 	uint8_t header[FTSI_RECORD_HEADER_BYTES];
-	ftsi_record_header(record, header);
-	return fts_txn_put2(batch->txn, ftsi_record_key(record->db, record->key, &key),
-			    (struct fts_bytes){header, sizeof header}, record->value);
+	struct ftsi_standing before = *standing;
+	uint64_t checksum = ftsi_record_header(record, header);
+	fts_txn_put_unseen(batch->txn, stored_key, (struct fts_bytes){header, sizeof header}, record->value);
+	standing->stands = true;
+	standing->live = !record->tombstone;
+	standing->version = record->version;
+	standing->digest = record->tombstone ? 0 : checksum;
+	note_change(batch, record, &before, standing);
 }
 
 static enum fts_status put_record(struct batch *batch, const struct ftsi_record *record, bool *existed, uint64_t *newer)
 {
-	struct fts_storage_found found;
-	enum fts_status status = ftsi_storage_get(batch->storage, batch->txn, record->db, record->key, &found);
-	bool stands = status == FTS_OK; /* damaged counts as nothing: it is overwritten */
-	if (status != FTS_OK && status != FTS_NOT_FOUND && status != FTS_DATA_LOSS) return status;
-	if (existed != NULL) *existed = stands && !found.record.tombstone;
-	int order = stands ? ftsi_version_compare(record->version, found.record.version) : 1;
-	if (newer != NULL) *newer = order < 0 ? found.record.version.time : 0;
-	status = FTS_OK;
-	if (order > 0) {
-		status = write_record(batch, record);
-		if (status == FTS_OK) note_change(batch, stands ? &found.record : NULL, record);
-	}
-	fts_storage_release(&found);
-	return status;
+	struct fts_key stored;
+	struct ftsi_standing *standing;
+	struct fts_bytes stored_key = ftsi_record_key(record->db, record->key, &stored);
+	enum fts_status status = look_at(batch, record->db, record->key, stored_key, &standing);
+	if (status != FTS_OK) return status;
+	if (existed != NULL) *existed = standing->live;
+	int order = standing->stands ? ftsi_version_compare(record->version, standing->version) : 1;
+	if (newer != NULL) *newer = order < 0 ? standing->version.time : 0;
+	if (order > 0) write_record(batch, record, stored_key, standing);
+	return FTS_OK;
 }
 
 static enum fts_status forget_one(struct batch *batch, const struct ftsi_forget *forget)
 {
-	struct fts_key key;
-	struct fts_storage_found found;
-	struct fts_bytes name = {forget->key, forget->key_size_bytes};
-	enum fts_status status = ftsi_storage_get(batch->storage, batch->txn, forget->db, name, &found);
-	if (status != FTS_OK) return FTS_OK;
-	if (found.record.tombstone && ftsi_version_compare(found.record.version, forget->version) == 0)
-		status = fts_txn_delete(batch->txn, ftsi_record_key(forget->db, name, &key));
-	fts_storage_release(&found);
-	return status;
+	struct fts_key stored;
+	struct ftsi_standing *standing;
+	struct fts_bytes key = {forget->key, forget->key_size_bytes};
+	struct fts_bytes stored_key = ftsi_record_key(forget->db, key, &stored);
+	enum fts_status status = look_at(batch, forget->db, key, stored_key, &standing);
+	if (status != FTS_OK) return status;
+	if (standing->stands && !standing->live && ftsi_version_compare(standing->version, forget->version) == 0) {
+		fts_txn_delete_unseen(batch->txn, stored_key);
+		standing->stands = false;
+	}
+	return FTS_OK;
 }
 
 static size_t count_records(const struct batch *batch)
@@ -277,14 +329,24 @@ static size_t count_records(const struct batch *batch)
 	return count;
 }
 
+static size_t count_forgets(const struct batch *batch)
+{
+	size_t count = 0;
+	for (const struct ftsi_forget *forget = batch->forgets; forget != NULL; forget = forget->next)
+		count++;
+	return count;
+}
+
 static enum fts_status fill(struct batch *batch)
 {
-	enum fts_status status = fts_txn_begin(batch->storage->store, &batch->txn);
+	struct fts_storage *storage = batch->storage;
+	enum fts_status status = fts_txn_begin(storage->store, &batch->txn);
+	if (atomic_exchange(&storage->versions_doubted, false)) ftsi_versions_forget_all(&storage->versions);
 	for (struct fts_storage_put *put = batch->first; put != NULL && status == FTS_OK; put = put->next)
 		for (size_t i = 0; i < put->count && status == FTS_OK; i++)
 			status =
 			    put->hint_owner != 0
-				? ftsi_hints_put(batch->storage, batch->txn, put->hint_owner, &put->records[i])
+				? ftsi_hints_put(storage, batch->txn, put->hint_owner, &put->records[i])
 				: put_record(batch, &put->records[i], put->existed == NULL ? NULL : &put->existed[i],
 					     put->newer == NULL ? NULL : &put->newer[i]);
 	for (const struct ftsi_forget *forget = batch->forgets; forget != NULL && status == FTS_OK;
@@ -305,20 +367,32 @@ static void count_changes(struct batch *batch)
 	pthread_mutex_unlock(&tree->lock);
 }
 
+/* It is on disk, or nobody knows what of it. */
+static void end_touch(struct batch *batch, bool written)
+{
+	struct ftsi_versions *versions = &batch->storage->versions;
+	for (size_t i = 0; i < batch->touched_count && written; i++)
+		ftsi_versions_let_go(versions, batch->touched[i]);
+	if (!written) ftsi_versions_forget_all(versions);
+}
+
 static enum fts_status write_batch(struct batch *batch)
 {
 	struct fts_storage *storage = batch->storage;
 	size_t count = count_records(batch);
 	enum fts_status status = FTS_RESOURCE_EXHAUSTED;
 	batch->changes = malloc((count + 1) * sizeof *batch->changes);
+	batch->touched = malloc((count + count_forgets(batch) + 1) * sizeof *batch->touched);
 	pthread_mutex_lock(&storage->apply_lock);
-	if (batch->changes != NULL) status = fill(batch);
+	if (batch->changes != NULL && batch->touched != NULL) status = fill(batch);
 	if (status == FTS_OK) status = fts_txn_commit(&batch->txn, true);
 	fts_txn_abort(batch->txn);
 	if (status == FTS_OK) count_changes(batch);
+	end_touch(batch, status == FTS_OK);
 	if (status == FTS_OK && batch->first != NULL && batch->first->background) /* a batch is of one lane */
 		atomic_fetch_add(&storage->mended_count, batch->change_count);
 	pthread_mutex_unlock(&storage->apply_lock);
+	free(batch->touched);
 	free(batch->changes);
 	return status;
 }
@@ -332,20 +406,76 @@ static void note_writes(struct fts_storage *storage, const struct fts_storage_pu
 							   .existed = put->existed != NULL && put->existed[i]});
 }
 
-static void finish(struct batch *batch, enum fts_status status)
+/* Callers are told in groups: one write a connection for each (rpc/conn.h). */
+static void answer_all(struct fts_storage *storage, struct fts_storage_put *first, enum fts_status status)
 {
-	for (struct fts_storage_put *put = batch->first; put != NULL;) {
-		struct fts_storage_put *next = put->next;
-		if (status == FTS_OK && put->hint_owner == 0) note_writes(batch->storage, put);
-		put->status = status;
-		put->done(put); /* it is its owner's again */
-		put = next;
+	while (first != NULL) {
+		ftsi_conn_gather_begin();
+		for (size_t i = 0; i < ANSWER_GROUP && first != NULL; i++) {
+			struct fts_storage_put *next = first->next;
+			if (status == FTS_OK && first->hint_owner == 0) note_writes(storage, first);
+			first->status = status;
+			first->done(first); /* it is its owner's again */
+			first = next;
+		}
+		ftsi_conn_gather_end();
 	}
+}
+
+static void free_forgets(struct batch *batch)
+{
 	for (struct ftsi_forget *forget = batch->forgets; forget != NULL;) {
 		struct ftsi_forget *next = forget->next;
 		free(forget);
 		forget = next;
 	}
+}
+
+/* ---- Answering while the next batch is written ---- */
+
+static void *answer_handed_over(void *data)
+{
+	struct fts_storage *storage = data;
+	pthread_mutex_lock(&storage->answer_lock);
+	while (storage->answers != NULL || !storage->answers_end) {
+		struct fts_storage_put *first = storage->answers;
+		if (first == NULL) {
+			pthread_cond_wait(&storage->answer_wake, &storage->answer_lock);
+			continue;
+		}
+		storage->answers = NULL;
+		pthread_mutex_unlock(&storage->answer_lock);
+		answer_all(storage, first, FTS_OK);
+		pthread_mutex_lock(&storage->answer_lock);
+	}
+	pthread_mutex_unlock(&storage->answer_lock);
+	return NULL;
+}
+
+static bool is_waited_for(struct fts_storage *storage)
+{
+	pthread_mutex_lock(&storage->queue_lock);
+	bool waited_for = storage->first[0] != NULL || storage->first[1] != NULL;
+	pthread_mutex_unlock(&storage->queue_lock);
+	return waited_for;
+}
+
+/* To the other thread, when there is something else to write meanwhile and no batch is left there. */
+static bool hand_over(struct fts_storage *storage, struct fts_storage_put *first)
+{
+	if (first == NULL || !is_waited_for(storage)) return false;
+	pthread_mutex_lock(&storage->answer_lock);
+	if (!storage->answerer_runs && pthread_create(&storage->answerer, NULL, answer_handed_over, storage) == 0) {
+		pthread_setname_np(storage->answerer, "fts-kv-answers");
+		storage->answerer_runs = true;
+	}
+	bool taken = storage->answerer_runs && storage->answers == NULL;
+	if (taken) {
+		storage->answers = first;
+		pthread_cond_signal(&storage->answer_wake);
+	}
+	pthread_mutex_unlock(&storage->answer_lock);
+	return taken;
 }
 
 static void tell_failure(struct fts_storage *storage, enum fts_status status)
@@ -363,6 +493,15 @@ static void tell_failure(struct fts_storage *storage, enum fts_status status)
 		storage->options.on_fatal(storage->options.ctx, &error);
 }
 
+static void end_answers(struct fts_storage *storage)
+{
+	pthread_mutex_lock(&storage->answer_lock);
+	storage->answers_end = true;
+	pthread_cond_signal(&storage->answer_wake);
+	pthread_mutex_unlock(&storage->answer_lock);
+	if (storage->answerer_runs) pthread_join(storage->answerer, NULL);
+}
+
 void *ftsi_storage_write_all(void *data)
 {
 	struct fts_storage *storage = data;
@@ -370,7 +509,9 @@ void *ftsi_storage_write_all(void *data)
 	while (next_batch(storage, &batch)) {
 		enum fts_status status = write_batch(&batch);
 		if (status != FTS_OK) tell_failure(storage, status);
-		finish(&batch, status);
+		free_forgets(&batch);
+		if (status != FTS_OK || !hand_over(storage, batch.first)) answer_all(storage, batch.first, status);
 	}
+	end_answers(storage);
 	return NULL;
 }

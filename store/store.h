@@ -66,6 +66,9 @@ FTS_MUST_USE enum fts_status fts_txn_begin(struct fts_store *store, struct fts_t
 /* A read-only view of what is committed now. Returned (fts_txn_abort). Many at once, from any thread. */
 FTS_MUST_USE enum fts_status fts_store_view(struct fts_store *store, struct fts_txn **out_view);
 
+/* What stands under key (borrowed) now: for one that is read alone, where a view costs more than the look itself.
+ * NOT_FOUND: no such key. Thread: any. */
+FTS_MUST_USE enum fts_status fts_store_get(struct fts_store *store, struct fts_bytes key, struct fts_value *out_value);
 /* NOT_FOUND: no such key. key: borrowed. Reads the batch's own writes first. */
 FTS_MUST_USE enum fts_status fts_txn_get(struct fts_txn *txn, struct fts_bytes key, struct fts_value *out_value);
 FTS_MUST_USE enum fts_status fts_txn_put(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes value);
@@ -73,6 +76,11 @@ FTS_MUST_USE enum fts_status fts_txn_put(struct fts_txn *txn, struct fts_bytes k
 FTS_MUST_USE enum fts_status fts_txn_put2(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes head,
 					  struct fts_bytes tail);
 FTS_MUST_USE enum fts_status fts_txn_delete(struct fts_txn *txn, struct fts_bytes key);
+/* As fts_txn_put2 and fts_txn_delete, but neither reads nor marks of this batch know of it: for many writes by somebody
+ * who keeps account of them. They take effect before all others of the batch. Not in stores of one writer, nor together
+ * with fts_txn_delete_range. */
+void fts_txn_put_unseen(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes head, struct fts_bytes tail);
+void fts_txn_delete_unseen(struct fts_txn *txn, struct fts_bytes key);
 /* All keys k with from <= k < to, as they were before this batch: it takes effect before the batch's puts and is
  * not seen by its own reads. For cutting logs in large steps, not for hot paths; not between save and release. */
 FTS_MUST_USE enum fts_status fts_txn_delete_range(struct fts_txn *txn, struct fts_bytes from, struct fts_bytes to);

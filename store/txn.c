@@ -10,6 +10,8 @@
 #include "store/fault.h"
 #include "store/key.h"
 
+enum { SMALL_VALUE_BYTES = 1024 }; /* put together on the stack */
+
 enum fts_status fts_txn_begin(struct fts_store *store, struct fts_txn **out_txn)
 {
 	struct fts_txn *txn = calloc(1, sizeof *txn);
@@ -51,6 +53,7 @@ void fts_txn_abort(struct fts_txn *txn)
 	}
 	if (txn->overlay != NULL && txn->store->recent != NULL) ftsi_recent_settle(txn->store->recent);
 	ftsi_overlay_destroy(txn->overlay);
+	if (txn->unseen != NULL) rocksdb_writebatch_destroy(txn->unseen);
 	fts_store_close(txn->store);
 	free(txn);
 }
@@ -68,7 +71,8 @@ void fts_value_release(struct fts_value *value)
 	*value = (struct fts_value){0};
 }
 
-static enum fts_status get_from_store(struct fts_txn *txn, struct fts_bytes key, struct fts_value *out_value)
+static enum fts_status get_from_store(struct fts_store *store, rocksdb_readoptions_t *options, struct fts_bytes key,
+				      struct fts_value *out_value)
 {
 	char *message = NULL;
 	size_t size;
@@ -76,12 +80,17 @@ static enum fts_status get_from_store(struct fts_txn *txn, struct fts_bytes key,
 	rocksdb_pinnableslice_t *slice;
 	enum fts_status status = ftsi_store_fault(FTSI_STORE_READ);
 	if (status != FTS_OK) return status;
-	slice = rocksdb_get_pinned(txn->store->db, txn->read_options, (const char *)key.data, key.size_bytes, &message);
-	if (message != NULL) return ftsi_store_status(message, "store.read_failed", txn->store->dir);
+	slice = rocksdb_get_pinned(store->db, options, (const char *)key.data, key.size_bytes, &message);
+	if (message != NULL) return ftsi_store_status(message, "store.read_failed", store->dir);
 	if (slice == NULL) return FTS_NOT_FOUND;
 	data = rocksdb_pinnableslice_value(slice, &size);
 	*out_value = (struct fts_value){(const uint8_t *)data, size, slice};
 	return FTS_OK;
+}
+
+enum fts_status fts_store_get(struct fts_store *store, struct fts_bytes key, struct fts_value *out_value)
+{
+	return get_from_store(store, store->read_options, key, out_value);
 }
 
 /* What was there before this batch. */
@@ -96,7 +105,7 @@ static enum fts_status get_committed(struct fts_txn *txn, struct fts_bytes key, 
 		*out_value = (struct fts_value){value.data, value.size_bytes, NULL};
 		return FTS_OK;
 	}
-	status = get_from_store(txn, key, out_value);
+	status = get_from_store(txn->store, txn->read_options, key, out_value);
 	if (recent == NULL || (status != FTS_OK && status != FTS_NOT_FOUND)) return status;
 	if (status == FTS_OK) value = (struct fts_bytes){out_value->data, out_value->size_bytes};
 	ftsi_recent_keep(recent, key, value, status == FTS_OK);
@@ -139,10 +148,37 @@ enum fts_status fts_txn_delete(struct fts_txn *txn, struct fts_bytes key)
 	return ftsi_txn_note(txn, ftsi_overlay_delete(txn->overlay, key) ? FTS_OK : FTS_RESOURCE_EXHAUSTED);
 }
 
+static rocksdb_writebatch_t *unseen_of(struct fts_txn *txn)
+{
+	FTS_ASSERT(txn->overlay != NULL && txn->watch == NULL && txn->ranges == NULL && txn->store->recent == NULL);
+	if (txn->unseen == NULL) txn->unseen = rocksdb_writebatch_create();
+	return txn->unseen;
+}
+
+void fts_txn_put_unseen(struct fts_txn *txn, struct fts_bytes key, struct fts_bytes head, struct fts_bytes tail)
+{
+	uint8_t whole[SMALL_VALUE_BYTES];
+	const char *key_data = (const char *)key.data, *parts[] = {(const char *)head.data, (const char *)tail.data};
+	const size_t sizes[] = {head.size_bytes, tail.size_bytes}, size = head.size_bytes + tail.size_bytes;
+	rocksdb_writebatch_t *batch = unseen_of(txn);
+	if (size > sizeof whole) {
+		rocksdb_writebatch_putv(batch, 1, &key_data, &key.size_bytes, 2, parts, sizes);
+		return;
+	}
+	if (head.size_bytes > 0) memcpy(whole, head.data, head.size_bytes);
+	if (tail.size_bytes > 0) memcpy(whole + head.size_bytes, tail.data, tail.size_bytes);
+	rocksdb_writebatch_put(batch, key_data, key.size_bytes, (const char *)whole, size);
+}
+
+void fts_txn_delete_unseen(struct fts_txn *txn, struct fts_bytes key)
+{
+	rocksdb_writebatch_delete(unseen_of(txn), (const char *)key.data, key.size_bytes);
+}
+
 enum fts_status fts_txn_delete_range(struct fts_txn *txn, struct fts_bytes from, struct fts_bytes to)
 {
 	struct range *range;
-	FTS_ASSERT(txn->overlay != NULL && txn->mark_count == 0);
+	FTS_ASSERT(txn->overlay != NULL && txn->mark_count == 0 && txn->unseen == NULL);
 	FTS_ASSERT(from.size_bytes <= FTS_KEY_MAX && to.size_bytes <= FTS_KEY_MAX);
 	range = malloc(sizeof *range + from.size_bytes + to.size_bytes);
 	if (range == NULL) return ftsi_txn_note(txn, FTS_RESOURCE_EXHAUSTED);
@@ -176,10 +212,11 @@ void fts_txn_release(struct fts_txn *txn)
 	if (!txn->failed) ftsi_overlay_release(txn->overlay);
 }
 
-static rocksdb_writebatch_t *make_batch(const struct fts_txn *txn)
+static rocksdb_writebatch_t *make_batch(struct fts_txn *txn)
 {
 	const struct fts_bytes first = {NULL, 0};
-	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+	rocksdb_writebatch_t *batch = txn->unseen != NULL ? txn->unseen : rocksdb_writebatch_create();
+	txn->unseen = NULL;
 	for (const struct range *range = txn->ranges; range != NULL; range = range->next)
 		rocksdb_writebatch_delete_range(batch, (const char *)range->from.data, range->from.size_bytes,
 						(const char *)range->to.data, range->to.size_bytes);
@@ -195,7 +232,7 @@ static rocksdb_writebatch_t *make_batch(const struct fts_txn *txn)
 	return batch;
 }
 
-static enum fts_status write_batch(const struct fts_txn *txn, bool sync)
+static enum fts_status write_batch(struct fts_txn *txn, bool sync)
 {
 	char *message = NULL;
 	rocksdb_writebatch_t *batch;

@@ -1,6 +1,7 @@
 /* Why this file exists: the inside of a transaction, shared by its reads and writes (txn.c) and scans (cursor.c).
  *
- * Invariant: overlay is NULL exactly for views, snapshot exactly for batches. */
+ * Invariants: overlay is NULL exactly for views, snapshot exactly for batches. A batch with unseen writes has no ranges,
+ * and its store keeps nothing at hand (store/recent.h). */
 #ifndef FTS_STORE_TXN_H
 #define FTS_STORE_TXN_H
 
@@ -17,6 +18,7 @@ struct fts_txn {
 	struct fts_store *store; /* held */
 	struct ftsi_overlay *overlay;
 	struct range *ranges; /* owned */
+	rocksdb_writebatch_t *unseen; /* owned; NULL: nothing was written so */
 	unsigned mark_count;
 	bool failed;            /* a batch for which there was no memory: it can only be dropped */
 	fts_txn_watch_fn watch; /* NULL: nobody */
