@@ -29,8 +29,10 @@ static void refuse(struct fts_call *call)
 
 static bool has_map(struct fts_router *router)
 {
+	if (atomic_load_explicit(&router->had_map, memory_order_relaxed)) return true; /* there is one from then on */
 	const struct fts_router_map *map = router->options.owner->map(router->options.owner->ctx);
 	fts_router_map_release(map);
+	atomic_store_explicit(&router->had_map, map != NULL, memory_order_relaxed);
 	return map != NULL;
 }
 

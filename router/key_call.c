@@ -1,6 +1,5 @@
 /* Why this file exists: one call on one key: checked, sent to the sharded store or to the replicated log, and put into
  * the words of its answer. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,9 +72,24 @@ static const struct fts_router_map *map_for(const struct key_call *call)
 	return NULL;
 }
 
+static char *print_digits(uint64_t number, unsigned base, char *out)
+{
+	char reversed[24];
+	size_t count = 0;
+	do
+		reversed[count++] = "0123456789abcdef"[number % base];
+	while ((number /= base) != 0);
+	while (count > 0)
+		*out++ = reversed[--count];
+	return out;
+}
+
+/* TIME.NODE, decimal and hexadecimal, as snprintf would do in ten times the time: each answer has one. */
 static void print_version(uint64_t time, uint64_t node, char *out)
 {
-	(void)snprintf(out, FTSI_VERSION_MAX, "%" PRIu64 ".%" PRIx64, time, node);
+	out = print_digits(time, 10, out);
+	*out++ = '.';
+	*print_digits(node, 16, out) = '\0';
 }
 
 static void written(void *ctx, const struct ftsi_write_result *result)
@@ -297,6 +311,12 @@ static const char *find_fault(const struct key_call *call, char *out, size_t cap
 	return out;
 }
 
+/* More is done for it than one read or write, which themselves find out whether the database belongs to the log. */
+static bool needs_care(const struct key_call *call)
+{
+	return call->fence != 0 || call->caller.identity.may_have_run;
+}
+
 static void begin(const struct key_call *wanted, const char *if_version)
 {
 	char fault[128];
@@ -310,7 +330,7 @@ static void begin(const struct key_call *wanted, const char *if_version)
 	*call = *wanted;
 	if (find_fault(call, fault, sizeof fault) != NULL)
 		fail(call, FTS_INVALID_ARGUMENT, FTS_EXECUTED_NO, fault);
-	else if (if_version[0] != '\0' || ftsi_is_linearizable(call->router, call->db))
+	else if (if_version[0] != '\0' || (needs_care(call) && ftsi_is_linearizable(call->router, call->db)))
 		go_to_log(call); /* which alone can compare, and says so of a database that is not there */
 	else if (call->fence != 0)
 		check_fence(call);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "rpc/conn.h"
 
 enum {
 	REMOTES_MAX = 256,
@@ -179,6 +180,7 @@ static void note_end(struct batch *batch, enum fts_status status)
 		remote->silent = false;
 	}
 	pthread_mutex_unlock(&remote->lock);
+	if (puts == NULL && reads == NULL) return;
 	(void)snprintf(detail, sizeof detail, "%s does not answer", remote->name);
 	end_puts(puts, FTS_UNAVAILABLE, detail);
 	end_reads(reads, FTS_UNAVAILABLE, detail);
@@ -193,7 +195,8 @@ static void put_done(void *ctx, enum fts_status status, const Fts__Kv__V1__PutRe
 					    response->n_existed != batch->count);
 	if (status == FTS_OK && !refused) remotes->options.observe(remotes->options.ctx, response->clock);
 	note_end(batch, status);
-	pump(batch->remote); /* before the callbacks, which may take their time */
+	pump(batch->remote);      /* before the callbacks, which may take their time */
+	ftsi_conn_gather_begin(); /* the answers that follow: one write a caller's connection */
 	for (size_t i = 0; i < batch->count; i++) {
 		struct fts_router_taken taken = {.status = refused ? FTS_ABORTED : status,
 						 .unsure = error != NULL && error->executed != FTS_EXECUTED_NO,
@@ -205,6 +208,7 @@ static void put_done(void *ctx, enum fts_status status, const Fts__Kv__V1__PutRe
 		}
 		batch->puts[i]->done(batch->puts[i]->ctx, &taken);
 	}
+	ftsi_conn_gather_end();
 	free(batch);
 }
 
@@ -252,12 +256,14 @@ static void read_done(void *ctx, enum fts_status status, const Fts__Kv__V1__Read
 	struct batch *batch = ctx;
 	note_end(batch, status);
 	pump(batch->remote);
+	ftsi_conn_gather_begin();
 	for (size_t i = 0; i < batch->count; i++) {
 		if (status == FTS_OK)
 			end_one_read(batch, i, response);
 		else
 			end_read(batch->reads[i], status, error->detail);
 	}
+	ftsi_conn_gather_end();
 	free(batch);
 }
 
@@ -376,17 +382,27 @@ static enum fts_status enter(struct ftsi_remote *remote, struct queue *queue, vo
 	return FTS_OK;
 }
 
+static const char *print_silence(const struct ftsi_remote *remote, char *out, size_t capacity_bytes)
+{
+	(void)snprintf(out, capacity_bytes, "%s does not answer", remote->name);
+	return out;
+}
+
+static void pump_later(void *remote)
+{
+	pump(remote);
+}
+
 void ftsi_remote_put(struct ftsi_remote *remote, struct ftsi_put_item *item)
 {
 	char detail[128];
 	pthread_mutex_lock(&remote->lock);
 	enum fts_status status = enter(remote, &remote->puts, item);
 	pthread_mutex_unlock(&remote->lock);
-	(void)snprintf(detail, sizeof detail, "%s does not answer", remote->name);
 	if (status != FTS_OK)
-		end_put(item, status, detail);
+		end_put(item, status, print_silence(remote, detail, sizeof detail));
 	else
-		pump(remote);
+		ftsi_conn_after_reading(pump_later, remote); /* what comes together goes in one message */
 }
 
 void ftsi_remote_read(struct ftsi_remote *remote, struct ftsi_read_item *item)
@@ -395,11 +411,10 @@ void ftsi_remote_read(struct ftsi_remote *remote, struct ftsi_read_item *item)
 	pthread_mutex_lock(&remote->lock);
 	enum fts_status status = enter(remote, &remote->reads, item);
 	pthread_mutex_unlock(&remote->lock);
-	(void)snprintf(detail, sizeof detail, "%s does not answer", remote->name);
 	if (status != FTS_OK)
-		end_read(item, status, detail);
+		end_read(item, status, print_silence(remote, detail, sizeof detail));
 	else
-		pump(remote);
+		ftsi_conn_after_reading(pump_later, remote);
 }
 
 bool ftsi_remote_is_answering(struct ftsi_remote *remote)
