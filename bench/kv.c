@@ -20,7 +20,7 @@
 
 #include "fts/kv/v1/kv.fts.h"
 
-enum { VALUE_BYTES_MAX = 1024 * 1024, FILL_OPS_MAX = 512, FILL_BYTES_MAX = 1024 * 1024 };
+enum { VALUE_BYTES_MAX = 1024 * 1024, FILL_OPS_MAX = 512, FILL_BYTES_MAX = 1024 * 1024, FILLER_COUNT = 8 };
 #define LINEARIZABLE_DB 7574u
 
 /* What all clients share; it does not change while they run. */
@@ -167,29 +167,61 @@ static bool send_fill(struct fts_channel *channel, struct fill *fill, uint32_t c
 	return ok;
 }
 
+/* One of those who fill, each with every FILLER_COUNT-th batch. */
+struct filler {
+	const struct load *load;
+	struct fts_channel *channel;
+	uint32_t number;
+	bool ok;
+};
+
+static void make_fill(struct fill *fill, const struct load *load, uint32_t first, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		fts__kv__v1__set_request__init(&fill->sets[i]);
+		fts__kv__v1__batch_op__init(&fill->ops[i]);
+		bench_key_print(fill->keys[i], first + i);
+		fill->sets[i].db = load->db;
+		fill->sets[i].key = (ProtobufCBinaryData){BENCH_KEY_BYTES, (uint8_t *)fill->keys[i]};
+		fill->sets[i].value = (ProtobufCBinaryData){load->options->value_bytes, load->value};
+		fill->ops[i].kind_case = FTS__KV__V1__BATCH_OP__KIND_SET;
+		fill->ops[i].set = &fill->sets[i];
+		fill->list[i] = &fill->ops[i];
+	}
+}
+
+static void *fill_share(void *data)
+{
+	struct filler *filler = data;
+	const struct load *load = filler->load;
+	uint32_t keys = load->options->keys, most = FILL_BYTES_MAX / (load->options->value_bytes + 1);
+	struct fill *fill = calloc(1, sizeof *fill);
+	filler->ok = fill != NULL;
+	most = most < 1 ? 1 : most > FILL_OPS_MAX ? FILL_OPS_MAX : most;
+	for (uint64_t first = (uint64_t)filler->number * most; filler->ok && first < keys;
+	     first += (uint64_t)FILLER_COUNT * most) {
+		uint32_t count = keys - first < most ? (uint32_t)(keys - first) : most;
+		make_fill(fill, load, (uint32_t)first, count);
+		filler->ok = send_fill(filler->channel, fill, count);
+	}
+	free(fill);
+	return NULL;
+}
+
 /* All keys, so that each read finds one. */
 static bool fill_keys(struct fts_channel *channel, const struct load *load)
 {
-	uint32_t keys = load->options->keys, most = FILL_BYTES_MAX / (load->options->value_bytes + 1);
-	struct fill *fill = calloc(1, sizeof *fill);
-	bool ok = fill != NULL;
-	most = most < 1 ? 1 : most > FILL_OPS_MAX ? FILL_OPS_MAX : most;
-	for (uint32_t first = 0; ok && first < keys; first += most) {
-		uint32_t count = keys - first < most ? keys - first : most;
-		for (uint32_t i = 0; i < count; i++) {
-			fts__kv__v1__set_request__init(&fill->sets[i]);
-			fts__kv__v1__batch_op__init(&fill->ops[i]);
-			bench_key_print(fill->keys[i], first + i);
-			fill->sets[i].db = load->db;
-			fill->sets[i].key = (ProtobufCBinaryData){BENCH_KEY_BYTES, (uint8_t *)fill->keys[i]};
-			fill->sets[i].value = (ProtobufCBinaryData){load->options->value_bytes, load->value};
-			fill->ops[i].kind_case = FTS__KV__V1__BATCH_OP__KIND_SET;
-			fill->ops[i].set = &fill->sets[i];
-			fill->list[i] = &fill->ops[i];
-		}
-		ok = send_fill(channel, fill, count);
+	struct filler fillers[FILLER_COUNT];
+	pthread_t threads[FILLER_COUNT];
+	bool runs[FILLER_COUNT], ok = true;
+	for (uint32_t i = 0; i < FILLER_COUNT; i++) {
+		fillers[i] = (struct filler){.load = load, .channel = channel, .number = i};
+		runs[i] = pthread_create(&threads[i], NULL, fill_share, &fillers[i]) == 0;
 	}
-	free(fill);
+	for (uint32_t i = 0; i < FILLER_COUNT; i++) {
+		if (runs[i]) pthread_join(threads[i], NULL);
+		ok = ok && runs[i] && fillers[i].ok;
+	}
 	return ok;
 }
 
