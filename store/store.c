@@ -42,6 +42,11 @@ static void set_table_options(struct fts_store *store, size_t cache_bytes)
 	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(store->table_options, 1);
 	rocksdb_block_based_options_set_filter_policy(store->table_options,
 						      rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS_PER_KEY));
+	/* Filter and index in small blocks: those of a large table are half a megabyte in one piece otherwise, more
+	 * than a shard of so small a cache holds, and would be read from the file for every look at a key. */
+	rocksdb_block_based_options_set_index_type(store->table_options,
+						   rocksdb_block_based_table_index_type_two_level_index_search);
+	rocksdb_block_based_options_set_partition_filters(store->table_options, 1);
 	rocksdb_options_set_block_based_table_factory(store->options, store->table_options);
 }
 
