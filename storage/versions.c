@@ -148,6 +148,22 @@ static struct ftsi_standing *add(struct ftsi_versions_shard *shard, uint64_t has
 	return standing;
 }
 
+/* Nothing that is larger than what is kept, and no more than there is room for. */
+static void keep_value(struct ftsi_versions_shard *shard, struct ftsi_standing *standing, struct fts_bytes value)
+{
+	if (standing->value == NULL || standing->value_bytes != value.size_bytes) {
+		drop_value(shard, standing);
+		if (value.size_bytes > FTSI_VERSIONS_VALUE_MAX ||
+		    shard->bytes + value.size_bytes + MALLOC_BYTES > SHARD_BYTES_MAX)
+			return;
+		standing->value = malloc(value.size_bytes + 1);
+		if (standing->value == NULL) return;
+		standing->value_bytes = (uint16_t)value.size_bytes;
+		shard->bytes += value.size_bytes + MALLOC_BYTES;
+	}
+	if (value.size_bytes > 0) memcpy(standing->value, value.data, value.size_bytes);
+}
+
 /* ---- For batches ---- */
 
 struct ftsi_standing *ftsi_versions_touch(struct ftsi_versions *versions, struct fts_bytes key, bool *out_known)
@@ -161,10 +177,21 @@ struct ftsi_standing *ftsi_versions_touch(struct ftsi_versions *versions, struct
 	if (standing != NULL) {
 		standing->touched = true;
 		shard->generation++;
-		drop_value(shard, standing);
 	}
 	pthread_mutex_unlock(&shard->lock);
 	return standing;
+}
+
+void ftsi_versions_set_value(struct ftsi_versions *versions, struct ftsi_standing *standing, struct fts_bytes value)
+{
+	struct ftsi_versions_shard *shard = shard_of(versions, standing->hash);
+	pthread_mutex_lock(&shard->lock);
+	if (standing->live) make_room(shard, value.size_bytes + MALLOC_BYTES);
+	if (standing->live)
+		keep_value(shard, standing, value);
+	else
+		drop_value(shard, standing);
+	pthread_mutex_unlock(&shard->lock);
 }
 
 void ftsi_versions_let_go(struct ftsi_versions *versions, struct ftsi_standing *standing)
@@ -210,18 +237,6 @@ enum fts_status ftsi_versions_read(struct ftsi_versions *versions, struct fts_by
 	return status;
 }
 
-/* Nothing that is larger than what is kept, and no more than there is room for. */
-static void keep_value(struct ftsi_versions_shard *shard, struct ftsi_standing *standing, struct fts_bytes value)
-{
-	if (standing->value != NULL || value.size_bytes > FTSI_VERSIONS_VALUE_MAX) return;
-	if (shard->bytes + value.size_bytes + MALLOC_BYTES > SHARD_BYTES_MAX) return;
-	standing->value = malloc(value.size_bytes + 1);
-	if (standing->value == NULL) return;
-	if (value.size_bytes > 0) memcpy(standing->value, value.data, value.size_bytes);
-	standing->value_bytes = (uint16_t)value.size_bytes;
-	shard->bytes += value.size_bytes + MALLOC_BYTES;
-}
-
 static void take(struct ftsi_versions_shard *shard, struct ftsi_standing *standing, const struct ftsi_record *record)
 {
 	if (record == NULL) return;
@@ -229,7 +244,7 @@ static void take(struct ftsi_versions_shard *shard, struct ftsi_standing *standi
 	standing->live = !record->tombstone;
 	standing->version = record->version;
 	standing->digest = ftsi_record_digest(record);
-	if (standing->live) keep_value(shard, standing, record->value);
+	if (standing->live && standing->value == NULL) keep_value(shard, standing, record->value);
 }
 
 void ftsi_versions_offer(struct ftsi_versions *versions, struct fts_bytes key, const struct ftsi_versions_look *look,

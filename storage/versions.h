@@ -8,7 +8,7 @@
  * - A key that is touched stays known: so a batch sees its own writes here. When it fails, when records are removed
  * past it, or when a damaged one was met, all is forgotten.
  * - At most FTSI_VERSIONS_BYTES_MAX, what a batch touches aside; from the first use on. Values above
- *   FTSI_VERSIONS_VALUE_MAX are not kept, nor any that nobody has read.
+ *   FTSI_VERSIONS_VALUE_MAX are not kept.
  * Thread: any for _read and _offer; all else one at a time (storage/internal.h: apply_lock). */
 #ifndef FTS_STORAGE_VERSIONS_H
 #define FTS_STORAGE_VERSIONS_H
@@ -52,6 +52,8 @@ void ftsi_versions_fini(struct ftsi_versions *versions);
 
 /* Touch key. *out_known: false: to be filled in by what the store has. NULL: no memory. Borrowed until it is let go. */
 struct ftsi_standing *ftsi_versions_touch(struct ftsi_versions *versions, struct fts_bytes key, bool *out_known);
+/* The value (borrowed) that the batch writes for what it has touched, and whose other marks are set. */
+void ftsi_versions_set_value(struct ftsi_versions *versions, struct ftsi_standing *standing, struct fts_bytes value);
 /* What it says is on disk. Any number of times. */
 void ftsi_versions_let_go(struct ftsi_versions *versions, struct ftsi_standing *standing);
 /* Also of what is touched. */

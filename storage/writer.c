@@ -289,6 +289,7 @@ static void write_record(struct batch *batch, const struct ftsi_record *record, 
 	standing->live = !record->tombstone;
 	standing->version = record->version;
 	standing->digest = record->tombstone ? 0 : checksum;
+	ftsi_versions_set_value(&batch->storage->versions, standing, record->value);
 	note_change(batch, record, &before, standing);
 }
 

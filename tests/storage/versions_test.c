@@ -80,6 +80,14 @@ static void readers_are_sent_to_the_store_meanwhile(void **state)
 	assert_int_equal(look(&versions, "a", &record, &after), FTS_OK);
 	assert_int_equal(record.version.time, 5);
 	assert_int_equal(record.value.size_bytes, 3);
+	assert_ptr_equal(ftsi_versions_touch(&versions, text("a"), &known), standing);
+	stand(standing, 6);
+	ftsi_versions_set_value(&versions, standing, text("newest"));
+	assert_int_equal(look(&versions, "a", &record, &after), FTS_UNAVAILABLE);
+	ftsi_versions_let_go(&versions, standing);
+	assert_int_equal(look(&versions, "a", &record, &after), FTS_OK); /* written, and so at hand */
+	assert_int_equal(record.version.time, 6);
+	assert_int_equal(record.value.size_bytes, 6);
 	ftsi_versions_fini(&versions);
 }
 
