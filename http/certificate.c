@@ -50,6 +50,18 @@ static char *read_file(const char *path)
 	return text;
 }
 
+/* Of nodes and of clients: browsers offer only certificates of those that they are told of. Returned (free()); NULL:
+ * they can't be read. */
+static char *read_authorities(const struct fts_tls *tls)
+{
+	char *nodes = read_file(tls->ca_file), *both = NULL;
+	char *clients = tls->client_ca_file == NULL ? NULL : read_file(tls->client_ca_file);
+	if (nodes != NULL && asprintf(&both, "%s\n%s", nodes, clients == NULL ? "" : clients) < 0) both = NULL;
+	free(clients);
+	free(nodes);
+	return both;
+}
+
 static gnutls_datum_t datum_of(char *text)
 {
 	return (gnutls_datum_t){(unsigned char *)text, text == NULL ? 0 : (unsigned)strlen(text)};
@@ -224,7 +236,7 @@ enum fts_status ftsi_certificates_open(struct fts_door *door, struct fts_error *
 	atomic_store(&door->renew, false); /* what is there now is read at once */
 	if (status != FTS_OK) return status;
 	if ((status = set_load(door, out_error)) != FTS_OK) return status;
-	door->trust_pem = read_file(door->options.tls.ca_file);
+	door->trust_pem = read_authorities(&door->options.tls);
 	return door->trust_pem != NULL ? FTS_OK
 				       : fts_error_set(out_error, FTS_INVALID_ARGUMENT, "--http: %s can't be read",
 						       door->options.tls.ca_file);
