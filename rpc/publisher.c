@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "rpc/pipe_set.h"
 #include "rpc/stock.h"
 
 #define QUEUE_DEFAULT_BYTES (8u * 1024 * 1024)
@@ -27,7 +28,6 @@
 #define PIPE_MESSAGES_PER_MS 150.0      /* over all pipes together */
 #define NOTHING_RECEIVED_MAX_BYTES 1024 /* PUB receives nothing; whoever sends more is cut off */
 #define LAST_SENDING_NS 1000000000u
-#define PIPE_MAX 4096u
 
 struct position {
 	uint64_t index;
@@ -60,7 +60,7 @@ struct fts_publisher {
 	uint16_t port;
 	atomic_uint pipe_count;
 	pthread_mutex_t pipe_lock;
-	uint32_t pipes[PIPE_MAX]; /* ids of the subscribers' pipes, pipe_count of them; guarded by pipe_lock */
+	struct ftsi_pipe_set pipes; /* of subscribers, pipe_count of them; guarded by pipe_lock */
 	size_t queue_max_bytes;
 	pthread_t thread;
 	bool started;
@@ -263,34 +263,13 @@ static void *sender_main(void *ctx)
 
 /* ---- Life ---- */
 
-/* Called with pipe_lock held. */
-static void forget_pipe(struct fts_publisher *publisher, uint32_t id)
-{
-	unsigned count = atomic_load(&publisher->pipe_count), at = 0;
-
-	while (at < count && publisher->pipes[at] != id)
-		at++;
-	if (at == count) return;
-	publisher->pipes[at] = publisher->pipes[count - 1];
-	atomic_store(&publisher->pipe_count, count - 1);
-}
-
-/* nng tells of the end of pipes of which it never told the beginning (whoever speaks another protocol, whoever was
- * turned away), and may tell of an end first. So ids are kept: an end counts once, and only after its beginning. */
 static void note_pipe(nng_pipe pipe, nng_pipe_ev event, void *ctx)
 {
 	struct fts_publisher *publisher = ctx;
-	uint32_t id = (uint32_t)nng_pipe_id(pipe);
-	nng_sockaddr remote;
 
 	pthread_mutex_lock(&publisher->pipe_lock);
-	unsigned count = atomic_load(&publisher->pipe_count);
-	bool is_new = event == NNG_PIPE_EV_ADD_POST;
-	if (is_new && count < PIPE_MAX) {
-		publisher->pipes[count] = id;
-		atomic_store(&publisher->pipe_count, count + 1);
-	}
-	if (!is_new || nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &remote) != 0) forget_pipe(publisher, id);
+	ftsi_pipe_set_note(&publisher->pipes, pipe, event);
+	atomic_store(&publisher->pipe_count, publisher->pipes.count);
 	pthread_mutex_unlock(&publisher->pipe_lock);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "rpc/endpoint.h"
+#include "rpc/pipe_set.h"
 #include "rpc/stock.h"
 #include "rpc/survey.h"
 
@@ -17,19 +18,15 @@ struct fts_surveyor {
 	struct ftsi_tls_watch *tls[FTSI_ENDPOINT_COUNT_MAX];
 	pthread_mutex_t mutex;
 	pthread_cond_t connected;
-	uint32_t pipe_count; /* guarded by mutex */
+	struct ftsi_pipe_set pipes; /* guarded by mutex */
 };
 
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *ctx)
 {
 	struct fts_surveyor *surveyor = ctx;
 
-	(void)pipe;
 	pthread_mutex_lock(&surveyor->mutex);
-	if (event == NNG_PIPE_EV_ADD_POST)
-		surveyor->pipe_count++;
-	else
-		surveyor->pipe_count--;
+	ftsi_pipe_set_note(&surveyor->pipes, pipe, event);
 	pthread_cond_broadcast(&surveyor->connected);
 	pthread_mutex_unlock(&surveyor->mutex);
 }
@@ -91,9 +88,9 @@ static uint32_t wait_connected(struct fts_surveyor *surveyor, uint64_t deadline_
 	int error = 0;
 
 	pthread_mutex_lock(&surveyor->mutex);
-	while (surveyor->pipe_count < surveyor->endpoint_count && error == 0)
+	while (surveyor->pipes.count < surveyor->endpoint_count && error == 0)
 		error = pthread_cond_timedwait(&surveyor->connected, &surveyor->mutex, &until);
-	uint32_t count = surveyor->pipe_count;
+	uint32_t count = surveyor->pipes.count;
 	pthread_mutex_unlock(&surveyor->mutex);
 	return count;
 }

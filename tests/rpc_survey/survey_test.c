@@ -1,5 +1,6 @@
 /* Why this file exists: see CMakeLists.txt. Respondents here answer with their number behind the question. */
 #include <nng/nng.h>
+#include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/survey0/survey.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -221,12 +222,36 @@ static void rude_and_stock_surveyors(void **state)
 	fts_surveyor_destroy(surveyor);
 }
 
+/* Something else listens where one of those that are asked should: it is missing, and takes no place of another. */
+static void a_stranger_costs_nobody_an_answer(void **state)
+{
+	char endpoints[64], url[64];
+	nng_socket stranger;
+	struct fts_surveyor *surveyor = NULL;
+	uint16_t port = harness_ports_reserve();
+	(void)state;
+	snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", port + 2u);
+	assert_int_equal(nng_rep0_open(&stranger), 0);
+	assert_int_equal(nng_listen(stranger, url, NULL, 0), 0);
+	snprintf(endpoints, sizeof(endpoints), "%s,127.0.0.1:%u", members[0].endpoint, port);
+	struct fts_surveyor_options options = {.endpoints = endpoints};
+	assert_int_equal(fts_surveyor_create(&options, &surveyor, NULL), FTS_OK);
+	for (uint32_t i = 0; i < 2; i++) /* each waits for the stranger for half its time */
+		assert_int_equal(ask(surveyor, i, 6000), 1);
+	fts_surveyor_destroy(surveyor);
+	nng_close(stranger);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(all_answer_at_once), cmocka_unit_test(who_is_away_is_missing_and_comes_back),
-	    cmocka_unit_test(nobody_is_there),    cmocka_unit_test(surveys_that_expire_one_after_another),
-	    cmocka_unit_test(side_by_side),       cmocka_unit_test(rude_and_stock_surveyors),
+	    cmocka_unit_test(all_answer_at_once),
+	    cmocka_unit_test(who_is_away_is_missing_and_comes_back),
+	    cmocka_unit_test(nobody_is_there),
+	    cmocka_unit_test(surveys_that_expire_one_after_another),
+	    cmocka_unit_test(side_by_side),
+	    cmocka_unit_test(rude_and_stock_surveyors),
+	    cmocka_unit_test(a_stranger_costs_nobody_an_answer),
 	};
 	alarm(LIMIT_S);
 	return cmocka_run_group_tests(tests, start, stop);
