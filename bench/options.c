@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 static const char help[] =
-    "Usage: fts-bench rpc|kv|lottery|game|worker|hostile [flags]\n"
+    "Usage: fts-bench rpc|kv|lottery|game|elect|worker|hostile [flags]\n"
     "Measures calls a second and their latency, against a server of its own unless --endpoints is given.\n\n"
     "  --clients N       connections (default: 1; lottery: 5, an agency each; kv, game: 4; hostile: 2, the\n                    honest); worker: workers (default: 4)\n"
     "  --outstanding N   calls in flight, over all connections (default: 64); game: matches played at once\n"
@@ -24,7 +24,7 @@ static const char help[] =
     "  --pids P,P        processes of that server, whose CPU time is counted too\n"
     "  --tls-dir DIR     rpc: mutual TLS with DIR/ca.pem, DIR/cert.pem, DIR/key.pem\n"
     "  --json            one JSON object instead of a line for people\n\n"
-    "`fts-bench failover --help` tells how the death of nodes is measured.\n\n"
+    "`fts-bench elect --help` and `fts-bench failover --help` tell how the death of masters and of nodes is measured.\n\n"
     "Example: fts-bench rpc --outstanding 256 --seconds 3\n";
 
 static uint32_t parse_count(const char *flag, const char *text, uint32_t min, uint32_t max)

@@ -8,12 +8,14 @@
 #include "client/cli/nodes.h"
 #include "client/cli/output.h"
 #include "client/cli/session.h"
+#include "client/cli/utf8.h"
 #include "fts/cluster/v1/cluster.fts.h"
 #include "fts/health/v1/health.fts.h"
 #include "fts/kv/v1/kv.fts.h"
 #include "rpc/endpoint.h"
 
 #define PROGRESS_MS 3000
+#define TEXT_BYTES 512u
 
 /* ---- status ---- */
 
@@ -176,11 +178,11 @@ static json_t *report_json(const Fts__Health__V1__Report *report)
 	json_t *reasons = ftsi_json("[]");
 
 	for (size_t i = 0; i < report->n_reasons; i++)
-		json_array_append_new(reasons, ftsi_json("s", report->reasons[i]));
-	json_t *made =
-	    ftsi_json("{s:s,s:s,s:s,s:I,s:I,s:I,s:o}", "name", report->name, "kind", kind_name(report->kind), "state",
-		      state_name(report->state), "progress", (json_int_t)report->progress, "oldest_call_ms",
-		      (json_int_t)report->oldest_call_ms, "queue", (json_int_t)report->queue, "reasons", reasons);
+		json_array_append_new(reasons, ftsi_text_json(report->reasons[i]));
+	json_t *made = ftsi_json("{s:o,s:s,s:s,s:I,s:I,s:I,s:o}", "name", ftsi_text_json(report->name), "kind",
+				 kind_name(report->kind), "state", state_name(report->state), "progress",
+				 (json_int_t)report->progress, "oldest_call_ms", (json_int_t)report->oldest_call_ms,
+				 "queue", (json_int_t)report->queue, "reasons", reasons);
 	if (report->said_ms_ago > 0) /* it was not asked: it said this by itself */
 		json_object_set_new(made, "said_ms_ago", json_integer(report->said_ms_ago));
 	return made;
@@ -193,27 +195,31 @@ static void print_health_json(const Fts__Health__V1__SurveyResponse *survey)
 	for (size_t i = 0; i < survey->n_answered; i++)
 		json_array_append_new(answered, report_json(survey->answered[i]));
 	for (size_t i = 0; i < survey->n_missing; i++)
-		json_array_append_new(missing, ftsi_json("s", survey->missing[i]));
+		json_array_append_new(missing, ftsi_text_json(survey->missing[i]));
 	ftsi_print_json(ftsi_json("{s:o,s:o,s:I}", "answered", answered, "missing", missing, "took_ms",
 				  (json_int_t)survey->took_ms));
 }
 
+/* Whoever answers says what it is called: nothing of that steers a terminal. */
 static void print_health_table(const Fts__Health__V1__SurveyResponse *survey)
 {
+	char text[TEXT_BYTES];
+
 	printf("%-20s %-8s %-9s %14s %14s %8s\n", "NAME", "KIND", "STATE", "PROGRESS", "OLDEST CALL", "QUEUE");
 	for (size_t i = 0; i < survey->n_answered; i++) {
 		const Fts__Health__V1__Report *report = survey->answered[i];
 		bool ready = report->state == FTS__HEALTH__V1__STATE__READY;
-		printf("%-20s %-8s ", report->name, kind_name(report->kind));
+		printf("%-20s %-8s ", ftsi_utf8_clean(text, sizeof(text), report->name, false),
+		       kind_name(report->kind));
 		ftsi_print_state(ready ? 'g' : 'w', 9, state_name(report->state));
 		printf(" %14" PRIu64 " %11" PRIu32 " ms %8" PRIu32, report->progress, report->oldest_call_ms,
 		       report->queue);
 		for (size_t k = 0; k < report->n_reasons; k++)
-			printf("%s%s", k ? "; " : "  ", report->reasons[k]);
+			printf("%s%s", k ? "; " : "  ", ftsi_utf8_clean(text, sizeof(text), report->reasons[k], false));
 		putchar('\n');
 	}
 	for (size_t i = 0; i < survey->n_missing; i++) {
-		printf("%-20s %-8s ", survey->missing[i], "");
+		printf("%-20s %-8s ", ftsi_utf8_clean(text, sizeof(text), survey->missing[i], false), "");
 		ftsi_print_state('b', 9, "MISSING");
 		putchar('\n');
 	}

@@ -14,10 +14,12 @@
 #include "base/secret_file.h"
 #include "client/cli/output.h"
 #include "client/cli/session.h"
+#include "client/cli/utf8.h"
 #include "credentials/token.h"
 
 #define SUBJECT_BYTES 128
 #define TIME_BYTES 32
+#define LABEL_BYTES 256
 #define PAGE_MAX 1000
 
 static const struct {
@@ -174,19 +176,20 @@ enum ftsi_exit ftsi_run_token_new(struct ftsi_cli *cli)
 static json_t *token_json(const Fts__Access__V1__Token *token)
 {
 	char made[TIME_BYTES], expires[TIME_BYTES];
-	return ftsi_json("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:I}", "id", token->id, "role", role_name(token->role), "subject",
-			 token->subject, "label", token->label, "made", print_time(token->made_ms, made), "expires",
-			 print_time(token->expires_ms, expires), "spent", token->spent_by != 0,
-			 "calls_per_second", (json_int_t)token->calls_per_s);
+	return ftsi_json("{s:s,s:s,s:o,s:o,s:s,s:s,s:b,s:I}", "id", token->id, "role", role_name(token->role),
+			 "subject", ftsi_text_json(token->subject), "label", ftsi_text_json(token->label), "made",
+			 print_time(token->made_ms, made), "expires", print_time(token->expires_ms, expires), "spent",
+			 token->spent_by != 0, "calls_per_second", (json_int_t)token->calls_per_s);
 }
 
 static void print_token(const Fts__Access__V1__Token *token)
 {
-	char role[2 * SUBJECT_BYTES], made[TIME_BYTES], expires[TIME_BYTES];
+	char role[2 * SUBJECT_BYTES], made[TIME_BYTES], expires[TIME_BYTES], label[LABEL_BYTES];
 	(void)snprintf(role, sizeof role, "%s%s%s", role_name(token->role), token->subject[0] != '\0' ? ":" : "",
 		       token->subject);
 	printf("%-16s  %-20s  %-20s  %-20s  %s%s\n", token->id, role, print_time(token->made_ms, made),
-	       print_time(token->expires_ms, expires), token->spent_by != 0 ? "(spent) " : "", token->label);
+	       print_time(token->expires_ms, expires), token->spent_by != 0 ? "(spent) " : "",
+	       ftsi_utf8_clean(label, sizeof label, token->label, false));
 }
 
 enum ftsi_exit ftsi_run_token_list(struct ftsi_cli *cli)

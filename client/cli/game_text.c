@@ -54,45 +54,14 @@ const char *ftsi_game_reason(Fts__Game__V1__Reason reason)
 
 /* ---- What strangers wrote ---- */
 
-static bool is_control(const char *at)
-{
-	unsigned char c = (unsigned char)*at;
-
-	/* C1 controls are U+0080 to U+009F: c2 80 to c2 9f. */
-	return c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)at[1] >= 0x80 && (unsigned char)at[1] <= 0x9f);
-}
-
-static const char *clean(char *buf, size_t size_bytes, const char *text, bool keeps_lines)
-{
-	size_t used = 0, length = strlen(text);
-
-	if (!ftsi_utf8_valid(text, length)) {
-		snprintf(buf, size_bytes, "?");
-		return buf;
-	}
-	while (*text && used + 5 < size_bytes) {
-		bool is_line_end = keeps_lines && *text == '\n';
-		if (is_control(text) && !is_line_end) {
-			text += (unsigned char)*text == 0xc2 ? 2 : 1;
-			buf[used++] = '?';
-			continue;
-		}
-		do /* a whole character, so that a cut leaves UTF-8 */
-			buf[used++] = *text++;
-		while (((unsigned char)*text & 0xc0) == 0x80);
-	}
-	buf[used] = '\0';
-	return buf;
-}
-
 const char *ftsi_game_clean(char *buf, const char *text)
 {
-	return clean(buf, FTSI_GAME_TEXT_MAX, text, false);
+	return ftsi_utf8_clean(buf, FTSI_GAME_TEXT_MAX, text, false);
 }
 
 const char *ftsi_game_clean_board(char *buf, size_t size_bytes, const char *board)
 {
-	return clean(buf, size_bytes, board, true);
+	return ftsi_utf8_clean(buf, size_bytes, board, true);
 }
 
 json_t *ftsi_game_text_json(const char *text)

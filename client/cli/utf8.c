@@ -2,6 +2,8 @@
 #include "client/cli/utf8.h"
 
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 /* What may follow a first byte: how many bytes, and the range of the first of them. */
 struct lead {
@@ -40,4 +42,35 @@ bool ftsi_utf8_valid(const char *text, size_t size_bytes)
 		if (step == 0) return false;
 	}
 	return true;
+}
+
+static bool is_control(const char *at)
+{
+	unsigned char c = (unsigned char)*at;
+
+	/* C1 controls are U+0080 to U+009F: c2 80 to c2 9f. */
+	return c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)at[1] >= 0x80 && (unsigned char)at[1] <= 0x9f);
+}
+
+const char *ftsi_utf8_clean(char *buf, size_t size_bytes, const char *text, bool keeps_lines)
+{
+	size_t used = 0, length = strlen(text);
+
+	if (!ftsi_utf8_valid(text, length)) {
+		snprintf(buf, size_bytes, "?");
+		return buf;
+	}
+	while (*text && used + 5 < size_bytes) {
+		bool is_line_end = keeps_lines && *text == '\n';
+		if (is_control(text) && !is_line_end) {
+			text += (unsigned char)*text == 0xc2 ? 2 : 1;
+			buf[used++] = '?';
+			continue;
+		}
+		do /* a whole character, so that a cut leaves UTF-8 */
+			buf[used++] = *text++;
+		while (((unsigned char)*text & 0xc0) == 0x80);
+	}
+	buf[used] = '\0';
+	return buf;
 }

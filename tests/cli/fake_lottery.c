@@ -335,17 +335,19 @@ static void on_survey(struct fts_call *call, const Fts__Health__V1__SurveyReques
 	struct fake_lottery *fake = ctx;
 	Fts__Health__V1__SurveyResponse response = FTS__HEALTH__V1__SURVEY_RESPONSE__INIT;
 	Fts__Health__V1__Report report = FTS__HEALTH__V1__REPORT__INIT, *pointer = &report;
-	char *missing[] = {(char *)"n2"};
+	char *missing[] = {(char *)"n2"}, *reasons[] = {(char *)"\x1b[2Jgone", (char *)"\xff"};
 
 	(void)request;
 	report.name = (char *)"n1";
 	report.state = FTS__HEALTH__V1__STATE__READY;
 	report.progress = 5;
+	report.reasons = reasons;
 	response.answered = &pointer;
 	response.n_answered = 1;
 	response.missing = missing;
 	pthread_mutex_lock(&fake->lock);
 	response.n_missing = fake->node_lost ? 1 : 0;
+	report.n_reasons = fake->node_lost ? 2 : 0; /* what no honest node would say */
 	pthread_mutex_unlock(&fake->lock);
 	response.took_ms = 41;
 	fts_health_survey_reply(call, &response);

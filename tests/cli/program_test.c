@@ -226,7 +226,11 @@ static void test_cluster(void **state)
 		   "\"reasons\":[]}],\"missing\":[],\"took_ms\":41}");
 	fake_lottery_lose_node(fake);
 	expect(port, "health", 3, "n2", NULL);
+	expect(port, "health", 3, "?[2Jgone; ?\n", NULL); /* nobody's words steer the terminal */
 	json_t *json = run_json(port, "health|--json", 3);
+	json_t *reasons = json_object_get(json_array_get(json_object_get(json, "answered"), 0), "reasons");
+	assert_string_equal(json_string_value(json_array_get(reasons, 0)), "\x1b[2Jgone");
+	assert_string_equal(json_string_value(json_array_get(reasons, 1)), "?");
 	assert_string_equal(json_string_value(json_array_get(json_object_get(json, "missing"), 0)), "n2");
 	json_decref(json);
 	fake_lottery_stop(fake);
