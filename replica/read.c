@@ -206,6 +206,7 @@ static void run_on_view(struct fts_replica *replica, struct ftsi_read_job *job, 
 		return;
 	}
 	if (outcome.status == FTS_OK) outcome.status = pack(read, response, &outcome.payload);
+	if (outcome.status != FTS_OK) outcome.executed = FTS_EXECUTED_NO; /* it had no effect, as every refusal says */
 	outcome.detail = read->detail;
 	ftsi_read_finish(replica, job, &outcome);
 }
