@@ -75,6 +75,7 @@ static void take_options(struct fts_channel *channel, const struct fts_channel_o
 	channel->call_count_max = options->max_open_calls != 0 ? options->max_open_calls : DEFAULT_OPEN_CALLS;
 	channel->slot_bits = bits_for(channel->call_count_max + 1); /* one more: of questions */
 	if (options->learn_members) channel->members_at_ns = 0;
+	channel->stay_local = options->stay_local;
 	channel->token_source = options->token_source;
 	channel->token_ctx = options->token_ctx;
 	channel->token_size_bytes = options->token.size_bytes;

@@ -43,8 +43,10 @@ static void queue_call(struct fts_channel *channel, struct ftsi_open_call *call,
 
 /* ---- Sending ---- */
 
-static void header_of(const struct fts_channel *channel, struct ftsi_open_call *call, uint64_t now_ns,
-		      struct ftsi_call_fields *out)
+/* token: room for FTSI_TOKEN_MAX_BYTES, the caller's: two tries of a call may be sent at the same time, and what the
+ * source says may change between them. */
+static void header_of(const struct fts_channel *channel, const struct ftsi_open_call *call, uint64_t now_ns,
+		      uint8_t *token, struct ftsi_call_fields *out)
 {
 	uint32_t left_ms = fts_clock_left_ms(now_ns, call->deadline_ns);
 	*out = (struct ftsi_call_fields){
@@ -59,14 +61,13 @@ static void header_of(const struct fts_channel *channel, struct ftsi_open_call *
 		out->token = (struct fts_bytes){call->token, call->token_size_bytes};
 		out->token_of_call = true;
 	} else if (channel->token_source != NULL) {
-		out->token = (struct fts_bytes){call->token, channel->token_source(channel->token_ctx, call->token)};
+		out->token = (struct fts_bytes){token, channel->token_source(channel->token_ctx, token)};
 		out->token_of_call = true;
 	}
 	if (!call->has_identity) return;
 	out->client_id = call->is_passed_on ? call->client_id : channel->session.client_id;
 	out->sequence = call->sequence;
-	out->lowest_unanswered =
-	    call->is_passed_on ? call->lowest_unanswered : channel->session.lowest_unanswered;
+	out->lowest_unanswered = call->is_passed_on ? call->lowest_unanswered : channel->session.lowest_unanswered;
 	out->may_have_run = call->may_have_run;
 }
 
@@ -101,8 +102,8 @@ static void send_call(struct fts_channel *channel, struct ftsi_open_call *call, 
 	uint32_t request_id = ftsi_call_new_request_id(channel, call);
 	mark_sent(channel, call, link, now_ns);
 	struct ftsi_call_fields header;
-	header_of(channel, call, now_ns, &header);
-	uint8_t route[4];
+	uint8_t route[4], token[FTSI_TOKEN_MAX_BYTES];
+	header_of(channel, call, now_ns, token, &header);
 	ftsi_put_be32(route, request_id);
 	struct ftsi_outgoing outgoing = {
 	    .route = {route, sizeof route}, .call = &header, .payload = {call->payload, call->payload_size_bytes}};

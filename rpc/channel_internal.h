@@ -200,6 +200,7 @@ struct fts_channel {
 	uint64_t next_check_ns;
 	uint32_t settling_count; /* on_closed callbacks that still use the channel */
 	bool closing;
+	bool stay_local;                     /* constant */
 	struct fts_arena_pool *pool;         /* constant */
 	uint32_t connect_timeout_ms;         /* constant */
 	char *tls_paths[3];                  /* constant; copies of ca, cert, key; NULL: none */

@@ -80,6 +80,7 @@ uint32_t ftsi_route_learn(struct fts_channel *channel, const char *address)
 	for (uint32_t i = 0; i < channel->link_count; i++) {
 		if (strcmp(channel->links[i]->endpoint.text, endpoint.text) == 0) return i;
 	}
+	if (channel->stay_local && !ftsi_endpoint_is_loopback(&endpoint)) return FTSI_NO_LINK;
 	return ftsi_link_create(channel, &endpoint, NULL) == FTS_OK ? channel->link_count - 1 : FTSI_NO_LINK;
 }
 

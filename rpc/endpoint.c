@@ -99,6 +99,15 @@ enum fts_status ftsi_endpoint_parse(const char *text, size_t size_bytes, struct 
 	return FTS_OK;
 }
 
+bool ftsi_endpoint_is_loopback(const struct ftsi_endpoint *endpoint)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+	if (inet_pton(AF_INET, endpoint->host, &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+	if (inet_pton(AF_INET6, endpoint->host, &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
+	return strcmp(endpoint->host, "localhost") == 0;
+}
+
 int ftsi_endpoint_list_find(const struct ftsi_endpoint_list *list, const char *text)
 {
 	for (uint32_t i = 0; i < list->count; i++) {

@@ -35,6 +35,10 @@ FTS_MUST_USE enum fts_status ftsi_endpoint_parse(const char *text, size_t size_b
 FTS_MUST_USE enum fts_status ftsi_endpoint_list_parse(const char *text, struct ftsi_endpoint_list *out_list,
 						      struct fts_error *out_error);
 
+/* Is it on this machine by its text: 127.0.0.0/8, ::1 or localhost? Other names are not looked up: false.
+ * Thread: any. */
+bool ftsi_endpoint_is_loopback(const struct ftsi_endpoint *endpoint);
+
 /* Index of the endpoint that is written text (borrowed), or -1. */
 int ftsi_endpoint_list_find(const struct ftsi_endpoint_list *list, const char *text);
 

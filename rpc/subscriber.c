@@ -57,6 +57,7 @@ struct fts_subscription {
 	char *ca_file, *cert_file, *key_file;
 	uint8_t token[TOKEN_MAX_BYTES];
 	size_t token_size_bytes;
+	bool stay_local;
 	fts_event_fn on_event;
 	fts_notice_fn on_notice;
 	void *ctx;
@@ -303,8 +304,10 @@ static enum fts_status connect_to(struct fts_subscription *subscription, const c
 				  struct fts_error *out_error)
 {
 	struct fts_tls tls = tls_of(subscription);
-	struct fts_channel_options options = {
-	    .endpoints = endpoint, .tls = tls, .token = {subscription->token, subscription->token_size_bytes}};
+	struct fts_channel_options options = {.endpoints = endpoint,
+					      .tls = tls,
+					      .token = {subscription->token, subscription->token_size_bytes},
+					      .stay_local = subscription->stay_local};
 	enum fts_status status = fts_channel_open(&options, &subscription->channel, out_error);
 
 	uint32_t connect_ms = patience_ms(subscription, CONNECT_MS);
@@ -326,7 +329,8 @@ static void learn_members(struct fts_subscription *subscription)
 		const Fts__Cluster__V1__NodeStatus *node = response->nodes[i];
 		struct ftsi_endpoint endpoint;
 		if (node->role == FTS__CLUSTER__V1__ROLE__EXPECTED) continue;
-		if (ftsi_endpoint_parse(node->address, strlen(node->address), &endpoint, NULL) == FTS_OK)
+		if (ftsi_endpoint_parse(node->address, strlen(node->address), &endpoint, NULL) != FTS_OK) continue;
+		if (!subscription->stay_local || ftsi_endpoint_is_loopback(&endpoint))
 			(void)ftsi_endpoint_list_add(&subscription->endpoints, &endpoint);
 	}
 	fts__cluster__v1__status_response__free_unpacked(response, NULL);
@@ -515,6 +519,7 @@ enum fts_status fts_subscribe(const struct fts_subscribe_options *options, uint3
 	subscription->on_event = on_event;
 	subscription->on_notice = options->on_notice;
 	subscription->leaderless_ms = LEADERLESS_FIRST_MS;
+	subscription->stay_local = options->stay_local;
 	subscription->ctx = ctx;
 	enum fts_status status = fill(subscription, options, out_error);
 	if (status == FTS_OK && pthread_create(&subscription->thread, NULL, subscriber_main, subscription) != 0)

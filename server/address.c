@@ -20,15 +20,6 @@ const char *ftsi_address_print(const struct ftsi_endpoint *address, uint16_t por
 	return out;
 }
 
-bool ftsi_address_is_loopback(const struct ftsi_endpoint *address)
-{
-	struct in_addr v4;
-	struct in6_addr v6;
-	if (inet_pton(AF_INET, address->host, &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
-	if (inet_pton(AF_INET6, address->host, &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
-	return strcmp(address->host, "localhost") == 0;
-}
-
 bool ftsi_address_is_wildcard(const struct ftsi_endpoint *address)
 {
 	struct in_addr v4;

@@ -13,8 +13,6 @@
 bool ftsi_address_parse(const char *text, struct ftsi_endpoint *out_address);
 /* Write HOST:port (another port of the same host) into out (FTSI_ADDRESS_MAX bytes, borrowed). Returns out. */
 const char *ftsi_address_print(const struct ftsi_endpoint *address, uint16_t port, char *out);
-/* 127.0.0.0/8, ::1 or localhost. */
-bool ftsi_address_is_loopback(const struct ftsi_endpoint *address);
 /* 0.0.0.0 or ::, which are good to listen on and not to call. */
 bool ftsi_address_is_wildcard(const struct ftsi_endpoint *address);
 

@@ -182,7 +182,7 @@ static bool can_be_joined(const struct ftsi_cluster *cluster)
 static bool is_local(const struct ftsi_cluster *cluster)
 {
 	struct ftsi_endpoint self;
-	return ftsi_address_parse(cluster->address, &self) && ftsi_address_is_loopback(&self);
+	return ftsi_address_parse(cluster->address, &self) && ftsi_endpoint_is_loopback(&self);
 }
 
 /* Before its token is spent: who can't read what this cluster writes would stop at the first entry. */

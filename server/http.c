@@ -184,7 +184,7 @@ enum fts_status ftsi_http_open(const struct ftsi_http_options *options, int list
 	    .endpoint = http->endpoint,
 	    .tls = options->tls,
 	    .origins = options->settings->http_origins[0] != '\0' ? options->settings->http_origins : NULL,
-	    .local = ftsi_address_parse(options->settings->http, &listen) && ftsi_address_is_loopback(&listen),
+	    .local = ftsi_address_parse(options->settings->http, &listen) && ftsi_endpoint_is_loopback(&listen),
 	    .recognize = recognize,
 	    .on_metrics = on_metrics,
 	    .is_ready = is_ready,

@@ -141,7 +141,7 @@ static enum fts_status check_listen(const struct ftsi_settings *settings, struct
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 				     "--listen: \"%s\": expected a port of at most %d, three more are used behind it",
 				     settings->listen, UINT16_MAX - (NODE_PORT_COUNT - 1));
-	if (ftsi_address_is_loopback(&listen) || has_tls(settings) || settings->insecure) return FTS_OK;
+	if (ftsi_endpoint_is_loopback(&listen) || has_tls(settings) || settings->insecure) return FTS_OK;
 	return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 			     "--listen: %s is not a loopback address: give --tls-ca, --tls-cert and --tls-key, or "
 			     "--insecure to be open to everybody",
@@ -165,7 +165,7 @@ static enum fts_status check_http(const struct ftsi_settings *settings, struct f
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 				     "--http-origins: \"%.100s\": expected * or SCHEME://HOST[:PORT],…",
 				     settings->http_origins);
-	if (ftsi_address_is_loopback(&http) || has_tls(settings) || settings->insecure) return FTS_OK;
+	if (ftsi_endpoint_is_loopback(&http) || has_tls(settings) || settings->insecure) return FTS_OK;
 	return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 			     "--http: %s is not a loopback address: give --tls-ca, --tls-cert and --tls-key, or "
 			     "--insecure to be open to everybody",
@@ -176,7 +176,7 @@ static bool may_call(const struct ftsi_settings *settings, const char *address)
 {
 	struct ftsi_endpoint endpoint;
 	return has_tls(settings) || settings->insecure ||
-	       (ftsi_address_parse(address, &endpoint) && ftsi_address_is_loopback(&endpoint));
+	       (ftsi_address_parse(address, &endpoint) && ftsi_endpoint_is_loopback(&endpoint));
 }
 
 /* What a node says to others off loopback is as open as what it hears from there. */
@@ -212,7 +212,7 @@ static enum fts_status check_lottery_text(struct ftsi_settings *settings, struct
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 				     "--lottery-text: port %u is one of the node's own (%u to %u)", text.port,
 				     listen.port, listen.port + NODE_PORT_COUNT - 1u);
-	if (ftsi_address_is_loopback(&text) || settings->insecure) return FTS_OK;
+	if (ftsi_endpoint_is_loopback(&text) || settings->insecure) return FTS_OK;
 	return fts_error_set(
 	    out_error, FTS_INVALID_ARGUMENT,
 	    "--lottery-text: %s is not a loopback address and this protocol has no TLS: give --insecure "

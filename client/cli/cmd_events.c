@@ -146,6 +146,7 @@ enum ftsi_exit ftsi_run_events(struct ftsi_cli *cli)
 	if (ftsi_session_token(cli, token, &options.token, &error) != FTS_OK)
 		return ftsi_fail_usage(cli, "%s", error.detail);
 	ftsi_interrupt_claim(NULL, NULL);
+	options.stay_local = ftsi_session_stays_local(cli, options.token);
 	enum fts_status st = fts_subscribe(&options, cli->timeout_ms, on_event, &stream, &subscription, &error);
 	if (st != FTS_OK) return ftsi_fail(cli, &error);
 	enum ftsi_exit code = wait_for_end(cli);

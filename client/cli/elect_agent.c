@@ -438,6 +438,7 @@ static void subscribe(struct ftsi_agent *agent)
 	agent->subscribe_ns = now_ns + SUBSCRIBE_AGAIN_MS * MS_NS;
 	uint8_t token[FTSI_TOKEN_MAX_BYTES + 2];
 	if (ftsi_session_token(agent->cli, token, &options.token, &error) != FTS_OK) return; /* calls tell of it */
+	options.stay_local = ftsi_session_stays_local(agent->cli, options.token);
 	if (fts_subscribe(&options, agent->options.lease_ms / 4, on_event, agent, &agent->subscription, &error) !=
 	    FTS_OK)
 		agent->subscription = NULL;

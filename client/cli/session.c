@@ -8,6 +8,7 @@
 
 #include "base/secret_file.h"
 #include "client/cli/output.h"
+#include "rpc/endpoint.h"
 #include "rpc/presence.h"
 
 const char *ftsi_endpoints(const struct ftsi_cli *cli)
@@ -47,14 +48,20 @@ enum fts_status ftsi_session_token(const struct ftsi_cli *cli, uint8_t *buf, str
 	return path == NULL ? FTS_OK : ftsi_token_read(path, buf, &out_token->size_bytes, out_error);
 }
 
-/* As far as the texts say: names other than localhost are not looked up for it. */
+bool ftsi_session_stays_local(const struct ftsi_cli *cli, struct fts_bytes token)
+{
+	return token.size_bytes > 0 && ftsi_tls(cli).ca_file == NULL &&
+	       !ftsi_global_of(cli, FTSI_GLOBAL_INSECURE)->given;
+}
+
+/* As far as the texts say: names other than localhost are not looked up for it. What is no list is refused later. */
 static bool all_on_this_machine(const char *endpoints)
 {
-	for (const char *at = endpoints; at != NULL; at = strchr(at, ',')) {
-		at += *at == ',';
-		bool is_v4 = strncmp(at, "127.", 4) == 0 && at[strspn(at, "0123456789.")] == ':';
-		if (!is_v4 && strncmp(at, "localhost:", 10) != 0 && strncmp(at, "[::1]:", 6) != 0) return false;
-	}
+	struct ftsi_endpoint_list list = {.count = 0};
+
+	if (ftsi_endpoint_list_parse(endpoints, &list, NULL) != FTS_OK) return true;
+	for (uint32_t i = 0; i < list.count; i++)
+		if (!ftsi_endpoint_is_loopback(&list.items[i])) return false;
 	return true;
 }
 
@@ -66,8 +73,8 @@ enum fts_status ftsi_session_channel_to(const struct ftsi_cli *cli, const char *
 
 	enum fts_status st = ftsi_session_token(cli, token, &options.token, out_error);
 	if (st != FTS_OK) return st;
-	if (options.token.size_bytes > 0 && options.tls.ca_file == NULL &&
-	    !ftsi_global_of(cli, FTSI_GLOBAL_INSECURE)->given && !all_on_this_machine(endpoints))
+	options.stay_local = ftsi_session_stays_local(cli, options.token);
+	if (options.stay_local && !all_on_this_machine(endpoints))
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 				     "%.200s: a token is not sent to another machine without TLS: give --tls-ca, "
 				     "--tls-cert and --tls-key, or --insecure",

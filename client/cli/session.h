@@ -22,6 +22,9 @@ FTS_MUST_USE enum fts_status ftsi_token_read(const char *path, uint8_t *buf, siz
 FTS_MUST_USE enum fts_status ftsi_session_token(const struct ftsi_cli *cli, uint8_t *buf, struct fts_bytes *out_token,
 						struct fts_error *out_error);
 
+/* Is this token (borrowed) to be sent to this machine alone? Without TLS it could be read on its way. */
+bool ftsi_session_stays_local(const struct ftsi_cli *cli, struct fts_bytes token);
+
 /* Open cli->channel. Errors: INVALID_ARGUMENT (endpoints, TLS or token file: wrong usage). */
 FTS_MUST_USE enum fts_status ftsi_session_open(struct ftsi_cli *cli, struct fts_error *out_error);
 /* Open another one to the same servers. out_channel: returned (fts_channel_close). Errors: as above. */
@@ -33,8 +36,8 @@ FTS_MUST_USE enum fts_status ftsi_session_channel_to(const struct ftsi_cli *cli,
 /* Close cli->channel; NULL: no-op. */
 void ftsi_session_close(struct ftsi_cli *cli);
 
-/* Answer health surveys, and the watchdog if one started this program, as an agent called name (borrowed), until the end:
- * returned (ftsi_session_presence_end). NULL: it can't be had, which is told and is no reason not to go on. */
+/* Answer health surveys, and the watchdog if one started this program, as an agent called name (borrowed), until the
+ * end: returned (ftsi_session_presence_end). NULL: it can't be had, which is told and is no reason not to go on. */
 struct ftsi_presence *ftsi_session_presence(const struct ftsi_cli *cli, const char *name);
 void ftsi_session_presence_end(struct ftsi_presence *presence); /* NULL: no-op */
 

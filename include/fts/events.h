@@ -45,6 +45,7 @@ struct fts_subscribe_options {
 	const char *topic;   /* prefix; NULL or "": all */
 	uint64_t from_index; /* 0: only what happens from now on; 1: everything kept */
 	fts_notice_fn on_notice; /* NULL: not wanted; gets the ctx of on_event */
+	bool stay_local;         /* as in fts_channel_options */
 };
 
 /* Start a subscription that goes on over the death of the node it listens to. out_subscription: returned.

@@ -124,6 +124,8 @@ struct fts_channel_options {
 	void *token_ctx;             /* borrowed until close */
 	bool learn_members;          /* ask the servers for the members of their cluster (fts.cluster.v1.Cluster/Status),
 	                                and use them too: one endpoint is enough then */
+	bool stay_local;             /* call nobody else than endpoints but on this machine, whoever is named as leader,
+	                                member or owner: for a token that must not be read on its way */
 };
 
 /* How a call went, for people and for --explain. */

@@ -52,6 +52,29 @@ static void method_time_limit_and_token(void **state)
 	fake_stop(fake);
 }
 
+/* Who must not leave this machine goes to no leader elsewhere. What is written as another machine here is this one, so
+ * that a channel that goes there all the same arrives, and shows its token. */
+static void a_local_channel_stays(void **state)
+{
+	struct fake_options quiet = {.steps = NULL};
+	struct fake *elsewhere = fake_start(&quiet);
+	struct fake_step step = {.act = FAKE_ANSWER, .status = FTS_UNAVAILABLE, .executed = FTS_EXECUTED_NO};
+	snprintf(step.leader, sizeof step.leader, "[::ffff:127.0.0.1]:%u", (unsigned)fake_port(elsewhere));
+	struct fake_options server = {.steps = &step, .step_count = 1, .repeat = true};
+	struct fake *fake = fake_start(&server);
+	struct fts_channel_options options = {
+	    .endpoints = address_of(fake_port(fake)), .token = {(const uint8_t *)"secret", 6}, .stay_local = true};
+	struct fts_channel *channel = NULL;
+	(void)state;
+	assert_int_equal(fts_channel_open(&options, &channel, NULL), FTS_OK);
+	assert_int_equal(echo(channel, &write_method, 1, NULL, NULL, NULL), FTS_UNAVAILABLE);
+	fts_channel_close(channel);
+	assert_int_equal(fake_connection_count(elsewhere), 0);
+	assert_true(fake_request_count(fake) > 0);
+	fake_stop(fake);
+	fake_stop(elsewhere);
+}
+
 static void bytes_call(void **state)
 {
 	struct pair pair = pair_open(NULL, 0, false);
@@ -442,6 +465,7 @@ int main(void)
 	    cmocka_unit_test(bad_answers_reach_asynchronous_calls),
 	    cmocka_unit_test(identity_is_kept),
 	    cmocka_unit_test(cancel),
+	    cmocka_unit_test(a_local_channel_stays),
 	    cmocka_unit_test(open_call_limit),
 	    cmocka_unit_test(request_bytes_limit),
 	    cmocka_unit_test(session_window_limit),
