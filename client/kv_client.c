@@ -64,22 +64,24 @@ static void ask_for_map(struct fts_kv_client *client)
 		map_came(client, FTS_UNAVAILABLE, NULL, NULL);
 }
 
-/* Where to, and by which map. out_address: the caller's. */
-static uint64_t direct(struct fts_kv_client *client, uint32_t db, ProtobufCBinaryData key,
-		       struct fts_call_options *options, char *out_address)
+/* Where a call goes. */
+struct aim {
+	struct fts_call_options options; /* to be called with: they point into the aim */
+	char address[FTSI_KV_ADDRESS_MAX];
+};
+
+/* To the owner of key, unless the caller says where to; returns the epoch of the map that says so, 0: no map. */
+static uint64_t aim_at(struct fts_kv_client *client, uint32_t db, ProtobufCBinaryData key,
+		       const struct fts_call_options *options, struct aim *out_aim)
 {
 	uint32_t partition = fts_kv_partition(db, (struct fts_bytes){key.data, key.len});
-	uint64_t epoch = ftsi_kv_map_owner(&client->map, partition, out_address);
+	uint64_t epoch = ftsi_kv_map_owner(&client->map, partition, out_aim->address);
+	out_aim->options = options == NULL ? (struct fts_call_options){0} : *options;
 	if (epoch == 0)
 		ask_for_map(client);
-	else if (options->endpoint == NULL)
-		options->endpoint = out_address;
+	else if (out_aim->options.endpoint == NULL)
+		out_aim->options.endpoint = out_aim->address;
 	return epoch;
-}
-
-static struct fts_call_options options_of(const struct fts_call_options *options)
-{
-	return options == NULL ? (struct fts_call_options){0} : *options;
 }
 
 /* ---- Blocking ---- */
@@ -88,11 +90,10 @@ enum fts_status fts_kv_client_set(struct fts_kv_client *client, const Fts__Kv__V
 				  const struct fts_call_options *options, Fts__Kv__V1__SetResponse **out_response,
 				  struct fts_error *out_error)
 {
-	char address[FTSI_KV_ADDRESS_MAX];
+	struct aim aim;
 	Fts__Kv__V1__SetRequest own = *request;
-	struct fts_call_options directed = options_of(options);
-	own.epoch = direct(client, request->db, request->key, &directed, address);
-	enum fts_status st = fts_kv_set(client->channel, &own, &directed, out_response, out_error);
+	own.epoch = aim_at(client, request->db, request->key, options, &aim);
+	enum fts_status st = fts_kv_set(client->channel, &own, &aim.options, out_response, out_error);
 	if (st == FTS_OK) ftsi_kv_map_take(&client->map, (*out_response)->map);
 	return st;
 }
@@ -101,11 +102,10 @@ enum fts_status fts_kv_client_get(struct fts_kv_client *client, const Fts__Kv__V
 				  const struct fts_call_options *options, Fts__Kv__V1__GetResponse **out_response,
 				  struct fts_error *out_error)
 {
-	char address[FTSI_KV_ADDRESS_MAX];
+	struct aim aim;
 	Fts__Kv__V1__GetRequest own = *request;
-	struct fts_call_options directed = options_of(options);
-	own.epoch = direct(client, request->db, request->key, &directed, address);
-	enum fts_status st = fts_kv_get(client->channel, &own, &directed, out_response, out_error);
+	own.epoch = aim_at(client, request->db, request->key, options, &aim);
+	enum fts_status st = fts_kv_get(client->channel, &own, &aim.options, out_response, out_error);
 	if (st == FTS_OK) ftsi_kv_map_take(&client->map, (*out_response)->map);
 	return st;
 }
@@ -114,11 +114,10 @@ enum fts_status fts_kv_client_delete(struct fts_kv_client *client, const Fts__Kv
 				     const struct fts_call_options *options, Fts__Kv__V1__DeleteResponse **out_response,
 				     struct fts_error *out_error)
 {
-	char address[FTSI_KV_ADDRESS_MAX];
+	struct aim aim;
 	Fts__Kv__V1__DeleteRequest own = *request;
-	struct fts_call_options directed = options_of(options);
-	own.epoch = direct(client, request->db, request->key, &directed, address);
-	enum fts_status st = fts_kv_delete(client->channel, &own, &directed, out_response, out_error);
+	own.epoch = aim_at(client, request->db, request->key, options, &aim);
+	enum fts_status st = fts_kv_delete(client->channel, &own, &aim.options, out_response, out_error);
 	if (st == FTS_OK) ftsi_kv_map_take(&client->map, (*out_response)->map);
 	return st;
 }
@@ -153,8 +152,10 @@ static struct started take_started(void *ctx, const Fts__Kv__V1__MapResponse *ma
 	return started;
 }
 
-static enum fts_status not_started(struct started *started, enum fts_status status)
+/* What the start of its call came to: a call that did not start has no callback. */
+static enum fts_status was_started(struct started *started, enum fts_status status)
 {
+	if (status == FTS_OK) return FTS_OK;
 	leave(started->client);
 	free(started);
 	return status;
@@ -172,15 +173,13 @@ enum fts_status fts_kv_client_set_start(struct fts_kv_client *client, const Fts_
 					const struct fts_call_options *options, fts_kv_set_done_fn done, void *ctx,
 					struct fts_call_id *out_id)
 {
-	char address[FTSI_KV_ADDRESS_MAX];
+	struct aim aim;
 	Fts__Kv__V1__SetRequest own = *request;
-	struct fts_call_options directed = options_of(options);
 	struct started *started = make_started(client, ctx);
 	if (started == NULL) return FTS_RESOURCE_EXHAUSTED;
 	started->set = done;
-	own.epoch = direct(client, request->db, request->key, &directed, address);
-	enum fts_status st = fts_kv_set_start(client->channel, &own, &directed, set_ended, started, out_id);
-	return st == FTS_OK ? FTS_OK : not_started(started, st);
+	own.epoch = aim_at(client, request->db, request->key, options, &aim);
+	return was_started(started, fts_kv_set_start(client->channel, &own, &aim.options, set_ended, started, out_id));
 }
 
 static void get_ended(void *ctx, enum fts_status status, const Fts__Kv__V1__GetResponse *response,
@@ -195,15 +194,13 @@ enum fts_status fts_kv_client_get_start(struct fts_kv_client *client, const Fts_
 					const struct fts_call_options *options, fts_kv_get_done_fn done, void *ctx,
 					struct fts_call_id *out_id)
 {
-	char address[FTSI_KV_ADDRESS_MAX];
+	struct aim aim;
 	Fts__Kv__V1__GetRequest own = *request;
-	struct fts_call_options directed = options_of(options);
 	struct started *started = make_started(client, ctx);
 	if (started == NULL) return FTS_RESOURCE_EXHAUSTED;
 	started->get = done;
-	own.epoch = direct(client, request->db, request->key, &directed, address);
-	enum fts_status st = fts_kv_get_start(client->channel, &own, &directed, get_ended, started, out_id);
-	return st == FTS_OK ? FTS_OK : not_started(started, st);
+	own.epoch = aim_at(client, request->db, request->key, options, &aim);
+	return was_started(started, fts_kv_get_start(client->channel, &own, &aim.options, get_ended, started, out_id));
 }
 
 static void delete_ended(void *ctx, enum fts_status status, const Fts__Kv__V1__DeleteResponse *response,
@@ -218,15 +215,14 @@ enum fts_status fts_kv_client_delete_start(struct fts_kv_client *client, const F
 					   const struct fts_call_options *options, fts_kv_delete_done_fn done,
 					   void *ctx, struct fts_call_id *out_id)
 {
-	char address[FTSI_KV_ADDRESS_MAX];
+	struct aim aim;
 	Fts__Kv__V1__DeleteRequest own = *request;
-	struct fts_call_options directed = options_of(options);
 	struct started *started = make_started(client, ctx);
 	if (started == NULL) return FTS_RESOURCE_EXHAUSTED;
 	started->deleted = done;
-	own.epoch = direct(client, request->db, request->key, &directed, address);
-	enum fts_status st = fts_kv_delete_start(client->channel, &own, &directed, delete_ended, started, out_id);
-	return st == FTS_OK ? FTS_OK : not_started(started, st);
+	own.epoch = aim_at(client, request->db, request->key, options, &aim);
+	return was_started(started,
+			   fts_kv_delete_start(client->channel, &own, &aim.options, delete_ended, started, out_id));
 }
 
 /* ---- Life ---- */
