@@ -3,7 +3,13 @@
 
 #include <string.h>
 
-enum { LEAF_COUNT = 256, PAGE_BYTES = 256 * 1024, PUSH_MAX = 256, PUSH_BYTES_MAX = 1024 * 1024 };
+enum {
+	LEAF_COUNT = 256,
+	PAGE_BYTES = 256 * 1024,
+	PUSH_MAX = 256,
+	PUSH_BYTES_MAX = 1024 * 1024,
+	CHECK_TIMEOUT_MS = 20000
+};
 
 /* ---- Asking ---- */
 
@@ -216,6 +222,26 @@ static enum fts_status merge_leaves(const struct ftsi_sync *sync, struct ftsi_sy
 	if (a != NULL) fts__kv__v1__tree_response__free_unpacked(a, NULL);
 	if (b != NULL) fts__kv__v1__tree_response__free_unpacked(b, NULL);
 	return status;
+}
+
+/* A range that can't be read is damage, too. */
+enum fts_status ftsi_check_records(struct fts_router *router, const struct fts_router_node *node, uint32_t partition,
+				   uint64_t *damaged)
+{
+	const struct fts_call_options patient = {.timeout_ms = CHECK_TIMEOUT_MS, .no_retry = true};
+	Fts__Kv__V1__ScanRequest request = FTS__KV__V1__SCAN_REQUEST__INIT;
+	Fts__Kv__V1__ScanResponse *response = NULL;
+	struct fts_channel *channel = channel_of(router, node);
+	request.partition = partition;
+	request.check_only = true;
+	request.for_node = node->node_id;
+	if (channel == NULL) return FTS_UNAVAILABLE;
+	enum fts_status status = fts_kv_storage_scan(channel, &request, &patient, &response, NULL);
+	if (status == FTS_DATA_LOSS) ++*damaged;
+	if (status != FTS_OK) return status == FTS_DATA_LOSS ? FTS_OK : status;
+	*damaged += response->damaged;
+	fts__kv__v1__scan_response__free_unpacked(response, NULL);
+	return FTS_OK;
 }
 
 enum fts_status ftsi_sync_run(const struct ftsi_sync *sync, struct ftsi_sync_result *out_result)

@@ -26,6 +26,10 @@ struct ftsi_sync_result {
 /* Errors: UNAVAILABLE (one of them does not answer). */
 FTS_MUST_USE enum fts_status ftsi_sync_run(const struct ftsi_sync *sync, struct ftsi_sync_result *out_result);
 
+/* Have an owner read all of partition, and none of it given: *damaged is raised by what it met. Errors: the call's. */
+FTS_MUST_USE enum fts_status ftsi_check_records(struct fts_router *router, const struct fts_router_node *node,
+						uint32_t partition, uint64_t *damaged);
+
 /* One call at a node; responses are freed with protobuf_c_message_free_unpacked. Errors: the call's. */
 /* The roots of all partitions. */
 FTS_MUST_USE enum fts_status ftsi_ask_roots(struct fts_router *router, const struct fts_router_node *node,

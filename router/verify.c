@@ -16,10 +16,24 @@ struct verifying {
 	char *unanswered[FTS_ROUTER_NODES_MAX]; /* names: the map's */
 };
 
+/* Trees tell of what was written: what has turned bad since is met by reading it. False: somebody does not answer. */
+static bool read_all(struct verifying *verifying, uint32_t p, uint64_t *out_damaged)
+{
+	const struct fts_router_partition *partition = &verifying->map->partitions[p];
+	bool answered = true;
+	*out_damaged = 0;
+	for (uint8_t i = 0; i < partition->owner_count; i++)
+		answered = ftsi_check_records(verifying->router, &verifying->map->nodes[partition->order[i]], p,
+					      out_damaged) == FTS_OK &&
+			   answered;
+	return answered;
+}
+
 static void look_at(struct verifying *verifying, uint32_t p)
 {
 	const struct fts_router_partition *partition = &verifying->map->partitions[p];
-	bool divergent = false, unreachable = false;
+	uint64_t damaged;
+	bool unreachable = !read_all(verifying, p, &damaged), divergent = damaged > 0;
 	for (uint8_t i = 0; i < partition->owner_count; i++)
 		for (uint8_t k = (uint8_t)(i + 1); k < partition->owner_count; k++) {
 			struct ftsi_sync_result result;
@@ -36,6 +50,7 @@ static void look_at(struct verifying *verifying, uint32_t p)
 			verifying->response.missing += result.missing;
 			verifying->response.repaired += result.repaired;
 		}
+	verifying->response.damaged += damaged;
 	verifying->response.partitions++;
 	verifying->response.divergent += divergent ? 1 : 0;
 	verifying->response.unreachable += unreachable ? 1 : 0;

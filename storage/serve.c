@@ -291,6 +291,14 @@ static bool add_to_page(void *ctx, const struct ftsi_record *record, struct fts_
 	return true;
 }
 
+static bool just_look(void *ctx, const struct ftsi_record *record, struct fts_bytes stored_key)
+{
+	(void)ctx;
+	(void)record;
+	(void)stored_key;
+	return true;
+}
+
 static struct page *make_page(const Fts__Kv__V1__ScanRequest *request)
 {
 	size_t limit = request->limit_bytes == 0 ? SCAN_BYTES_DEFAULT : request->limit_bytes;
@@ -331,7 +339,9 @@ static void scan(struct fts_call *call, const Fts__Kv__V1__ScanRequest *request,
 		status = FTS_UNAVAILABLE; /* a copy of it would be none */
 	struct page *page = status == FTS_OK ? make_page(request) : NULL;
 	if (status == FTS_OK && page == NULL) status = FTS_RESOURCE_EXHAUSTED;
-	if (status == FTS_OK) status = fts_storage_visit(owner->options.storage, &wanted, add_to_page, page, &damaged);
+	if (status == FTS_OK)
+		status = fts_storage_visit(owner->options.storage, &wanted,
+					   request->check_only ? just_look : add_to_page, page, &damaged);
 	if (status != FTS_OK) {
 		fts_call_fail(call, status, "partition %u can't be read now: %s", request->partition,
 			      fts_status_name(status));

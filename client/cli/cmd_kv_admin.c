@@ -48,6 +48,7 @@ static enum fts_status verify_some(struct ftsi_cli *cli, Fts__Kv__V1__VerifyResp
 	sum->missing += response->missing;
 	sum->repaired += response->repaired;
 	sum->unreachable += response->unreachable;
+	sum->damaged += response->damaged;
 	sum->hints_pending = response->hints_pending; /* of the whole cluster, as it is now */
 	sum->next = response->next;
 	json_array_clear(names); /* as it is now */
@@ -61,16 +62,19 @@ static enum fts_status verify_some(struct ftsi_cli *cli, Fts__Kv__V1__VerifyResp
 static void print_sum(const struct ftsi_cli *cli, const Fts__Kv__V1__VerifyResponse *sum, json_t *names)
 {
 	if (cli->json)
-		ftsi_print_json(ftsi_json("{s:I,s:I,s:I,s:I,s:I,s:I,s:O}", "partitions", (json_int_t)sum->partitions,
-					  "divergent", (json_int_t)sum->divergent, "missing", (json_int_t)sum->missing,
-					  "hints_pending", (json_int_t)sum->hints_pending, "repaired",
-					  (json_int_t)sum->repaired, "unreachable", (json_int_t)sum->unreachable,
-					  "unanswered", names));
+		ftsi_print_json(ftsi_json(
+		    "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}", "partitions", (json_int_t)sum->partitions, "divergent",
+		    (json_int_t)sum->divergent, "missing", (json_int_t)sum->missing, "hints_pending",
+		    (json_int_t)sum->hints_pending, "repaired", (json_int_t)sum->repaired, "unreachable",
+		    (json_int_t)sum->unreachable, "damaged", (json_int_t)sum->damaged, "unanswered", names));
 	else
 		printf("%" PRIu32 " partitions: %" PRIu32 " divergent, %" PRIu64 " records missing or behind, %" PRIu64
 		       " repaired, %" PRIu64 " hints pending, %" PRIu32 " with an owner that did not answer\n",
 		       sum->partitions, sum->divergent, sum->missing, sum->repaired, sum->hints_pending,
 		       sum->unreachable);
+	if (sum->damaged > 0)
+		ftsi_note("%" PRIu64 " records were found damaged on a disk: other owners have them, look at the disk",
+			  sum->damaged);
 	for (size_t i = 0; i < json_array_size(names); i++)
 		ftsi_note("%s does not answer: what it has could not be compared",
 			  json_string_value(json_array_get(names, i)));

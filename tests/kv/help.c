@@ -218,6 +218,7 @@ bool kv_verify(struct harness_cluster *cluster, size_t via, bool repair, Fts__Kv
 		out_sum->missing += part->missing;
 		out_sum->repaired += part->repaired;
 		out_sum->unreachable += part->unreachable;
+		out_sum->damaged += part->damaged;
 		out_sum->hints_pending = part->hints_pending;
 		request.from = part->next;
 		fts__kv__v1__verify_response__free_unpacked(part, NULL);

@@ -133,6 +133,13 @@ static void set_large(size_t via, char *value, int i)
 	must_set(via, key, value);
 }
 
+/* Or the node has ended, since its engine has. */
+static bool finds_damage(void)
+{
+	Fts__Kv__V1__VerifyResponse sum;
+	return !kv_verify(&cluster, 0, false, &sum) || sum.damaged > 0;
+}
+
 /* The engine writes its tables anew now and then, and meets the damage at the latest when there are a few: then the
  * node ends. */
 static void write_until_it_ends(char *value)
@@ -164,6 +171,8 @@ static void bytes_turn_over_while_it_runs(void **state)
 		if (!harness_wait_more(&wait)) fail_msg("the record is in no table");
 	for (size_t i = 0; i < sizeof damage_events / sizeof *damage_events; i++)
 		harness_cluster_expect(&cluster, damage_events[i]);
+	for (struct harness_wait wait = harness_wait_ms(READY_MS); !finds_damage();)
+		if (!harness_wait_more(&wait)) fail_msg("verify reads nothing from the disk");
 	for (int i = 95; i < 105; i++)
 		for (size_t via = 0; via < 3; via++) {
 			(void)snprintf(key, sizeof key, "large-%03d", i);
