@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 SECONDS ?= 600
 JOBS ?= $(shell nproc)
 
-.PHONY: all run test package asan tsan bench install format lint fuzz chaos chaos-kv chaos-elect chaos-watchdog clean dependencies
+.PHONY: all run test package test-packages screenshot asan tsan bench install format lint fuzz chaos chaos-kv chaos-elect chaos-watchdog clean dependencies
 all: build/.configured
 	@cmake --build build -j $(JOBS)
 
@@ -47,6 +47,16 @@ format:
 # build-package/*.deb: see packaging/cpack/FtsPackage.cmake
 package: dependencies
 	@cmake --preset release -B build-package -DCMAKE_INSTALL_PREFIX=/usr -DFTS_PACKAGE=ON > /dev/null && cmake --build build-package -j $(JOBS) --target package
+
+# The packages in systems of their own, with systemd: lintian, install, use, remove, and all of docs/install.md (root).
+test-packages: package
+	@packaging/scripts/install-dependencies package
+	@tests/package/run build-package .
+
+# docs/page.png, as the test of the page sees it in Chromium.
+screenshot: all
+	@packaging/scripts/install-dependencies doors
+	@mkdir -p build/screenshots && FTS_SCREENSHOT_DIR=$(CURDIR)/build/screenshots build/bin/page_test && cp build/screenshots/page-desktop.png docs/page.png
 
 lint: all
 	@packaging/scripts/install-dependencies lint

@@ -20,4 +20,5 @@ function(fts_module name)
   add_library(${name} STATIC ${ARGN})
   fts_warnings(${name})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include ${FTS_GENERATED_DIR})
+  set_property(GLOBAL APPEND PROPERTY FTS_MODULES ${name}) # tests/include_graph looks at their symbols
 endfunction()

@@ -137,7 +137,7 @@ FTS_MUST_USE enum fts_status ftsi_watch_save(struct fts_txn *txn, const struct f
 FTS_MUST_USE enum fts_status ftsi_watch_delete(struct fts_txn *txn, uint32_t id);
 FTS_MUST_USE enum fts_status ftsi_watch_scan(struct fts_txn *txn, struct fts_cursor **out_cursor);
 /* False: end, or damaged (*out_damaged). */
-bool ftsi_watch_next(struct fts_cursor *cursor, struct ftsi_watch *out_watch, bool *out_damaged);
+bool ftsi_watch_row_next(struct fts_cursor *cursor, struct ftsi_watch *out_watch, bool *out_damaged);
 
 FTS_MUST_USE enum fts_status ftsi_import_load(struct fts_txn *txn, uint32_t id, struct ftsi_import *import);
 FTS_MUST_USE enum fts_status ftsi_import_save(struct fts_txn *txn, uint32_t id, const struct ftsi_import *import);

@@ -83,7 +83,7 @@ static bool read_watch(struct ftsi_reader *reader, struct ftsi_watch *watch)
 	return !reader->failed && reader->at == reader->end;
 }
 
-bool ftsi_watch_next(struct fts_cursor *cursor, struct ftsi_watch *out_watch, bool *out_damaged)
+bool ftsi_watch_row_next(struct fts_cursor *cursor, struct ftsi_watch *out_watch, bool *out_damaged)
 {
 	struct fts_bytes key, value;
 	struct ftsi_reader reader;

@@ -104,7 +104,7 @@ static void look_at_all(struct look *look, struct fts_txn *view)
 	bool damaged = false;
 	enum fts_status status = ftsi_watch_scan(view, &cursor);
 	if (status == FTS_OK) {
-		while (look->proposed_count < PROPOSE_COUNT_MAX && ftsi_watch_next(cursor, &watch, &damaged))
+		while (look->proposed_count < PROPOSE_COUNT_MAX && ftsi_watch_row_next(cursor, &watch, &damaged))
 			look_at(look, &watch);
 		status = damaged ? FTS_DATA_LOSS : fts_cursor_status(cursor);
 		fts_cursor_close(cursor);

@@ -37,6 +37,7 @@ async function act(work) {
   if (busy) return;
   busy = true;
   said = "";
+  show();
   try {
     await work();
     await loadMatches();
@@ -140,12 +141,12 @@ function controls(match) {
   const parts = [];
   if (match.state === "OPEN" && you === 0) {
     const name = make("input", { placeholder: "your name", maxlength: 40, "aria-label": "your name" });
-    parts.push(name, make("button.main", { type: "button", id: "join", onclick: () => join(name.value) }, "Join"));
+    parts.push(name, make("button.main", { type: "button", id: "join", disabled: busy, onclick: () => join(name.value) }, "Join"));
   }
   if (match.state === "PLAYING" && you > 0) {
     if ((match.legal || []).includes("pass") && match.turn === you - 1)
-      parts.push(make("button", { type: "button", onclick: () => move("pass") }, "Pass"));
-    parts.push(make("button", { type: "button", onclick: resign }, "Resign"));
+      parts.push(make("button", { type: "button", disabled: busy, onclick: () => move("pass") }, "Pass"));
+    parts.push(make("button", { type: "button", disabled: busy, onclick: resign }, "Resign"));
   }
   parts.push(make("button.quiet", { type: "button", onclick: () => watch(open) }, "Close"));
   return make("div.row", {}, ...parts);
@@ -172,22 +173,23 @@ function listRow(match) {
 }
 
 function show() {
-  const typed = document.activeElement && document.activeElement.matches("#matches input") ? document.activeElement.value : null;
+  const field = document.querySelector("#matches input"); // what was typed there outlives a change from elsewhere
   const choice = make("select", { id: "rules", "aria-label": "game" }, ...rules.map((one) => make("option", { value: one.name }, one.title || one.name)));
   const chosen = document.querySelector("#rules");
   if (chosen) choice.value = chosen.value;
   if (document.activeElement === chosen && chosen) return; // not under somebody's hand
+  const typing = field !== null && document.activeElement === field;
   body("matches").replaceChildren(
     make("div.row", {}, choice,
-      make("button.main", { type: "button", id: "create", onclick: () => create(choice.value) }, "New match")),
+      make("button.main", { type: "button", id: "create", disabled: busy, onclick: () => create(choice.value) }, "New match")),
     matches.length === 0 ? make("p.soft", {}, "None yet.") : make("div.scroll", {}, make("table", {},
       make("thead", {}, make("tr", {}, ...["match", "game", "players", "state"].map((head) => make("th", {}, head)), make("th.number", {}, "moves"))),
       make("tbody", {}, ...matches.map(listRow)))),
     said ? make("p.bad", { role: "alert" }, said) : "",
     matchView());
   const input = document.querySelector("#matches input");
-  if (typed !== null && input) {
-    input.value = typed;
-    input.focus();
+  if (field && input) {
+    input.value = field.value;
+    if (typing) input.focus();
   }
 }

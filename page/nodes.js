@@ -51,14 +51,15 @@ function diskLine(report) {
 }
 
 function card(node) {
-  const report = reports.get(node.name);
+  const report = node.alive ? reports.get(node.name) : undefined; // of one that is away it is old news
   // Each is a little old: the later of the two is nearer the truth.
-  const applied = Math.max(Number((report && node.alive && report.applied) || 0), Number(node.applied || 0));
+  const applied = Math.max(Number((report && report.applied) || 0), Number(node.applied || 0));
+  const term = Math.max(Number((report && report.term) || 0), node.name === cluster.leader ? cluster.term : 0);
   const lag = Math.max(0, cluster.index - applied);
   const role = node.alive ? (node.role || "UNKNOWN").toLowerCase() : "away";
   const lines = [
     ...line("address", make("span.mono", {}, node.address || "")),
-    ...line("term", count((report && report.term) || cluster.term)),
+    ...line("term", term > 0 ? count(term) : "–"),
     ...line("applied", count(applied)),
     ...line("lag", make("span", { class: lag > 100 ? "warn" : "" }, count(lag))),
   ];
@@ -71,6 +72,7 @@ function card(node) {
   const reasons = [...((report && report.reasons) || [])];
   if (!node.digestOk && node.alive) reasons.push("its state differs from the others'");
   if (!node.alive) reasons.push("not heard of");
+  else if (missing.has(node.name)) reasons.push("does not answer the survey");
   return make("article.node", { "data-state": stateOf(node, report), "data-node": node.name, "data-role": role },
     make("header", {}, make("h3", {}, node.name),
       make("span.tag" + (role === "leader" ? ".leader" : role === "away" ? ".bad" : ""), {}, role)),

@@ -1,5 +1,6 @@
 /* Why this file exists: the page of a node as somebody sees it who watches a cluster while a node dies: in headless
- * Chromium, over real nodes. Screenshots (desktop, phone, dark) are left in $FTS_SCREENSHOT_DIR, or in the build tree.
+ * Chromium, over real nodes. Screenshots (desktop, phone, dark) are left in $FTS_SCREENSHOT_DIR, or in the build tree;
+ * `make screenshot` makes the one of the docs that way.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,11 +16,12 @@
 #include "tests/page/browser.h"
 
 #define NODES 3
-#define SETTLE_MS 30000
+#define SETTLE_MS 60000
 
 static struct harness_cluster cluster;
 static struct browser browser;
-static char addresses[NODES][32];
+static struct harness_process worker;
+static char directory[HARNESS_PATH_MAX], addresses[NODES][32];
 
 static uint16_t door(size_t member)
 {
@@ -37,8 +39,8 @@ static char *call(size_t member, const char *method, const char *json)
 static void screenshot(const char *name)
 {
 	char path[HARNESS_PATH_MAX + 64];
-	const char *directory = getenv("FTS_SCREENSHOT_DIR");
-	snprintf(path, sizeof(path), "%s/page-%s.png", directory != NULL ? directory : FTS_SCREENSHOTS, name);
+	const char *kept = getenv("FTS_SCREENSHOT_DIR");
+	snprintf(path, sizeof(path), "%s/page-%s.png", kept != NULL ? kept : FTS_SCREENSHOTS, name);
 	browser_screenshot(&browser, path);
 	print_message("screenshot: %s\n", path);
 }
@@ -54,10 +56,14 @@ static void wait_for(const char *format, ...)
 	browser_wait(&browser, expression, SETTLE_MS);
 }
 
+/* As soon as it is there and may be clicked. */
 static void click(const char *selector)
 {
-	char expression[256];
-	snprintf(expression, sizeof(expression), "(document.querySelector('%s').click(), true)", selector);
+	char expression[512];
+	snprintf(expression, sizeof(expression),
+		 "(() => { const button = document.querySelector('%s'); if (!button || button.disabled) return false; "
+		 "button.click(); return true; })()",
+		 selector);
 	browser_wait(&browser, expression, SETTLE_MS);
 }
 
@@ -92,6 +98,18 @@ static void changes_come_by_themselves(size_t at)
 	free(call(at, "fts.elector.v1.Elector/Message",
 		  "{\"election\":\"boss\",\"sender\":\"a\",\"text\":\"<b>hi</b>\"}"));
 	wait_for("document.querySelector('#events').innerText.includes('<b>hi</b>')");
+}
+
+/* A worker comes by an event, too. */
+static void worker_is_shown(size_t at)
+{
+	char endpoints[32];
+	snprintf(endpoints, sizeof(endpoints), "127.0.0.1:%u", cluster.members[at].port);
+	const char *const argv[] = {"fts-cli",    "--endpoints", endpoints, "worker", "run", "render",
+				    "--capacity", "4",           "--",      "cat",    NULL};
+	harness_process_start(&worker, directory, "worker", argv);
+	wait_for("document.querySelector('#workers').innerText.includes('render')");
+	wait_for("document.querySelector('#workers').innerText.includes('0 of 4')");
 }
 
 /* One plays in the page, the other from elsewhere. */
@@ -141,6 +159,20 @@ static void death_is_seen(size_t leader)
 	wait_for("document.querySelectorAll('.grid i[data-state=good]').length === 256");
 }
 
+/* The page's own node dies: the page says so, keeps what it knew, and goes on by itself. */
+static void own_node_dies(size_t shown)
+{
+	harness_cluster_kill(&cluster, shown);
+	wait_for("document.querySelector('#live').dataset.state !== 'up'");
+	wait_for("!document.querySelector('#trouble').hidden");
+	wait_for("document.querySelectorAll('.node').length === %d", NODES);
+	screenshot("cut-off");
+	harness_cluster_restart(&cluster, shown);
+	wait_for("document.querySelector('#live').dataset.state === 'up'");
+	wait_for("document.querySelector('#trouble').hidden");
+	wait_for("document.querySelectorAll('.node[data-state=good]').length === %d", NODES);
+}
+
 static void fits(unsigned width, unsigned height, bool dark, const char *name)
 {
 	browser_set_window(&browser, width, height, dark);
@@ -150,7 +182,7 @@ static void fits(unsigned width, unsigned height, bool dark, const char *name)
 
 static void a_cluster_is_watched(void **state)
 {
-	char directory[HARNESS_PATH_MAX], url[64];
+	char url[64];
 	(void)state;
 	if (browser_program() == NULL) {
 		print_message("NOT RUN: the page in a browser: Chromium is not installed (Debian: chromium)\n");
@@ -171,14 +203,18 @@ static void a_cluster_is_watched(void **state)
 	browser_set_window(&browser, 1280, 1500, false);
 	nodes_are_shown(leader);
 	changes_come_by_themselves(leader);
+	worker_is_shown(leader);
 	match_is_played(leader);
+	wait_for("document.querySelector('#nodes').innerText.split(' / s').length === %d", NODES + 1);
 	fits(1280, 1500, false, "desktop");
 	death_is_seen(leader);
+	own_node_dies(shown);
 	fits(390, 2600, false, "phone");
 	fits(390, 2600, true, "phone-dark");
 	fits(1280, 1500, true, "dark");
 	if (browser.exception_count > 0) fail_msg("scripts failed: %s", browser.exception);
 	browser_close(&browser);
+	harness_process_kill(&worker);
 	harness_cluster_fini(&cluster);
 }
 
@@ -186,6 +222,7 @@ static int stop(void **state)
 {
 	(void)state;
 	browser_close(&browser);
+	harness_process_kill(&worker);
 	return 0;
 }
 
