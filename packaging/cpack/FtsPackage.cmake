@@ -51,7 +51,7 @@ if(FTS_PACKAGE)
   install(FILES ${completion}/_fts-cli DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
   install(FILES ${packaging}/systemd/ftsd.service ${packaging}/systemd/fts-watchdog.service DESTINATION lib/systemd/system)
   install(FILES ${packaging}/debian/ftsd.json DESTINATION /etc/fts) # postinst makes it 0640
-  install(DIRECTORY ${CMAKE_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/fts FILES_MATCHING PATTERN "*.md")
+  install(DIRECTORY ${CMAKE_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/fts FILES_MATCHING PATTERN "*.md" PATTERN "*.png")
   foreach(package_component "fts Unspecified" "libfts1 library" "libfts-dev development")
     separate_arguments(package_component)
     list(GET package_component 0 package)

@@ -34,6 +34,7 @@ in_block {
   text = text line "\n"
   next
 }
+/^    (fts-cli|ftsd|fts-[a-z]+|make|apt|systemctl|curl) / { bad("commands stand between ```sh and ```") }
 /^ *```/ {
   match($0, /^ */); indent = RLENGTH; spaces = substr($0, 1, indent)
   language = substr($0, indent + 4); in_block = 1; text = ""; started = FNR
