@@ -16,7 +16,7 @@ struct ftsi_kv_options {
 	struct fts_tls tls;                                    /* borrowed until close */
 	size_t (*token_source)(void *ctx, uint8_t *out_token); /* as fts_channel_options has it */
 	void *token_ctx;                                       /* borrowed until close */
-	/* 0: an hour, three hours, ten seconds (router/keeper.h), 256 MiB (storage/hints.h). */
+	/* 0: an hour, two hours, ten seconds (router/keeper.h), 256 MiB (storage/hints.h). */
 	uint32_t tombstone_age_ms, hint_age_ms, sweep_ms;
 	uint64_t hint_bytes_max;
 	void (*on_fatal)(void *ctx, const struct fts_error *error);
