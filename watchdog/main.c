@@ -166,7 +166,7 @@ static int run_capture(char *const *argv)
 int main(int argc, char **argv)
 {
 	static struct ftsi_watch_config config;
-	struct flags flags = {NULL};
+	struct flags flags = {0};
 	struct fts_error error = {0};
 	if (argc == 5 && strcmp(argv[1], "--capture") == 0) return run_capture(argv);
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {

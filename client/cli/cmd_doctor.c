@@ -19,6 +19,8 @@
 #define FINDINGS_MAX 128u
 #define LOOK_MS_MAX 3000u
 #define CLOCK_OFF_MS 1000 /* clocks order kv's writes and end leases of elections' histories for people */
+#define CERTIFICATE_SOON_DAYS 30
+#define DAY_MS INT64_C(86400000)
 #define DISK_LOW_PERCENT 10u
 #define TEXT_BYTES 360u
 
@@ -200,6 +202,17 @@ static void judge_disk(struct doctor *doctor, const char *name, const Fts__Healt
 		     "an append to its log takes longer than a leader may take");
 }
 
+/* By its own clock, as it serves. One that has ended is seen from outside: certificate_expired. */
+static void judge_certificate(struct doctor *doctor, const char *name, const Fts__Health__V1__Report *report)
+{
+	int64_t left_ms = report->certificate_ends_ms - report->clock_ms;
+	if (report->certificate_ends_ms == 0 || left_ms > CERTIFICATE_SOON_DAYS * DAY_MS) return;
+	find(doctor, name, "certificate_ends",
+	     "make it anew where the authority's key lies, and put it in its place: fts-cli tls node; it is taken "
+	     "without a restart",
+	     "%s ends in %" PRId64 " days", report->certificate_file, left_ms < 0 ? 0 : left_ms / DAY_MS);
+}
+
 static void judge_node(struct doctor *doctor, const struct node *node)
 {
 	const Fts__Health__V1__Report *report = node->check->report;
@@ -210,6 +223,7 @@ static void judge_node(struct doctor *doctor, const struct node *node)
 		find(doctor, name, "clock_off", "set its clock, or this machine's: timedatectl; chronyc makestep",
 		     "its clock is %.1f s %s this machine's", (double)llabs(node->clock_off_ms) / 1000,
 		     node->clock_off_ms > 0 ? "ahead of" : "behind");
+	judge_certificate(doctor, name, report);
 	if (report->digest_differs)
 		find(doctor, name, "state_differs",
 		     "it fetches the state again by itself; when it comes again, look at its memory and disk: "

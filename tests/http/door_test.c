@@ -254,10 +254,11 @@ static void strangers_change_nothing(void **state)
 {
 	enum { STRANGERS = 300 };
 	static int fds[STRANGERS];
+	static const char half[] = "POST /fts.kv.v1.Kv/Set HTTP/1.1\r\nHost: localhost\r\n"
+				   "Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{";
 	static const char *const lines[] = {"",
 					    "GET / HT",
-					    "POST /fts.kv.v1.Kv/Set HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
-					    "application/json\r\nContent-Length: 99\r\n\r\n{",
+					    half,
 					    "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 					    "GET / HTTP/9.9\r\n\r\n",
 					    "\r\n\r\n\r\n"};
