@@ -128,12 +128,23 @@ static void take_over(struct fts_replica *replica, const struct ftsi_member *mem
 	}
 }
 
+/* Of whom only the address is known. Who was heard from there said by itself which id it has, and keeps it: while a log
+ * is caught up with, the configuration may be one of long ago, and its id that of whom was there before. */
+static struct ftsi_member *unheard_at(struct fts_replica *replica, const char *address)
+{
+	for (size_t i = 0; i < replica->members.count; i++) {
+		struct ftsi_member *member = &replica->members.each[i];
+		if (strcmp(member->address, address) == 0 && member->heard_ns == 0) return member;
+	}
+	return NULL;
+}
+
 static void follow(struct fts_replica *replica, const struct raft_server *server)
 {
 	struct ftsi_member *member = ftsi_member_by_id(replica, server->id);
 	char name[FTSI_MEMBER_NAME_BYTES], address[FTSI_MEMBER_ADDRESS_BYTES];
 	ftsi_member_split(server->address, name, address);
-	if (member == NULL || strcmp(member->address, address) != 0) member = ftsi_member_by_address(replica, address);
+	if (member == NULL || strcmp(member->address, address) != 0) member = unheard_at(replica, address);
 	if (member == NULL) member = add(replica, name, address);
 	if (member == NULL) return;
 	identify(replica, member, server->id, name);
