@@ -51,7 +51,7 @@ static void a_forgetful_node(void **state)
 	(void)state;
 	harness_cluster_init(&cluster, 1);
 	cluster.program = "fts-register-node";
-	cluster.members[0].environment[0] = "FTS_TEST_FORGETS=50";
+	cluster.members[0].environment[0] = "FTS_TEST_FORGETS=20";
 	harness_cluster_start(&cluster);
 	struct register_clients_options options = {
 	    .endpoints = cluster.endpoints, .client_count = 4, .seed = 1, .history = history};
