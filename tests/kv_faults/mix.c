@@ -174,9 +174,8 @@ static void lose_disk(void)
 	say("kill -9 %s, and its directory is lost", name_of(node));
 	harness_cluster_kill(&mix.cluster, node);
 	harness_directory_remove(mix.cluster.members[node].data);
-	harness_cluster_launch(&mix.cluster,
-			       node); /* it is given the whole log first, which takes its time late in a run */
-	harness_cluster_wait_voters(&mix.cluster, mix.options->node_count, MOVED_MS);
+	harness_cluster_restart(&mix.cluster, node);
+	harness_cluster_wait_voters(&mix.cluster, mix.options->node_count, READY_MS);
 	for (struct harness_wait wait = harness_wait_ms(MOVED_MS);
 	     !kv_map_rests(&mix.cluster, other, name_of(node), &new_id) || new_id == 0 || new_id == old_id;)
 		if (!harness_wait_more(&wait)) fail_msg("%s is not given what it owns", name_of(node));
