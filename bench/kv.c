@@ -117,7 +117,7 @@ static bool create_database(struct fts_channel *channel)
 	struct fts_error error;
 	request.db = LINEARIZABLE_DB;
 	request.linearizable = true;
-	enum fts_status status = fts_kv_admin_create_database(channel, &request, NULL, &response, &error);
+	enum fts_status status = fts_kv_create_database(channel, &request, NULL, &response, &error);
 	bool ok = status == FTS_OK || status == FTS_ALREADY_EXISTS;
 	if (!ok) fprintf(stderr, "fts-bench: %s\n", error.detail);
 	fts__kv__v1__create_database_response__free_unpacked(response, NULL);

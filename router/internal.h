@@ -51,6 +51,7 @@ void ftsi_serve_keys(struct fts_router *router, struct fts_call *call, const voi
 /* Handlers of their own; they block. */
 void ftsi_serve_progress(struct fts_call *call, const Fts__Kv__V1__ProgressRequest *request, void *ctx);
 void ftsi_serve_accept_loss(struct fts_call *call, const Fts__Kv__V1__AcceptLossRequest *request, void *ctx);
+void ftsi_serve_create_database(struct fts_call *call, const Fts__Kv__V1__CreateDatabaseRequest *request, void *ctx);
 void ftsi_serve_verify(struct fts_call *call, const Fts__Kv__V1__VerifyRequest *request, void *ctx);
 
 uint32_t ftsi_left_ms(uint64_t deadline_ns);

@@ -132,7 +132,8 @@ static const struct fts_kv_handlers handlers = {.set = set,
 						.map = tell_map,
 						.progress = ftsi_serve_progress,
 						.verify = ftsi_serve_verify,
-						.accept_loss = ftsi_serve_accept_loss};
+						.accept_loss = ftsi_serve_accept_loss,
+						.create_database = ftsi_serve_create_database};
 
 enum fts_status fts_router_serve(struct fts_router *router, struct fts_server *server, struct fts_error *out_error)
 {

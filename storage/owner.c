@@ -163,7 +163,7 @@ enum fts_status fts_owner_read(struct fts_owner *owner, uint64_t epoch, uint32_t
 	return FTS_ABORTED;
 }
 
-enum fts_status fts_owner_begin_copy(struct fts_owner *owner, uint64_t epoch)
+enum fts_status fts_owner_confirm_map(struct fts_owner *owner, uint64_t epoch)
 {
 	pthread_rwlock_wrlock(&owner->door);
 	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);

@@ -3,7 +3,7 @@
  *
  * Invariants
  * - Of a partition whose owners have changed since the sender's epoch nothing is taken and nothing is read.
- * - Once a copy of a partition has begun under an epoch (fts_owner_begin_copy), all that was ever taken under an older
+ * - Once an epoch was confirmed (fts_owner_confirm_map), as where a copy begins, all that was ever taken under an older
  *   one is in it.
  * - What a sender knew longer ago than tombstones are kept is refused: it might bring back what was deleted.
  * - A version far ahead of this node's clock is refused, or one wrong clock would win every write.
@@ -41,9 +41,9 @@ FTS_MUST_USE enum fts_status fts_owner_put(struct fts_owner *owner, const struct
 /* As fts_storage_read. ABORTED: the map has changed since epoch; DATA_LOSS: this node has lost the partition. */
 FTS_MUST_USE enum fts_status fts_owner_read(struct fts_owner *owner, uint64_t epoch, uint32_t db, struct fts_bytes key,
 					    struct fts_storage_found *out_found);
-/* UNAVAILABLE: this node does not know epoch yet. Blocks until all puts taken before, and what it knows of the map, are
- * on disk. */
-FTS_MUST_USE enum fts_status fts_owner_begin_copy(struct fts_owner *owner, uint64_t epoch);
+/* This node goes by the map of epoch or a newer one from now on, also after a kill. UNAVAILABLE: it does not know it yet.
+ * Blocks until that, and all puts taken before, are on disk. */
+FTS_MUST_USE enum fts_status fts_owner_confirm_map(struct fts_owner *owner, uint64_t epoch);
 /* Drop a partition's records if this node has no part in it, by its own map and by all that was sent to it. Blocks.
  * FAILED_PRECONDITION: it has. */
 FTS_MUST_USE enum fts_status fts_owner_drop(struct fts_owner *owner, uint64_t node_id, uint32_t partition);

@@ -333,7 +333,7 @@ static void scan(struct fts_call *call, const Fts__Kv__V1__ScanRequest *request,
 	}
 	/* Later pages need no more than the first: what came meanwhile knew of the copy. */
 	enum fts_status status =
-	    request->epoch != 0 && request->after.len == 0 ? fts_owner_begin_copy(owner, request->epoch) : FTS_OK;
+	    request->epoch != 0 && request->after.len == 0 ? fts_owner_confirm_map(owner, request->epoch) : FTS_OK;
 	if (request->epoch != 0 && !request->what_is_left &&
 	    fts_storage_has_lost(owner->options.storage, request->partition))
 		status = FTS_UNAVAILABLE; /* a copy of it would be none */
@@ -441,6 +441,20 @@ static void accept_loss(struct fts_call *call, const Fts__Kv__V1__AcceptLossRequ
 	fts_kv_storage_accept_loss_here_reply(call, &response);
 }
 
+/* ---- KnowMap ---- */
+
+static void know_map(struct fts_call *call, const Fts__Kv__V1__KnowMapRequest *request, void *ctx)
+{
+	Fts__Kv__V1__KnowMapResponse response = FTS__KV__V1__KNOW_MAP_RESPONSE__INIT;
+	if (!is_for_me(ctx, call, request->for_node)) return;
+	enum fts_status status = fts_owner_confirm_map(ctx, request->epoch);
+	if (status == FTS_OK)
+		fts_kv_storage_know_map_reply(call, &response);
+	else
+		fts_call_fail(call, status, "the map of epoch %llu is not known here yet",
+			      (unsigned long long)request->epoch);
+}
+
 /* ---- OwnedKeys ---- */
 
 struct key_page {
@@ -515,7 +529,8 @@ static const struct fts_kv_storage_handlers handlers = {.put = put,
 							.forget = forget,
 							.recall = recall,
 							.accept_loss_here = accept_loss,
-							.owned_keys = owned_keys};
+							.owned_keys = owned_keys,
+							.know_map = know_map};
 
 enum fts_status fts_owner_serve(struct fts_owner *owner, struct fts_server *server, struct fts_error *out_error)
 {

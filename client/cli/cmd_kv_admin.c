@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "client/cli/kv_call.h"
@@ -12,8 +11,6 @@
 #include "client/cli/value.h"
 
 #define PARTITION_COUNT 256u
-#define LOOK_TIMEOUT_MS 1000u
-#define LOOK_PAUSE_NS (20 * 1000 * 1000)
 
 /* Without --timeout the method's own limit holds: its work is long. */
 static struct fts_call_options long_options(const struct ftsi_cli *cli, struct fts_call_info *info)
@@ -177,41 +174,6 @@ enum ftsi_exit ftsi_run_kv_accept_loss(struct ftsi_cli *cli)
 
 /* ---- database create ---- */
 
-static bool lists(const Fts__Kv__V1__MapResponse *map, uint32_t db)
-{
-	for (size_t i = 0; i < map->n_linearizable; i++)
-		if (map->linearizable[i] == db) return true;
-	return false;
-}
-
-/* One that can't be asked hears of it before it serves again, or is refused by the others. */
-static bool node_knows(struct ftsi_cli *cli, const char *address, uint32_t db)
-{
-	Fts__Kv__V1__MapRequest request = FTS__KV__V1__MAP_REQUEST__INIT;
-	Fts__Kv__V1__MapResponse *map = NULL;
-	const struct fts_call_options options = {.timeout_ms = LOOK_TIMEOUT_MS, .no_retry = true, .endpoint = address};
-
-	if (fts_kv_map(cli->channel, &request, &options, &map, NULL) != FTS_OK) return true;
-	bool knows = lists(map, db);
-	fts__kv__v1__map_response__free_unpacked(map, NULL);
-	return knows;
-}
-
-/* A node that has not heard of the database yet takes it for a sharded one: wait until all have that answer. */
-static void wait_until_known(struct ftsi_cli *cli, uint32_t db)
-{
-	Fts__Kv__V1__MapRequest request = FTS__KV__V1__MAP_REQUEST__INIT;
-	Fts__Kv__V1__MapResponse *map = NULL;
-	const struct timespec pause = {.tv_nsec = LOOK_PAUSE_NS};
-	uint64_t until_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), cli->timeout_ms);
-
-	if (fts_kv_map(cli->channel, &request, NULL, &map, NULL) != FTS_OK) return;
-	for (size_t i = 0; i < map->n_nodes; i++)
-		while (!node_knows(cli, map->nodes[i]->address, db) && fts_clock_monotonic_ns() < until_ns)
-			nanosleep(&pause, NULL);
-	fts__kv__v1__map_response__free_unpacked(map, NULL);
-}
-
 enum ftsi_exit ftsi_run_kv_database_create(struct ftsi_cli *cli)
 {
 	Fts__Kv__V1__CreateDatabaseRequest request = FTS__KV__V1__CREATE_DATABASE_REQUEST__INIT;
@@ -225,10 +187,9 @@ enum ftsi_exit ftsi_run_kv_database_create(struct ftsi_cli *cli)
 		return ftsi_fail_usage(cli, "N: %s", error.detail);
 	request.db = (uint32_t)db;
 	request.linearizable = ftsi_value_of(cli, "linearizable")->given;
-	enum fts_status st = fts_kv_admin_create_database(cli->channel, &request, &options, &response, &error);
-	ftsi_explain(cli, "KvAdmin/CreateDatabase", &info);
+	enum fts_status st = fts_kv_create_database(cli->channel, &request, &options, &response, &error);
+	ftsi_explain(cli, "Kv/CreateDatabase", &info);
 	if (st != FTS_OK) return ftsi_fail(cli, &error);
-	wait_until_known(cli, request.db);
 	if (cli->json)
 		ftsi_print_json(
 		    ftsi_json("{s:I,s:b}", "database", (json_int_t)db, "linearizable", request.linearizable));

@@ -91,26 +91,9 @@ static void create_database(struct fts_channel *channel)
 	struct fts_error error;
 	request.db = DB;
 	request.linearizable = true;
-	if (fts_kv_admin_create_database(channel, &request, NULL, &response, &error) != FTS_OK)
+	if (fts_kv_create_database(channel, &request, NULL, &response, &error) != FTS_OK)
 		fail_msg("no database: %s", error.detail);
 	fts__kv__v1__create_database_response__free_unpacked(response, NULL);
-}
-
-/* Every node has heard of the database. */
-static void wait_known(struct harness_cluster *cluster)
-{
-	for (size_t i = 0; i < cluster->count; i++)
-		for (struct harness_wait wait = harness_wait_ms(READY_MS);;) {
-			Fts__Kv__V1__MapRequest request = FTS__KV__V1__MAP_REQUEST__INIT;
-			Fts__Kv__V1__MapResponse *map = NULL;
-			struct fts_error error;
-			if (fts_kv_map(kv_channel(cluster, i), &request, NULL, &map, &error) != FTS_OK)
-				fail_msg("map: %s", error.detail);
-			bool known = map->n_linearizable == 1 && map->linearizable[0] == DB;
-			fts__kv__v1__map_response__free_unpacked(map, NULL);
-			if (known) break;
-			if (!harness_wait_more(&wait)) fail_msg("n%zu does not know the database", i + 1);
-		}
 }
 
 /* The node that is asked first dies while it has the call: by turns that is the leader, or not. */
@@ -126,7 +109,6 @@ static void counting_goes_on_through_kills(void **state)
 		kv_wait_map(&cluster, i, 3, READY_MS);
 	struct fts_channel *channel = open_channel(&cluster);
 	create_database(channel);
-	wait_known(&cluster);
 	for (uint32_t number = 1; number <= STEPS; number++) {
 		size_t victim = number / KILL_EVERY % 3;
 		start_step(channel, &step, number, version);
@@ -164,7 +146,6 @@ static void a_batch_is_one_command(void **state)
 	harness_cluster_start(&cluster);
 	struct fts_channel *channel = open_channel(&cluster);
 	create_database(channel);
-	wait_known(&cluster);
 	for (size_t i = 0; i < 4; i++) {
 		fts__kv__v1__batch_op__init(&ops[i]);
 		list[i] = &ops[i];

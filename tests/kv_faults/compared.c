@@ -260,7 +260,7 @@ void compared_create(struct harness_cluster *cluster)
 		Fts__Kv__V1__CreateDatabaseResponse *response = NULL;
 		request.db = COMPARED_DB;
 		request.linearizable = true;
-		status = fts_kv_admin_create_database(channel, &request, NULL, &response, &error);
+		status = fts_kv_create_database(channel, &request, NULL, &response, &error);
 		if (response != NULL) fts__kv__v1__create_database_response__free_unpacked(response, NULL);
 	}
 	fts_channel_close(channel);

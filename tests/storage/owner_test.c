@@ -119,15 +119,15 @@ static void a_map_outlives_its_node(void **state)
 	(void)state;
 	start(&world);
 	assert_int_equal(ftsi_map_cache_recall(world.maps, world.storage), FTS_NOT_FOUND);
-	assert_int_equal(fts_owner_begin_copy(world.owner, 1), FTS_UNAVAILABLE); /* it does not know it */
+	assert_int_equal(fts_owner_confirm_map(world.owner, 1), FTS_UNAVAILABLE); /* it does not know it */
 	keep_map(&world, 5);
 	assert_int_equal(ftsi_map_cache_recall(world.maps, world.storage), FTS_OK);
 	assert_int_equal(epoch_of(&world), 5);
 	keep_map(&world, 3); /* an older one is not taken */
 	assert_int_equal(ftsi_map_cache_recall(world.maps, world.storage), FTS_OK);
 	assert_int_equal(epoch_of(&world), 5);
-	assert_int_equal(fts_owner_begin_copy(world.owner, 6), FTS_UNAVAILABLE);
-	assert_int_equal(fts_owner_begin_copy(world.owner, 5), FTS_OK); /* now it is on disk, too */
+	assert_int_equal(fts_owner_confirm_map(world.owner, 6), FTS_UNAVAILABLE);
+	assert_int_equal(fts_owner_confirm_map(world.owner, 5), FTS_OK); /* now it is on disk, too */
 	close_world(&world);
 	open_world(&world);
 	assert_int_equal(ftsi_map_cache_recall(world.maps, world.storage), FTS_OK);
