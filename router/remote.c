@@ -151,11 +151,30 @@ static bool take_reads(struct ftsi_remote *remote, struct batch *batch)
 	return true;
 }
 
-static uint32_t timeout_of(const struct ftsi_remote *remote, uint64_t deadline_ns)
+/* As long as the most patient of its items waits, but no less than a node may take: callers in a hurry share messages
+ * with others, and their time limit says nothing about the node. */
+static uint32_t timeout_of(const struct ftsi_remote *remote, uint64_t latest_ns)
 {
-	uint32_t left = fts_clock_left_ms(fts_clock_monotonic_ns(), deadline_ns);
+	uint32_t left = fts_clock_left_ms(fts_clock_monotonic_ns(), latest_ns);
 	uint32_t most = remote->silent ? SILENT_TIMEOUT_MS : FTSI_REMOTE_TIMEOUT_MS;
-	return left == 0 ? 1 : left < most ? left : most;
+	if (left < SILENT_TIMEOUT_MS) left = SILENT_TIMEOUT_MS;
+	return left < most ? left : most;
+}
+
+static uint64_t latest_put_ns(const struct batch *batch)
+{
+	uint64_t latest_ns = 0;
+	for (size_t i = 0; i < batch->count; i++)
+		if (batch->puts[i]->deadline_ns > latest_ns) latest_ns = batch->puts[i]->deadline_ns;
+	return latest_ns;
+}
+
+static uint64_t latest_read_ns(const struct batch *batch)
+{
+	uint64_t latest_ns = 0;
+	for (size_t i = 0; i < batch->count; i++)
+		if (batch->reads[i]->deadline_ns > latest_ns) latest_ns = batch->reads[i]->deadline_ns;
+	return latest_ns;
 }
 
 static void pump(struct ftsi_remote *remote);
@@ -278,7 +297,7 @@ static enum fts_status send_puts(struct batch *batch)
 {
 	Fts__Kv__V1__PutRequest request = FTS__KV__V1__PUT_REQUEST__INIT;
 	struct ftsi_remote *remote = batch->remote;
-	const struct fts_call_options options = {.timeout_ms = timeout_of(remote, batch->puts[0]->deadline_ns),
+	const struct fts_call_options options = {.timeout_ms = timeout_of(remote, latest_put_ns(batch)),
 						 .no_retry = true};
 	Fts__Kv__V1__Record *records = malloc(batch->count * sizeof *records), *list[BATCH_ITEMS_MAX];
 	if (records == NULL) return FTS_RESOURCE_EXHAUSTED;
@@ -311,7 +330,7 @@ static enum fts_status send_reads(struct batch *batch)
 {
 	Fts__Kv__V1__ReadRequest request = FTS__KV__V1__READ_REQUEST__INIT;
 	struct ftsi_remote *remote = batch->remote;
-	const struct fts_call_options options = {.timeout_ms = timeout_of(remote, batch->reads[0]->deadline_ns),
+	const struct fts_call_options options = {.timeout_ms = timeout_of(remote, latest_read_ns(batch)),
 						 .no_retry = true};
 	Fts__Kv__V1__ReadKey keys[BATCH_ITEMS_MAX], *list[BATCH_ITEMS_MAX];
 	for (size_t i = 0; i < batch->count; i++) {
@@ -382,9 +401,10 @@ static enum fts_status enter(struct ftsi_remote *remote, struct queue *queue, vo
 	return FTS_OK;
 }
 
-static const char *print_silence(const struct ftsi_remote *remote, char *out, size_t capacity_bytes)
+static const char *print_why(const struct ftsi_remote *remote, enum fts_status status, char *out, size_t capacity_bytes)
 {
-	(void)snprintf(out, capacity_bytes, "%s does not answer", remote->name);
+	(void)snprintf(out, capacity_bytes,
+		       status == FTS_RESOURCE_EXHAUSTED ? "too much waits for %s" : "%s does not answer", remote->name);
 	return out;
 }
 
@@ -400,7 +420,7 @@ void ftsi_remote_put(struct ftsi_remote *remote, struct ftsi_put_item *item)
 	enum fts_status status = enter(remote, &remote->puts, item);
 	pthread_mutex_unlock(&remote->lock);
 	if (status != FTS_OK)
-		end_put(item, status, print_silence(remote, detail, sizeof detail));
+		end_put(item, status, print_why(remote, status, detail, sizeof detail));
 	else
 		ftsi_conn_after_reading(pump_later, remote); /* what comes together goes in one message */
 }
@@ -412,7 +432,7 @@ void ftsi_remote_read(struct ftsi_remote *remote, struct ftsi_read_item *item)
 	enum fts_status status = enter(remote, &remote->reads, item);
 	pthread_mutex_unlock(&remote->lock);
 	if (status != FTS_OK)
-		end_read(item, status, print_silence(remote, detail, sizeof detail));
+		end_read(item, status, print_why(remote, status, detail, sizeof detail));
 	else
 		ftsi_conn_after_reading(pump_later, remote);
 }

@@ -4,7 +4,7 @@
  * Invariants
  * - Nothing is sent twice below the coordinator. Each item ends exactly once: answered, failed, or out of time.
  * - A node that does not answer in time is silent: until it does, one message at a time tries it, and all else that
- *   would go there fails at once.
+ *   would go there fails at once. In time: half a second at least, whatever time limit the callers have.
  * - Nothing queues without bound: past FTSI_REMOTE_ITEMS_MAX an item fails at once (RESOURCE_EXHAUSTED).
  * - Callbacks run without a lock held, on the channel's threads, or within the call that gave the item.
  * Thread: any. */

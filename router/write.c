@@ -26,9 +26,10 @@ struct write_op {
 	} slots[FTS_ROUTER_OWNERS_MAX];
 	pthread_mutex_t lock;
 	uint64_t taken, failed, unsure; /* guarded by lock, as all below; unsure: it may have it all the same */
+	uint64_t refusers;              /* they are there, and said no */
 	uint64_t newer_time, newer_epoch;
 	uint32_t open_count; /* answers that have not come, and whoever is inside */
-	bool existed, old_map, answered, refused, handed_on;
+	bool existed, old_map, answered, handed_on;
 	enum fts_status refusal;
 	uint32_t hint_count, hint_failed;
 	char detail[160];
@@ -77,11 +78,11 @@ static bool has_left_traces(const struct write_op *op)
 
 static void answer_failure(struct write_op *op)
 {
-	struct ftsi_write_result result = result_of(op, op->refused ? op->refusal : FTS_UNAVAILABLE);
+	struct ftsi_write_result result = result_of(op, op->refusers != 0 ? op->refusal : FTS_UNAVAILABLE);
 	char names[160];
 	ftsi_name_places(op->map, op->failed, names, sizeof names);
 	result.executed = has_left_traces(op) ? FTS_EXECUTED_UNKNOWN : FTS_EXECUTED_NO;
-	if (op->refused)
+	if (op->refusers != 0)
 		(void)snprintf(result.detail, sizeof result.detail, "%s", op->detail);
 	else
 		(void)snprintf(result.detail, sizeof result.detail,
@@ -120,18 +121,19 @@ static void finish(struct write_op *op)
 	free_op(op);
 }
 
-/* Every owner has answered or failed. Without a caller any more, or with one that takes the router's word. */
+/* Every owner has answered or failed. Without a caller any more, or with one that takes the router's word: which it
+ * gives when all owners are away, and none of them said no. */
 static void settle(struct write_op *op)
 {
 	const struct fts_router_owner *owner = op->coordinator->owner;
-	bool keeps = op->write.level == FTS__KV__V1__CONSISTENCY__ANY && !op->answered;
-	uint64_t missing = op->failed;
+	bool keeps = op->write.level == FTS__KV__V1__CONSISTENCY__ANY && !op->answered && op->refusers == 0 &&
+		     !op->old_map && op->failed != 0;
+	uint64_t missing = op->failed & ~op->refusers;
 	if (!op->answered && !keeps) {
 		op->answered = true;
 		answer_failure(op);
 	}
-	if ((op->taken == 0 && !keeps) || op->refused || op->old_map || op->handed_on || op->write.as_it_is)
-		missing = 0;
+	if ((op->taken == 0 && !keeps) || op->old_map || op->handed_on || op->write.as_it_is) missing = 0;
 	op->hint_count = (uint32_t)__builtin_popcountll(missing);
 	op->open_count = op->hint_count + 1;
 	for (int place = 0; place < FTS_ROUTER_NODES_MAX; place++)
@@ -142,21 +144,29 @@ static void settle(struct write_op *op)
 
 /* ---- Rounds ---- */
 
+static void refuse(const struct ftsi_write *write, struct round round, enum fts_status status, const char *detail)
+{
+	struct ftsi_write_result result = {.status = status,
+					   .executed = round.left_traces ? FTS_EXECUTED_UNKNOWN : FTS_EXECUTED_NO};
+	(void)snprintf(result.detail, sizeof result.detail, "%s", detail);
+	write->done(write->ctx, &result);
+}
+
 /* The same write once more; this operation has no caller any more. Called without the lock. */
 static void again(struct write_op *op, bool newer)
 {
 	const struct fts_router_owner *owner = op->coordinator->owner;
 	struct ftsi_write write = op->write;
+	pthread_mutex_lock(&op->lock);
+	const uint64_t newer_time = op->newer_time;
 	const struct round round = {.redirect_count = op->redirect_count + (newer ? 0 : 1),
 				    .newer_count = op->newer_count + (newer ? 1 : 0),
 				    .left_traces = has_left_traces(op)};
 	op->handed_on = true;
-	if (newer && owner->observe(owner->ctx, op->newer_time) != FTS_OK) {
-		op->refused = true;
-		op->refusal = FTS_FAILED_PRECONDITION;
-		(void)snprintf(op->detail, sizeof op->detail,
-			       "what stands there has a time far ahead of this node's clock: set the clocks right");
-		answer_failure(op);
+	pthread_mutex_unlock(&op->lock);
+	if (newer && owner->observe(owner->ctx, newer_time) != FTS_OK) {
+		refuse(&write, round, FTS_FAILED_PRECONDITION,
+		       "what stands there has a time far ahead of this node's clock: set the clocks right");
 		return;
 	}
 	if (newer) write.record.version_time = 0;
@@ -245,7 +255,7 @@ static void slot_done(void *ctx, const struct fts_router_taken *taken)
 		if (taken->unsure) op->unsure |= bit;
 		if (taken->status == FTS_FAILED_PRECONDITION || taken->status == FTS_RESOURCE_EXHAUSTED ||
 		    taken->status == FTS_INVALID_ARGUMENT) {
-			op->refused = true;
+			op->refusers |= bit;
 			op->refusal = taken->status;
 			(void)snprintf(op->detail, sizeof op->detail, "%.63s: %.90s", op->map->nodes[slot->place].name,
 				       taken->detail == NULL ? fts_status_name(taken->status) : taken->detail);
@@ -303,14 +313,6 @@ static struct write_op *make_op(struct ftsi_coordinator *coordinator, const stru
 	op->write.record.value.data = op->bytes + record->key.size_bytes;
 	pthread_mutex_init(&op->lock, NULL);
 	return op;
-}
-
-static void refuse(const struct ftsi_write *write, struct round round, enum fts_status status, const char *detail)
-{
-	struct ftsi_write_result result = {.status = status,
-					   .executed = round.left_traces ? FTS_EXECUTED_UNKNOWN : FTS_EXECUTED_NO};
-	(void)snprintf(result.detail, sizeof result.detail, "%s", detail);
-	write->done(write->ctx, &result);
 }
 
 /* A version by a clock that is far ahead would win over all later writes until the others have caught up. */

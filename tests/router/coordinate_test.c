@@ -205,6 +205,28 @@ static void answer_held(struct fake *fake)
 		fts_call_fail(fake->held[i], FTS_UNAVAILABLE, "let go");
 }
 
+/* The puts it holds: taken after all. One record each. */
+static void take_held(struct fake *fake)
+{
+	struct harness_wait wait = harness_wait_ms(WAIT_MS);
+	for (size_t count = 0; count == 0;) {
+		pthread_mutex_lock(&fake->lock);
+		count = fake->held_count;
+		fake->held_count = 0;
+		pthread_mutex_unlock(&fake->lock);
+		for (size_t i = 0; i < count; i++) {
+			Fts__Kv__V1__PutResponse response = FTS__KV__V1__PUT_RESPONSE__INIT;
+			protobuf_c_boolean existed = false;
+			uint64_t newer = 0;
+			response.existed = &existed;
+			response.newer = &newer;
+			response.n_existed = response.n_newer = 1;
+			fts_kv_storage_put_reply(fake->held[i], &response);
+		}
+		if (count == 0 && !harness_wait_more(&wait)) fail_msg("nothing came");
+	}
+}
+
 static void kill_fake(struct fake *fake)
 {
 	answer_held(fake);
@@ -567,6 +589,64 @@ static void nobody_is_there(void **state)
 	stop(&world);
 }
 
+/* Their no is the answer: nobody would have it otherwise. */
+static void any_is_not_kept_when_an_owner_says_no(void **state)
+{
+	struct world world;
+	(void)state;
+	start(&world);
+	for (size_t i = 0; i < OWNERS; i++)
+		be(&world, i, FULL);
+	struct ftsi_write_result result = set(&world, ANY, "v");
+	assert_int_equal(result.status, FTS_RESOURCE_EXHAUSTED);
+	assert_false(result.kept_by_router);
+	kill_fake(&world.fakes[1]);
+	kill_fake(&world.fakes[2]);
+	assert_int_equal(set(&world, ANY, "v").status, FTS_RESOURCE_EXHAUSTED);
+	assert_int_equal(world.hint_count, 0);
+	stop(&world);
+}
+
+static void who_is_away_gets_a_hint_though_another_says_no(void **state)
+{
+	struct world world;
+	(void)state;
+	start(&world);
+	kill_fake(&world.fakes[1]);
+	be(&world, 2, FULL);
+	assert_int_equal(set(&world, ONE, "v").status, FTS_OK);
+	wait_hints(&world, 1);
+	assert_int_equal(world.hinted[0], 2);
+	stop(&world);
+}
+
+/* n1 answers, but later than its caller would wait. */
+static void a_caller_in_a_hurry_makes_nobody_silent(void **state)
+{
+	struct world world;
+	struct outcome outcome;
+	const uint64_t limit_ns = fts_clock_deadline_ns(fts_clock_monotonic_ns(), 20);
+	(void)state;
+	start(&world);
+	be(&world, 0, SILENT);
+	begin(&outcome);
+	const struct ftsi_write write = {.record = {.key = key, .value = key},
+					 .level = ALL,
+					 .deadline_ns = limit_ns,
+					 .done = written,
+					 .ctx = &outcome};
+	ftsi_write_start(&world.coordinator, &write);
+	struct harness_wait wait = harness_wait_ms(WAIT_MS);
+	while (fts_clock_monotonic_ns() < limit_ns + 20000000 && harness_wait_more(&wait)) {
+	}
+	be(&world, 0, GOOD);
+	take_held(&world.fakes[0]);
+	wait_end(&outcome);
+	assert_int_equal(outcome.write.status, FTS_OK);
+	assert_true(ftsi_remote_is_answering(ftsi_remotes_find(world.coordinator.remotes, &world.map->nodes[0])));
+	stop(&world);
+}
+
 static void what_stands_there_is_overtaken(void **state)
 {
 	struct world world;
@@ -814,6 +894,9 @@ int main(void)
 	    cmocka_unit_test(an_owner_that_is_away_gets_a_hint),
 	    cmocka_unit_test(a_silent_owner_holds_nobody_up),
 	    cmocka_unit_test(nobody_is_there),
+	    cmocka_unit_test(any_is_not_kept_when_an_owner_says_no),
+	    cmocka_unit_test(who_is_away_gets_a_hint_though_another_says_no),
+	    cmocka_unit_test(a_caller_in_a_hurry_makes_nobody_silent),
 	    cmocka_unit_test(what_stands_there_is_overtaken),
 	    cmocka_unit_test(an_old_map_is_redirected_once),
 	    cmocka_unit_test(a_write_that_is_sent_again_is_the_same),
