@@ -3,12 +3,17 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +37,7 @@ static atomic_int level_max = FTS_LOG_LEVEL_INFO;
 static pthread_mutex_t rates_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct event_rate rates[EVENT_COUNT]; /* guarded by rates_mutex */
 static int64_t swept_second;                 /* guarded by rates_mutex */
+static atomic_uint lost_count;               /* lines that standard error did not take */
 
 void fts_log_set_level(enum fts_log_level level)
 {
@@ -114,14 +120,70 @@ static size_t limit(size_t at)
 	return at > LINE_MAX_BYTES - 1 ? LINE_MAX_BYTES - 1 : at;
 }
 
+/* ---- Standard error, which may be a pipe or a terminal that nobody reads ---- */
+
+enum taken { TAKEN, NO_ROOM, NOT_TAKEN };
+
+static enum taken taken_by(ssize_t result)
+{
+	if (result >= 0) return TAKEN;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? NO_ROOM : NOT_TAKEN;
+}
+
+/* Through an opening of our own, which alone does not block: O_NONBLOCK on the one that is there would be of every
+ * process that shares it. NOT_TAKEN also where it can't be opened again. */
+static enum taken put_into_pipe(const char *line, size_t size_bytes)
+{
+	int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0) return NOT_TAKEN;
+	enum taken taken = taken_by(write(fd, line, size_bytes));
+	close(fd);
+	return taken;
+}
+
+/* A file takes everything; a terminal, or a pipe that can't be opened again, is looked at before. */
+static enum taken put_if_room(const char *line, size_t size_bytes)
+{
+	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+	if (poll(&out, 1, 0) == 0) return NO_ROOM;
+	return taken_by(write(STDERR_FILENO, line, size_bytes));
+}
+
+/* False: there is no room for it now. A line that can't be written for another reason is gone, with nowhere to tell. */
+static bool put(const char *line, size_t size_bytes)
+{
+	struct stat about = {.st_mode = 0};
+	int number = errno;
+	enum taken taken = NOT_TAKEN;
+	(void)fstat(STDERR_FILENO, &about);
+	if (S_ISSOCK(about.st_mode)) {
+		taken = taken_by(send(STDERR_FILENO, line, size_bytes, MSG_DONTWAIT | MSG_NOSIGNAL));
+	} else {
+		if (S_ISFIFO(about.st_mode)) taken = put_into_pipe(line, size_bytes);
+		if (taken == NOT_TAKEN) taken = put_if_room(line, size_bytes);
+	}
+	errno = number;
+	return taken != NO_ROOM;
+}
+
 static void write_line(char *line, size_t size_bytes)
 {
 	for (size_t i = 0; i < size_bytes; i++) {
 		if (line[i] == '\n') line[i] = ' ';
 	}
 	line[size_bytes] = '\n';
-	ssize_t ignored = write(STDERR_FILENO, line, size_bytes + 1);
-	(void)ignored; /* nowhere to tell it */
+	if (!put(line, size_bytes + 1)) atomic_fetch_add(&lost_count, 1);
+}
+
+/* Before the first line that there is room for again. */
+static void write_lost(void)
+{
+	char line[LINE_MAX_BYTES];
+	uint32_t count = atomic_exchange(&lost_count, 0);
+	if (count == 0) return;
+	size_t at = write_head(line, FTS_LOG_LEVEL_WARN, "log.lost");
+	int more = snprintf(line + at, LINE_MAX_BYTES - at, " lines=%u detail=\"nobody read them\"\n", count);
+	if (more > 0 && !put(line, at + (size_t)more)) atomic_fetch_add(&lost_count, count);
 }
 
 static void write_suppressed(enum fts_log_level level, const char *event, uint32_t count)
@@ -189,6 +251,7 @@ void fts_log_write(enum fts_log_level level, const char *event, const char *form
 		write_suppressed(told[i].level, told[i].event, told[i].suppressed_count);
 	if (!admitted) return;
 
+	write_lost();
 	char line[LINE_MAX_BYTES];
 	size_t at = write_head(line, level, event);
 	if (format[0] != '\0') {

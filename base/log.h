@@ -5,6 +5,8 @@
  *
  * Invariants: no payloads and no personal data in a line; a line is at most 1,024 bytes; repeats of one event
  * beyond 20 a second are counted, not written, and the count is told afterwards (`suppressed=N`).
+ * A line waits for nobody: where nobody reads standard error (a full pipe, a stopped terminal) lines are dropped, and
+ * counted likewise (`event=log.lost lines=N`), so that a thread that logs goes on, whatever it holds.
  * Events of the name audit.* are written at every level: they are the audit log.
  * Low layers return; whoever handles a failure logs it, once. Thread: any. */
 #ifndef FTS_BASE_LOG_H
@@ -22,7 +24,7 @@ void fts_log_set_level(enum fts_log_level level);
 bool fts_log_level_parse(const char *text, enum fts_log_level *out_level);
 
 void fts_log_write(enum fts_log_level level, const char *event, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* Writes text into buf as a logfmt value: quoted, with \" \\ \n escaped, when it needs to be. Returns buf. */
 const char *fts_log_quote(char *buf, size_t size_bytes, const char *text);

@@ -5,9 +5,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -151,12 +154,97 @@ static void levels_have_names(void **state)
 	assert_string_equal(capture.text, "");
 }
 
+/* ---- Standard error that nobody reads ---- */
+
+static void *log_one(void *data)
+{
+	FTS_LOG_WARN("test.full", "a=%d", *(const int *)data);
+	return NULL;
+}
+
+/* What does not end by itself would wait for ever. */
+static void log_in_time(pthread_t thread)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 30;
+	if (pthread_timedjoin_np(thread, NULL, &until) != 0) abort();
+}
+
+static void fill(int fd)
+{
+	static const char stuff[512];
+	int flags = fcntl(fd, F_GETFL);
+	(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	while (write(fd, stuff, sizeof stuff) > 0)
+		continue;
+	(void)fcntl(fd, F_SETFL, flags);
+}
+
+/* All that is there but what it was filled with. */
+static void drain(int fd, char *out, size_t size_bytes)
+{
+	char piece[4096];
+	size_t used = 0;
+	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+	for (ssize_t got; (got = read(fd, piece, sizeof piece)) > 0;)
+		for (ssize_t i = 0; i < got; i++)
+			if (piece[i] != '\0' && used + 1 < size_bytes) out[used++] = piece[i];
+	out[used] = '\0';
+}
+
+/* read_fd, write_fd: a pipe, or two ends of a socket. */
+static void nobody_reads(int read_fd, int write_fd)
+{
+	static char text[65536];
+	const int number = 1;
+	pthread_t thread;
+	int saved = dup(STDERR_FILENO);
+	fill(write_fd);
+	dup2(write_fd, STDERR_FILENO);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(pthread_create(&thread, NULL, log_one, (void *)(uintptr_t)&number), 0);
+		log_in_time(thread);
+	}
+	drain(read_fd, text, sizeof text);
+	assert_null(strstr(text, "test.full"));
+	FTS_LOG_INFO("test.again", "a=%d", 2);
+	drain(read_fd, text, sizeof text);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	assert_int_equal(fcntl(write_fd, F_GETFL) & O_NONBLOCK, 0); /* others share it */
+	const char *lost = strstr(text, "level=warn event=log.lost lines=3 "),
+		   *again = strstr(text, "event=test.again a=2");
+	assert_non_null(lost);
+	assert_non_null(again);
+	assert_true(lost < again);
+	close(read_fd);
+	close(write_fd);
+}
+
+static void a_full_pipe_stops_nobody(void **state)
+{
+	(void)state;
+	int fds[2];
+	assert_int_equal(pipe(fds), 0);
+	nobody_reads(fds[0], fds[1]);
+}
+
+static void a_full_socket_stops_nobody(void **state)
+{
+	(void)state;
+	int fds[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	nobody_reads(fds[0], fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(line_has_its_form),   cmocka_unit_test(line_is_one_line_and_bounded),
-	    cmocka_unit_test(repeats_are_counted), cmocka_unit_test(values_are_quoted_when_needed),
-	    cmocka_unit_test(levels_have_names),
+	    cmocka_unit_test(line_has_its_form),          cmocka_unit_test(line_is_one_line_and_bounded),
+	    cmocka_unit_test(repeats_are_counted),        cmocka_unit_test(values_are_quoted_when_needed),
+	    cmocka_unit_test(levels_have_names),          cmocka_unit_test(a_full_pipe_stops_nobody),
+	    cmocka_unit_test(a_full_socket_stops_nobody),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
