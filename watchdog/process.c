@@ -250,18 +250,29 @@ static bool has_mark(pid_t pid, const char *mark)
 	return false;
 }
 
-size_t ftsi_process_sweep(pid_t session, const char *mark)
+/* A number stays taken while anything of its session is there. So whoever has it as its pid is the one that was started
+ * (ended, and not reaped yet), or has got it when nothing was left. */
+static bool is_used_again(pid_t pid, uint64_t start_ticks)
+{
+	struct ftsi_process_facts facts;
+	return ftsi_process_look(pid, &facts) && facts.start_ticks != start_ticks;
+}
+
+size_t ftsi_process_sweep(pid_t pid, uint64_t start_ticks, const char *mark)
 {
 	struct ftsi_process_facts facts;
 	size_t count = 0;
+	pid_t session = is_used_again(pid, start_ticks) ? -1 : pid;
+	if (session > 0) (void)kill(-session, SIGKILL); /* a group at once: what forks meanwhile is in it too */
 	DIR *all = opendir("/proc");
 	if (all == NULL) return 0;
 	for (struct dirent *entry; (entry = readdir(all)) != NULL;) {
 		char *end;
-		long pid = strtol(entry->d_name, &end, 10);
-		if (pid <= 0 || *end != '\0' || !ftsi_process_look((pid_t)pid, &facts) || facts.state == 'Z') continue;
-		bool its = facts.session == session || has_mark((pid_t)pid, mark);
-		if (its && kill((pid_t)pid, SIGKILL) == 0) count++;
+		long other = strtol(entry->d_name, &end, 10);
+		if (other <= 0 || *end != '\0' || !ftsi_process_look((pid_t)other, &facts) || facts.state == 'Z')
+			continue;
+		bool its = facts.session == session || has_mark((pid_t)other, mark);
+		if (its && kill((pid_t)other, SIGKILL) == 0) count++;
 	}
 	closedir(all);
 	return count;

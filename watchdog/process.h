@@ -50,9 +50,10 @@ void ftsi_process_close(struct ftsi_process *process);
 
 /* False: no such process. */
 bool ftsi_process_look(pid_t pid, struct ftsi_process_facts *out_facts);
-/* SIGKILL to everything of the session that session names, and to all that carry mark (borrowed) in their environment,
- * wherever they have gone. Returns how many there were. */
-size_t ftsi_process_sweep(pid_t session, const char *mark);
+/* SIGKILL to everything of the session of a process that was started as pid at start_ticks and has ended, and to all
+ * that carry mark (borrowed) in their environment, wherever they have gone. Returns how many there were. Its number may
+ * be another process's by now: then that one's session is left alone. */
+size_t ftsi_process_sweep(pid_t pid, uint64_t start_ticks, const char *mark);
 /* How long its threads have waited for a processor, in ns, in sum; 0: it can't be told. */
 uint64_t ftsi_process_starved_ns(pid_t pid);
 

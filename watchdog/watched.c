@@ -124,7 +124,7 @@ static void start(struct ftsi_watched *watched)
 
 static void kill_group(const struct ftsi_watched *watched)
 {
-	if (watched->session <= 0) return;
+	if (watched->session <= 0 || watched->main_ended) return; /* reaped: the sweep looks whose number it is */
 	(void)kill(-watched->session, SIGKILL); /* a group at once: what forks meanwhile is in it too */
 	(void)kill(watched->session, SIGKILL);
 }
@@ -135,9 +135,8 @@ static void sweep(struct ftsi_watched *watched)
 	char mark[FTSI_PROCESS_MARK_BYTES];
 	if (!watched->main_ended) return;
 	if (watched->session > 0) {
-		(void)kill(-watched->session, SIGKILL);
 		mark_of(watched, mark, sizeof(mark));
-		if (ftsi_process_sweep(watched->session, mark) > 0) return;
+		if (ftsi_process_sweep(watched->session, watched->process.start_ticks, mark) > 0) return;
 	}
 	ftsi_process_close(&watched->process);
 	ftsi_watched_handle(watched, FTSI_WATCH_GONE);
@@ -438,6 +437,7 @@ static void take_up(struct ftsi_watched *watched, const struct ftsi_memory_proce
 		return;
 	}
 	watched->process.pid = known->pid;
+	watched->process.start_ticks = known->start_ticks;
 	begin_watching(watched);
 	has_ended(watched);
 }

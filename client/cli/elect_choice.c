@@ -221,7 +221,7 @@ void ftsi_choice_drive(struct ftsi_choice *choice, uint64_t now_ns)
 	take_output(choice);
 	if (waitpid(choice->pid, &wait_status, WNOHANG) == choice->pid) {
 		take_output(choice); /* it may have printed in between */
-		(void)kill(-choice->pid, SIGKILL);
+		ftsi_guardian_signal_group(choice->pid, true, SIGKILL);
 		choice->pid = 0;
 		stop(choice);
 		note_end(choice, wait_status);

@@ -93,6 +93,12 @@ static void signal_children(int number)
 	closedir(processes);
 }
 
+void ftsi_guardian_signal_group(pid_t first, bool reaped, int number)
+{
+	if (reaped && (kill(first, 0) == 0 || errno != ESRCH)) return;
+	(void)kill(-first, number);
+}
+
 bool ftsi_guardian_sweep(void)
 {
 	pid_t pid;
@@ -259,9 +265,9 @@ static void tell_to_end(struct guardian *guardian, uint64_t now_ns)
 	guardian->state.was_cut = !guardian->main_ended;
 	guardian->kill_ns = now_ns + (guardian->orphan ? ORPHAN_MS : GRACE_MS) * MS_NS;
 	guardian->phase = ENDS;
-	(void)kill(-guardian->state.pid, SIGTERM);
+	ftsi_guardian_signal_group(guardian->state.pid, guardian->main_ended, SIGTERM);
 	signal_children(SIGTERM); /* those that left the group, and whose parent is gone */
-	(void)kill(-guardian->state.pid, SIGCONT);
+	ftsi_guardian_signal_group(guardian->state.pid, guardian->main_ended, SIGCONT);
 }
 
 static void note_end(struct guardian *guardian, uint64_t now_ns)
@@ -312,7 +318,7 @@ static void drive(struct guardian *guardian)
 		tell_to_end(guardian, now_ns);
 	if (guardian->phase == ENDS && now_ns >= kill_time_ns(guardian)) guardian->phase = SWEPT;
 	if (guardian->phase == SWEPT) {
-		(void)kill(-guardian->state.pid, SIGKILL);
+		ftsi_guardian_signal_group(guardian->state.pid, guardian->main_ended, SIGKILL);
 		signal_children(SIGKILL);
 	}
 	tell_state(guardian);

@@ -90,6 +90,9 @@ uint64_t ftsi_script_now_ns(void);
 int ftsi_guardian_run(int link_fd, bool direct);
 /* SIGKILL for all children of this process, and for theirs as they become ours (a subreaper's); true: none is left. */
 bool ftsi_guardian_sweep(void);
+/* A signal to the process group that first began. reaped: first has been waited for: its number is the group's only
+ * while something is left in that, and once it is another process's, that one's group is left alone. */
+void ftsi_guardian_signal_group(pid_t first, bool reaped, int number);
 
 /* ---- The agent's end ---- */
 

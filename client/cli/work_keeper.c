@@ -30,7 +30,8 @@ struct guardian {
 	int report_fd, signal_fd, timer_fd;
 	pid_t command;
 	struct ftsi_work_report report;
-	bool kills; /* the command has ended, or has to */
+	bool kills;  /* the command has ended, or has to */
+	bool reaped; /* it has ended */
 };
 
 /* In the child. */
@@ -69,6 +70,7 @@ static bool reap(struct guardian *guardian)
 	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
 		if (pid != guardian->command) continue;
 		guardian->report.wait_status = wait_status;
+		guardian->reaped = true;
 		end_with(guardian, FTSI_WORK_ENDED);
 	}
 	return pid < 0 && errno == ECHILD;
@@ -87,7 +89,7 @@ static void guard(struct guardian *guardian)
 	    {guardian->report_fd, POLLIN, 0}, {guardian->signal_fd, POLLIN, 0}, {guardian->timer_fd, POLLIN, 0}};
 	while (!reap(guardian)) {
 		if (guardian->kills) {
-			(void)kill(-guardian->command, SIGKILL);
+			ftsi_guardian_signal_group(guardian->command, guardian->reaped, SIGKILL);
 			(void)ftsi_guardian_sweep();
 			(void)poll(NULL, 0, SWEEP_MS);
 			continue;
@@ -96,7 +98,8 @@ static void guard(struct guardian *guardian)
 		while (read(guardian->signal_fd, &signal_info, sizeof signal_info) == (ssize_t)sizeof signal_info)
 			;
 		if (fds[2].revents != 0) end_with(guardian, FTSI_WORK_OVERRAN);
-		if (fds[0].revents != 0) end_with(guardian, FTSI_WORK_GIVEN_UP); /* so it was told, or the worker is gone */
+		if (fds[0].revents != 0)
+			end_with(guardian, FTSI_WORK_GIVEN_UP); /* so it was told, or the worker is gone */
 	}
 }
 

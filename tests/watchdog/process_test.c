@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -201,6 +203,54 @@ static void killed_and_started_again_it_finds_its_children(void **state)
 	assert_false(is_alive(a));
 }
 
+/* As the next watchdog will find it: a process of ours has ended, and its pid is another's now. */
+static void remember_pid(pid_t pid)
+{
+	char path[HARNESS_PATH_MAX + 16];
+	size_t size;
+	snprintf(path, sizeof(path), "%s/state.json", world.state);
+	char *text = harness_file_read(path, &size), *at = strstr(text, "\"pid\"");
+	assert_non_null(at);
+	at += strcspn(at, "0123456789");
+	size_t digits = strspn(at, "0123456789");
+	char *changed = malloc(size + 16);
+	assert_non_null(changed);
+	snprintf(changed, size + 16, "%.*s%d%s", (int)(at - text), text, (int)pid, at + digits);
+	harness_file_write(path, changed);
+	free(changed);
+	free(text);
+}
+
+static void a_pid_that_is_used_again_is_left_alone(void **state)
+{
+	(void)state;
+	world_configure(&world, "\"interval_ms\":50", "{\"name\":\"a\",\"command\":[\"sleep\",\"1000\"]}");
+	world_start(&world);
+	world_await(&world, "a", "ready", "", NULL);
+	pid_t old = world_pid(&world, "a");
+	harness_process_kill(&world.watchdog);
+	assert_int_equal(kill(old, SIGKILL), 0);
+	await_end(old);
+	pid_t stranger = fork();
+	if (stranger == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setsid(); /* a daemon, say */
+		for (;;)
+			pause();
+	}
+	for (struct harness_wait wait = harness_wait_ms(WORLD_PATIENCE_MS); getsid(stranger) != stranger;)
+		if (!harness_wait_more(&wait)) fail_msg("no session of its own");
+	remember_pid(stranger);
+	world_start(&world);
+	world_await(&world, "a", "ended", "exit", NULL);
+	world_await(&world, "a", "ready", "", NULL);
+	bool lives = is_alive(stranger);
+	(void)kill(stranger, SIGKILL);
+	assert_int_equal(waitpid(stranger, NULL, 0), stranger);
+	assert_true(lives);
+	world_stop(&world);
+}
+
 /* A node that hangs before it ever answers: told by its program's name. */
 static void a_node_that_hangs_at_its_start(void **state)
 {
@@ -324,6 +374,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(all_that_it_left_behind_ends_with_it, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_pid_that_is_used_again_is_left_alone, setup, teardown),
 	    cmocka_unit_test_setup_teardown(many_short_lived_children, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_ends_at_once_is_backed_off_then_shut_away, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_command_that_is_not_there, setup, teardown),
