@@ -108,6 +108,18 @@ bool ftsi_endpoint_is_loopback(const struct ftsi_endpoint *endpoint)
 	return strcmp(endpoint->host, "localhost") == 0;
 }
 
+bool ftsi_listen_is_loopback(const char *text)
+{
+	struct ftsi_endpoint endpoint = {.port = 0};
+	struct span all = {text, strlen(text)};
+	size_t colon = port_colon(all);
+	bool bracketed = colon >= 2 && text[0] == '[' && text[colon - 1] == ']';
+	struct span host = bracketed ? (struct span){text + 1, colon - 2} : (struct span){text, colon};
+	if (colon == all.size_bytes || host.size_bytes >= sizeof endpoint.host) return false;
+	memcpy(endpoint.host, host.text, host.size_bytes);
+	return ftsi_endpoint_is_loopback(&endpoint);
+}
+
 int ftsi_endpoint_list_find(const struct ftsi_endpoint_list *list, const char *text)
 {
 	for (uint32_t i = 0; i < list->count; i++) {

@@ -39,6 +39,9 @@ FTS_MUST_USE enum fts_status ftsi_endpoint_list_parse(const char *text, struct f
  * Thread: any. */
 bool ftsi_endpoint_is_loopback(const struct ftsi_endpoint *endpoint);
 
+/* The same of a text to listen on, "HOST:PORT" (borrowed), whatever its port is. Thread: any. */
+bool ftsi_listen_is_loopback(const char *text);
+
 /* Index of the endpoint that is written text (borrowed), or -1. */
 int ftsi_endpoint_list_find(const struct ftsi_endpoint_list *list, const char *text);
 

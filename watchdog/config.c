@@ -445,9 +445,8 @@ enum fts_status ftsi_watch_config_complete(struct ftsi_watch_config *config, str
 	enum fts_status status = check_addresses(config, out_error);
 	if (status != FTS_OK) return status;
 	bool tls = config->tls_ca[0] != '\0';
-	bool loopback = strncmp(config->listen, "127.", 4) == 0 || strncmp(config->listen, "[::1]:", 6) == 0 ||
-			strncmp(config->listen, "localhost:", 10) == 0 || strcmp(config->listen, "off") == 0;
-	if (!loopback && !tls && !config->insecure)
+	bool closed = strcmp(config->listen, "off") == 0 || ftsi_listen_is_loopback(config->listen);
+	if (!closed && !tls && !config->insecure)
 		return fts_error_set(
 		    out_error, FTS_INVALID_ARGUMENT,
 		    "listen: %s is no loopback address: give tls_ca, tls_cert and tls_key, or \"insecure\": "

@@ -156,20 +156,14 @@ enum fts_status ftsi_outside_token_read(struct ftsi_outside *outside, struct fts
 	return FTS_OK;
 }
 
-static bool is_loopback(const struct ftsi_endpoint *endpoint)
-{
-	return strncmp(endpoint->host, "127.", 4) == 0 || strcmp(endpoint->host, "::1") == 0 ||
-	       strcmp(endpoint->host, "localhost") == 0;
-}
-
 /* Nodes on other machines can't ask a watchdog that listens on this one's loopback. */
 static bool can_be_reached(const struct ftsi_watch_config *config, const struct ftsi_endpoint_list *nodes)
 {
 	struct ftsi_endpoint own;
 	if (ftsi_endpoint_parse(config->listen, strlen(config->listen), &own, NULL) != FTS_OK) return false;
 	if (strcmp(own.host, "0.0.0.0") == 0 || strcmp(own.host, "::") == 0) return false;
-	for (uint32_t i = 0; i < nodes->count && is_loopback(&own); i++)
-		if (!is_loopback(&nodes->items[i])) return false;
+	for (uint32_t i = 0; i < nodes->count && ftsi_endpoint_is_loopback(&own); i++)
+		if (!ftsi_endpoint_is_loopback(&nodes->items[i])) return false;
 	return true;
 }
 

@@ -15,6 +15,7 @@
 #include "client/cli/session.h"
 #include "client/cli/utf8.h"
 #include "client/cli/work_keeper.h"
+#include "rpc/endpoint.h"
 
 enum { ERROR_MAX_BYTES = 64 * 1024, LOOK_MS = 250, DRAIN_MARGIN_MS = 2000, KILLED_BASE = 128 };
 
@@ -137,12 +138,6 @@ static bool is_command(const char *word)
 	}
 }
 
-static bool is_loopback(const char *listen)
-{
-	return strncmp(listen, "127.", 4) == 0 || strncmp(listen, "localhost:", 10) == 0 ||
-	       strncmp(listen, "[::1]:", 6) == 0;
-}
-
 /* Of its own port. */
 static struct fts_tls serving_tls(const struct ftsi_cli *cli)
 {
@@ -161,7 +156,8 @@ static const char *check(const struct ftsi_cli *cli)
 	const char *listen = ftsi_value_of(cli, "listen")->text;
 	if (ftsi_value_of(cli, "lease")->number < 300) return "--lease: at least 300ms";
 	if (strrchr(listen, ':') == NULL) return "--listen: HOST:PORT (port 0: any free one)";
-	if (!is_loopback(listen) && serving_tls(cli).cert_file == NULL && !ftsi_value_of(cli, "insecure")->given)
+	if (!ftsi_listen_is_loopback(listen) && serving_tls(cli).cert_file == NULL &&
+	    !ftsi_value_of(cli, "insecure")->given)
 		return "--listen: other than loopback wants TLS (--tls-ca, --tls-cert, --tls-key, --serve-cert, "
 		       "--serve-key), or --insecure";
 	if (serves_own != ftsi_value_of(cli, "serve-key")->given)

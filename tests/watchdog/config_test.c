@@ -59,6 +59,8 @@ static void errors_name_the_field(void **state)
 	    {"{\"intervall\":1,\"processes\":[]}", "intervall: expected no such field"},
 	    {"{\"listen\":\"0.0.0.0:7390\",\"processes\":[{\"name\":\"a\",\"command\":[\"x\"]}]}",
 	     "listen: 0.0.0.0:7390 is no loopback"},
+	    {"{\"listen\":\"127.example.org:7390\",\"processes\":[{\"name\":\"a\",\"command\":[\"x\"]}]}",
+	     "listen: 127.example.org:7390 is no loopback"},
 	    {"{\"cluster\":\"bad\",\"processes\":[{\"name\":\"a\",\"command\":[\"x\"]}]}", "cluster: endpoint \"bad\""},
 	    {"{\"listen\":\"127.0.0.1\",\"processes\":[{\"name\":\"a\",\"command\":[\"x\"]}]}", "listen: endpoint"},
 	    {"{\"listen\":\"127.0.0.1:1,127.0.0.1:2\",\"processes\":[{\"name\":\"a\",\"command\":[\"x\"]}]}",

@@ -208,6 +208,7 @@ static void wrong_usage_is_told(void **state)
 	    {{"worker", "run", "x", "--", "/nonexistent/program"}, "no such command"},
 	    {{"worker", "run", "x", "--lease", "10ms", "--", "cat"}, "--lease"},
 	    {{"worker", "run", "x", "--listen", "0.0.0.0:0", "--", "cat"}, "--insecure"},
+	    {{"worker", "run", "x", "--listen", "127.example.org:0", "--", "cat"}, "--insecure"},
 	    {{"worker", "call"}, "NAME"},
 	};
 	(void)state;
