@@ -51,8 +51,8 @@ struct fts_surveyor_options {
 FTS_MUST_USE enum fts_status fts_surveyor_create(const struct fts_surveyor_options *options,
 						 struct fts_surveyor **out_surveyor, struct fts_error *out_error);
 
-/* One answer. answer: borrowed until it returns. */
-typedef void (*fts_survey_answer_fn)(void *ctx, struct fts_bytes answer);
+/* One answer. endpoint_index: whose it is, by its place in the list of endpoints. answer: borrowed until it returns. */
+typedef void (*fts_survey_answer_fn)(void *ctx, uint32_t endpoint_index, struct fts_bytes answer);
 
 /* Ask, and wait for answers, wait_ms (> 0) at most; half of it may pass until everybody is connected. on_answer is
  * called for each, on this thread. out_answer_count: how many. Surveys may run side by side. Blocks. Thread: any but

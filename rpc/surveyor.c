@@ -15,6 +15,7 @@ struct fts_surveyor {
 	nng_socket socket;
 	bool open;
 	uint32_t endpoint_count;
+	nng_dialer dialers[FTSI_ENDPOINT_COUNT_MAX]; /* one an endpoint */
 	struct ftsi_tls_watch *tls[FTSI_ENDPOINT_COUNT_MAX];
 	pthread_mutex_t mutex;
 	pthread_cond_t connected;
@@ -40,9 +41,9 @@ static enum fts_status dial_all(struct fts_surveyor *surveyor, const struct fts_
 				     : fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for health surveys");
 
 	for (uint32_t i = 0; status == FTS_OK && i < list->count; i++) {
-		nng_dialer dialer;
-		status = ftsi_stock_dial(surveyor->socket, list->items[i].text, FTSI_HEALTH_PORT_OFFSET, &options->tls,
-					 FTS_SURVEY_ANSWER_MAX_BYTES, &dialer, &surveyor->tls[i], out_error);
+		status =
+		    ftsi_stock_dial(surveyor->socket, list->items[i].text, FTSI_HEALTH_PORT_OFFSET, &options->tls,
+				    FTS_SURVEY_ANSWER_MAX_BYTES, &surveyor->dialers[i], &surveyor->tls[i], out_error);
 		surveyor->endpoint_count += status == FTS_OK;
 	}
 	free(list);
@@ -112,9 +113,20 @@ static enum fts_status send_question(nng_ctx context, nng_aio *aio, struct fts_b
 	return FTS_UNAVAILABLE;
 }
 
+/* Over which connection it came says from whom. endpoint_count: that is gone already. */
+static uint32_t find_endpoint(const struct fts_surveyor *surveyor, nng_msg *answer)
+{
+	int id = nng_dialer_id(nng_pipe_dialer(nng_msg_get_pipe(answer)));
+	uint32_t at = 0;
+
+	while (at < surveyor->endpoint_count && nng_dialer_id(surveyor->dialers[at]) != id)
+		at++;
+	return at;
+}
+
 /* Hand out answers until answer_max have come or nng says that the survey is over. */
-static uint32_t receive_answers(nng_ctx context, nng_aio *aio, uint32_t answer_max, fts_survey_answer_fn on_answer,
-				void *ctx)
+static uint32_t receive_answers(const struct fts_surveyor *surveyor, nng_ctx context, nng_aio *aio, uint32_t answer_max,
+				fts_survey_answer_fn on_answer, void *ctx)
 {
 	uint32_t count = 0;
 
@@ -123,7 +135,9 @@ static uint32_t receive_answers(nng_ctx context, nng_aio *aio, uint32_t answer_m
 		nng_aio_wait(aio);
 		if (nng_aio_result(aio) != 0) break;
 		nng_msg *message = nng_aio_get_msg(aio);
-		on_answer(ctx, (struct fts_bytes){nng_msg_body(message), nng_msg_len(message)});
+		uint32_t from = find_endpoint(surveyor, message);
+		if (from < surveyor->endpoint_count)
+			on_answer(ctx, from, (struct fts_bytes){nng_msg_body(message), nng_msg_len(message)});
 		nng_msg_free(message);
 		count++;
 	}
@@ -152,7 +166,8 @@ enum fts_status fts_surveyor_ask(struct fts_surveyor *surveyor, struct fts_bytes
 		status = FTS_RESOURCE_EXHAUSTED;
 	if (status == FTS_OK && connected > 0) status = send_question(context, aio, question);
 	if (status == FTS_OK)
-		*out_answer_count = connected > 0 ? receive_answers(context, aio, connected, on_answer, ctx) : 0;
+		*out_answer_count =
+		    connected > 0 ? receive_answers(surveyor, context, aio, connected, on_answer, ctx) : 0;
 	if (aio) nng_aio_free(aio);
 	if (open) nng_ctx_close(context);
 	return status == FTS_OK ? FTS_OK : fts_error_set(out_error, status, "the survey could not be sent");

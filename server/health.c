@@ -40,15 +40,25 @@ static void check(struct fts_call *call, const Fts__Health__V1__CheckRequest *re
 /* ---- Whom to ask: all members but those that are only announced ---- */
 
 struct nodes {
-	size_t count;
+	size_t count, member_count; /* members come first */
 	char names[SURVEY_NODES_MAX][FTSI_OTHERS_NAME_MAX];
+	char addresses[SURVEY_NODES_MAX][FTSI_ADDRESS_MAX]; /* "": it is not asked */
+	/* Where each is found among the endpoints, which have each address once: who has gone without a word may have
+	 * left his to another. */
+	uint32_t endpoint_indexes[SURVEY_NODES_MAX];
+	uint32_t endpoint_count;
 	char endpoints[ENDPOINTS_BYTES];
 };
 
 static void add_node(struct nodes *nodes, const char *name, const char *address)
 {
-	size_t used = strlen(nodes->endpoints);
-	snprintf(nodes->names[nodes->count++], sizeof(nodes->names[0]), "%s", name);
+	size_t used = strlen(nodes->endpoints), at = nodes->count++, same = 0;
+	snprintf(nodes->names[at], sizeof(nodes->names[0]), "%s", name);
+	snprintf(nodes->addresses[at], sizeof(nodes->addresses[0]), "%s", address);
+	while (same < at && strcmp(nodes->addresses[same], address) != 0)
+		same++;
+	nodes->endpoint_indexes[at] = same < at ? nodes->endpoint_indexes[same] : nodes->endpoint_count++;
+	if (same < at) return;
 	snprintf(nodes->endpoints + used, sizeof(nodes->endpoints) - used, "%s%s", used > 0 ? "," : "", address);
 }
 
@@ -56,12 +66,20 @@ static void list_nodes(struct ftsi_health *health, struct nodes *out_nodes)
 {
 	struct fts_replica_member_status members[FTS_REPLICA_MEMBER_MAX];
 	size_t count = fts_replica_members(atomic_load(&health->replica), members);
-	out_nodes->count = 0;
+	out_nodes->count = out_nodes->endpoint_count = 0;
 	out_nodes->endpoints[0] = '\0';
 	for (size_t i = 0; i < count; i++)
 		if (members[i].voter || members[i].learner)
 			add_node(out_nodes, members[i].name, members[i].self ? health->self : members[i].address);
 	if (out_nodes->count == 0) add_node(out_nodes, health->name, health->self); /* it is no member yet */
+	out_nodes->member_count = out_nodes->count;
+}
+
+static bool is_listed(const struct nodes *nodes, const char *name)
+{
+	for (size_t i = 0; i < nodes->count; i++)
+		if (strcmp(nodes->names[i], name) == 0) return true;
+	return false;
 }
 
 /* Workers, agents and watchdogs, as far as this node knows. A surveyor counts from the port of calls. */
@@ -72,7 +90,8 @@ static void list_others(struct ftsi_health *health, struct nodes *nodes)
 	char text[FTSI_ADDRESS_MAX];
 	size_t count = ftsi_others_list(&health->others, others);
 	for (size_t i = 0; i < count && nodes->count < SURVEY_NODES_MAX; i++)
-		if (!others[i].left && ftsi_address_parse(others[i].address, &address))
+		if (!others[i].left && !is_listed(nodes, others[i].name) &&
+		    ftsi_address_parse(others[i].address, &address))
 			add_node(nodes, others[i].name,
 				 ftsi_address_print(&address, (uint16_t)(address.port - HEALTH_PORT_OFFSET), text));
 }
@@ -165,7 +184,8 @@ static void announce(struct fts_call *call, const Fts__Health__V1__AnnounceReque
 
 struct round {
 	struct ftsi_health *health;
-	struct fts_call *call; /* whose memory the answers lie in */
+	struct fts_call *call;     /* whose memory the answers lie in */
+	const struct nodes *nodes; /* who is asked, in the order of the surveyor's endpoints */
 	uint64_t question_id;
 	size_t answered_count;
 	Fts__Health__V1__Report *answered[SURVEY_NODES_MAX];
@@ -195,14 +215,28 @@ static void learn(struct round *round, const Fts__Health__V1__Report *report)
 		if (ftsi_others_note(&round->health->others, report->others[i], NULL) == FTS_RESOURCE_EXHAUSTED) return;
 }
 
-static void on_answer(void *ctx, struct fts_bytes answer)
+/* Its place among those who are asked; their count: nobody of that name is to be found at that address. */
+static size_t find_node(const struct nodes *nodes, uint32_t endpoint_index, const char *name)
+{
+	size_t at = 0;
+	while (at < nodes->count && (nodes->addresses[at][0] == '\0' || nodes->endpoint_indexes[at] != endpoint_index ||
+				     strcmp(nodes->names[at], name) != 0))
+		at++;
+	return at;
+}
+
+/* Anybody with a token may announce himself, and who answers there answers for nobody else. Whom else somebody knows is
+ * a member's to say. */
+static void on_answer(void *ctx, uint32_t endpoint_index, struct fts_bytes answer)
 {
 	struct round *round = ctx;
 	ProtobufCAllocator allocator = {take_of_call, give, round->call};
 	Fts__Health__V1__Report *report = fts__health__v1__report__unpack(&allocator, answer.size_bytes, answer.data);
 	if (report == NULL || report->question_id != round->question_id || round->answered_count == SURVEY_NODES_MAX)
 		return;
-	learn(round, report);
+	size_t from = find_node(round->nodes, endpoint_index, report->name);
+	if (from == round->nodes->count) return;
+	if (from < round->nodes->member_count) learn(round, report);
 	if (!has_answered(round, report->name)) round->answered[round->answered_count++] = report;
 }
 
@@ -214,7 +248,8 @@ static void add_those_who_say(struct round *round, struct nodes *nodes)
 	uint64_t now_ns = fts_clock_monotonic_ns();
 	size_t count = ftsi_others_list(&round->health->others, others);
 	for (size_t i = 0; i < count && nodes->count < SURVEY_NODES_MAX; i++) {
-		if (others[i].left || others[i].address[0] != '\0') continue;
+		if (others[i].left || others[i].address[0] != '\0' || is_listed(nodes, others[i].name)) continue;
+		nodes->addresses[nodes->count][0] = '\0';
 		memcpy(nodes->names[nodes->count++], others[i].name, sizeof(others[i].name));
 		uint32_t ago_ms =
 		    others[i].heard_ns < now_ns ? (uint32_t)((now_ns - others[i].heard_ns) / NS_PER_MS) : 0;
@@ -245,11 +280,11 @@ static void survey(struct fts_call *call, const Fts__Health__V1__SurveyRequest *
 {
 	struct ftsi_health *health = ctx;
 	uint64_t start_ns = fts_clock_monotonic_ns();
-	struct round round = {.health = health, .call = call, .question_id = start_ns};
+	struct nodes nodes;
+	struct round round = {.health = health, .call = call, .nodes = &nodes, .question_id = start_ns};
 	Fts__Health__V1__Question question = FTS__HEALTH__V1__QUESTION__INIT;
 	uint8_t packed[32];
 	uint32_t wait_ms = request->wait_ms == 0 ? SURVEY_WAIT_MS : request->wait_ms, count;
-	struct nodes nodes;
 	struct fts_error error;
 	question.id = round.question_id;
 	question.with_others = true;

@@ -15,6 +15,7 @@
 #include "rpc/endpoint.h"
 
 #define PROGRESS_MS 3000
+#define WATCH_SPARE_MS 1000 /* for an answer that a watching terminal waits for */
 #define TEXT_BYTES 512u
 
 /* ---- status ---- */
@@ -253,10 +254,12 @@ static void print_nobody(const struct ftsi_cli *cli, uint32_t took_ms, const str
 		print_health_json(&nobody);
 	else
 		print_health_table(&nobody);
+	(void)fflush(stdout); /* or the note would be wiped with the screen that comes behind it */
 	ftsi_note("%s", error->detail);
 }
 
-static enum ftsi_exit survey_once(struct ftsi_cli *cli)
+/* cap_ms: no question takes longer, whatever the time limit is; who has not answered by then is missing. 0: none. */
+static enum ftsi_exit survey_once(struct ftsi_cli *cli, uint64_t cap_ms)
 {
 	Fts__Health__V1__SurveyRequest request = FTS__HEALTH__V1__SURVEY_REQUEST__INIT;
 	Fts__Health__V1__SurveyResponse *response = NULL;
@@ -266,8 +269,13 @@ static enum ftsi_exit survey_once(struct ftsi_cli *cli)
 	uint64_t begin_ns = fts_clock_monotonic_ns();
 
 	request.wait_ms = (uint32_t)ftsi_value_of(cli, "wait")->number;
+	bool capped = cap_ms > 0 && cap_ms < options.timeout_ms;
+	if (capped) options.timeout_ms = (uint32_t)cap_ms;
 	enum fts_status st = fts_health_survey(cli->channel, &request, &options, &response, &error);
 	ftsi_explain(cli, "Health/Survey", &info);
+	if (st == FTS_DEADLINE_EXCEEDED && capped)
+		st = fts_error_set(&error, FTS_UNAVAILABLE, "nobody answers, for %" PRIu32 " ms now",
+				   options.timeout_ms);
 	if (st == FTS_UNAVAILABLE) {
 		print_nobody(cli, (uint32_t)((fts_clock_monotonic_ns() - begin_ns) / 1000000), &error);
 		return FTSI_EXIT_UNREACHABLE;
@@ -286,18 +294,21 @@ static enum ftsi_exit survey_once(struct ftsi_cli *cli)
 static enum ftsi_exit watch(struct ftsi_cli *cli)
 {
 	bool redraw = !cli->json && ftsi_is_terminal(stdout);
+	uint32_t interval_ms = (uint32_t)ftsi_value_of(cli, "interval")->number;
+	uint32_t wait_ms = (uint32_t)ftsi_value_of(cli, "wait")->number;
+	uint64_t cap_ms = (uint64_t)(interval_ms > wait_ms ? interval_ms : wait_ms) + WATCH_SPARE_MS;
 
 	ftsi_interrupt_claim(NULL, NULL);
 	do {
 		if (redraw) printf("\033[H\033[2J");
-		survey_once(cli);
+		survey_once(cli, cap_ms);
 		fflush(stdout);
-	} while (ftsi_output_open() && !ftsi_interrupt_wait((uint32_t)ftsi_value_of(cli, "interval")->number));
+	} while (ftsi_output_open() && !ftsi_interrupt_wait(interval_ms));
 	return FTSI_EXIT_DONE;
 }
 
 enum ftsi_exit ftsi_run_health(struct ftsi_cli *cli)
 {
-	if (!ftsi_value_of(cli, "watch")->given) return survey_once(cli);
+	if (!ftsi_value_of(cli, "watch")->given) return survey_once(cli, 0);
 	return watch(cli);
 }

@@ -15,6 +15,9 @@
 
 #include <cmocka.h>
 
+#include <fts/health/v1/health.pb-c.h>
+
+#include "rpc/survey.h"
 #include "tests/harness/clock.h"
 #include "tests/harness/cluster.h"
 #include "tests/tmux/tmux.h"
@@ -117,6 +120,50 @@ static void who_does_not_answer_is_named(void **state)
 	free(out);
 }
 
+/* Says that it is n3, and well. */
+static size_t say_n3(void *ctx, struct fts_bytes question, uint8_t *out)
+{
+	Fts__Health__V1__Report report = FTS__HEALTH__V1__REPORT__INIT;
+	Fts__Health__V1__Question *asked = fts__health__v1__question__unpack(NULL, question.size_bytes, question.data);
+	(void)ctx;
+	if (asked == NULL) return 0;
+	report.name = (char *)(uintptr_t) "n3";
+	report.kind = FTS__HEALTH__V1__KIND__NODE;
+	report.state = FTS__HEALTH__V1__STATE__READY;
+	report.question_id = asked->id;
+	fts__health__v1__question__free_unpacked(asked, NULL);
+	return fts__health__v1__report__pack(&report, out);
+}
+
+/* Whoever may announce himself speaks for himself alone, whatever he calls himself. */
+static void nobody_answers_for_another(void **state)
+{
+	const struct fts_respondent_options options = {.listen = "127.0.0.1:0", .respond = say_n3};
+	struct fts_respondent *impostor = NULL;
+	char *out = NULL, words[256];
+	(void)state;
+	assert_int_equal(fts_respondent_create(&options, &impostor, NULL), FTS_OK);
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(words, sizeof(words),
+			       "call fts.health.v1.Health/Announce -d "
+			       "'{\"who\":{\"name\":\"%s\",\"address\":\"127.0.0.1:%u\",\"kind\":\"WORKER\"}}'",
+			       i == 0 ? "n3" : "impostor", fts_respondent_port(impostor));
+		assert_int_equal(ask(cluster.members[0].endpoint, words, NULL), 0);
+	}
+	await_survey(cluster.members[0].endpoint, 3, "\"impostor\""); /* missing: nobody of that name answers */
+	harness_cluster_pause(&cluster, 2);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ask(cluster.members[0].endpoint, "--json health", &out), 3);
+		const char *missing = strstr(out, "\"missing\"");
+		assert_non_null(missing);
+		assert_non_null(strstr(missing, "\"n3\""));
+		free(out);
+	}
+	harness_cluster_resume(&cluster, 2);
+	await_survey(cluster.members[0].endpoint, 3, "\"name\":\"n3\",\"kind\":\"node\",\"state\":\"READY\"");
+	fts_respondent_destroy(impostor);
+}
+
 static void watch_redraws(void **state)
 {
 	static struct tmux tmux;
@@ -131,6 +178,12 @@ static void watch_redraws(void **state)
 	harness_cluster_pause(&cluster, 1);
 	tmux_await(&tmux, "watch", "n2                            MISSING");
 	harness_cluster_resume(&cluster, 1);
+	tmux_await(&tmux, "watch", "n2                   node     READY");
+	for (size_t i = 0; i < 3; i++) /* it has learned of all of them */
+		harness_cluster_pause(&cluster, i);
+	tmux_await(&tmux, "watch", "nobody answers");
+	for (size_t i = 0; i < 3; i++)
+		harness_cluster_resume(&cluster, i);
 	tmux_await(&tmux, "watch", "n2                   node     READY");
 	tmux_key(&tmux, "watch", "C-c");
 	tmux_stop(&tmux);
@@ -203,6 +256,7 @@ int main(void)
 	    cmocka_unit_test(all_are_well),
 	    cmocka_unit_test(agents_and_workers_answer_too),
 	    cmocka_unit_test(who_does_not_answer_is_named),
+	    cmocka_unit_test(nobody_answers_for_another),
 	    cmocka_unit_test(watch_redraws),
 	    cmocka_unit_test(faults_are_refused),
 	    cmocka_unit_test(systemd_feeds_on_what_moves),

@@ -95,12 +95,12 @@ struct heard {
 	unsigned wrong_count;
 };
 
-static void hear(void *ctx, struct fts_bytes answer)
+static void hear(void *ctx, uint32_t endpoint_index, struct fts_bytes answer)
 {
 	struct heard *heard = ctx;
 	bool right = answer.size_bytes == heard->question.size_bytes + 1 &&
 		     memcmp(answer.data, heard->question.data, heard->question.size_bytes) == 0 &&
-		     answer.data[answer.size_bytes - 1] < RESPONDENTS;
+		     answer.data[answer.size_bytes - 1] == endpoint_index;
 	if (right)
 		heard->members |= 1u << answer.data[answer.size_bytes - 1];
 	else
