@@ -43,6 +43,10 @@ int main(int argc, char **argv)
 		bench_options_parse(&options, argc, argv, 2);
 		return subjects[i].run(&options);
 	}
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		puts("fts-bench " FTS_VERSION);
+		return 0;
+	}
 	if (argc > 1 && strcmp(argv[1], "--help") == 0) bench_options_parse(&options, argc, argv, 1);
 	fprintf(stderr, "fts-bench: name what to measure: rpc, kv, lottery, game, elect, worker, hostile or failover; see fts-bench --help\n");
 	return 2;

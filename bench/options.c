@@ -23,7 +23,8 @@ static const char help[] =
     "  --endpoints H:P   measure this server instead of starting one\n"
     "  --pids P,P        processes of that server, whose CPU time is counted too\n"
     "  --tls-dir DIR     rpc: mutual TLS with DIR/ca.pem, DIR/cert.pem, DIR/key.pem\n"
-    "  --json            one JSON object instead of a line for people\n\n"
+    "  --json            one JSON object instead of a line for people\n"
+    "  --version         print the version\n\n"
     "`fts-bench elect --help` and `fts-bench failover --help` tell how the death of masters and of nodes is measured.\n\n"
     "Example: fts-bench rpc --outstanding 256 --seconds 3\n";
 

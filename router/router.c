@@ -84,16 +84,17 @@ static void serve_where(struct fts_router *router, struct fts_call *call, const 
 {
 	const Fts__Kv__V1__WhereRequest *request = request_data;
 	Fts__Kv__V1__WhereResponse response = FTS__KV__V1__WHERE_RESPONSE__INIT;
-	char *names[FTS_ROUTER_OWNERS_MAX];
+	char *names[FTS_ROUTER_NODES_MAX];
 	const struct fts_router_map *map = the_map(router, call);
 	if (map == NULL) return;
+	response.linearizable = fts_router_map_is_linearizable(map, request->db);
 	response.partition =
 	    router->options.owner->partition(request->db, (struct fts_bytes){request->key.data, request->key.len});
 	const struct fts_router_partition *partition = &map->partitions[response.partition];
-	for (uint8_t i = 0; i < partition->owner_count; i++)
-		names[i] = (char *)(uintptr_t)map->nodes[partition->order[i]].name;
+	response.n_replicas = response.linearizable ? map->node_count : partition->owner_count;
+	for (size_t i = 0; i < response.n_replicas; i++)
+		names[i] = (char *)(uintptr_t)map->nodes[response.linearizable ? i : partition->order[i]].name;
 	response.replicas = names;
-	response.n_replicas = partition->owner_count;
 	fts_kv_where_reply(call, &response);
 	fts_router_map_release(map);
 }

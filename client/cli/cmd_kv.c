@@ -212,7 +212,10 @@ static void print_where(const struct ftsi_cli *cli, const Fts__Kv__V1__WhereResp
 {
 	json_t *replicas = ftsi_json("[]");
 
-	if (!cli->json) printf("partition %" PRIu32 ":", response->partition);
+	if (!cli->json && response->linearizable)
+		printf("in the log of all nodes (the database is linearizable):");
+	else if (!cli->json)
+		printf("partition %" PRIu32 ":", response->partition);
 	for (size_t i = 0; i < response->n_replicas; i++) {
 		if (cli->json)
 			json_array_append_new(replicas, ftsi_json("s", response->replicas[i]));
@@ -220,8 +223,8 @@ static void print_where(const struct ftsi_cli *cli, const Fts__Kv__V1__WhereResp
 			printf(" %s", response->replicas[i]);
 	}
 	if (cli->json)
-		ftsi_print_json(
-		    ftsi_json("{s:I,s:O}", "partition", (json_int_t)response->partition, "replicas", replicas));
+		ftsi_print_json(ftsi_json("{s:I,s:O,s:b}", "partition", (json_int_t)response->partition, "replicas",
+					  replicas, "linearizable", (int)response->linearizable));
 	else
 		putchar('\n');
 	json_decref(replicas);

@@ -102,6 +102,21 @@ static void tell_made(const struct ftsi_cli *cli, const struct fresh *fresh, con
 		printf("%s\n", fresh->text);
 }
 
+/* What was to be printed is nowhere else, and without the first token nobody is let in any more. */
+static enum ftsi_exit rescue(struct fresh *fresh)
+{
+	char path[FTS_TOKEN_ID_BYTES + sizeof "fts_.token"];
+	(void)snprintf(path, sizeof path, "fts_%s.token", fresh->id);
+	fresh->text[FTS_TOKEN_TEXT_BYTES - 1] = '\n';
+	bool kept = fts_secret_file_make(path, fresh->text, FTS_TOKEN_TEXT_BYTES, NULL) == FTS_OK;
+	fresh->text[FTS_TOKEN_TEXT_BYTES - 1] = '\0';
+	if (kept)
+		ftsi_note("the token %s is made and could not be printed: it is in the file %s", fresh->id, path);
+	else
+		ftsi_note("the token is made and could be neither printed nor kept in %s: it is %s", path, fresh->text);
+	return FTSI_EXIT_NO;
+}
+
 static enum ftsi_exit make(struct ftsi_cli *cli, const char *role_text, uint64_t lifetime_ms, uint32_t calls_per_s)
 {
 	Fts__Access__V1__MakeRequest request = FTS__ACCESS__V1__MAKE_REQUEST__INIT;
@@ -128,6 +143,8 @@ static enum ftsi_exit make(struct ftsi_cli *cli, const char *role_text, uint64_t
 	enum ftsi_exit code = FTSI_EXIT_DONE;
 	if (fts_access_make(cli->channel, &request, &options, &response, &error) == FTS_OK) {
 		tell_made(cli, &fresh, role_text, response->expires_ms);
+		(void)fflush(stdout);
+		if (fresh.path == NULL && !ftsi_output_open()) code = rescue(&fresh);
 		fts__access__v1__make_response__free_unpacked(response, NULL);
 	} else {
 		if (error.executed == FTS_EXECUTED_NO && fresh.path != NULL) (void)unlink(fresh.path);

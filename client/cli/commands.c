@@ -137,7 +137,7 @@ const struct ftsi_command ftsi_commands[] = {
 	 "kv dump --db 2 --escaped",
 	 .flags = {DB, READ_LEVEL, PREFIX, LIMIT, ESCAPED},
 	 .run = ftsi_run_kv_dump},
-	{"kv where", "Shows the partition of a key and the nodes that own it.", "kv where greeting",
+	{"kv where", "Shows the partition of a key and the nodes that own it; a linearizable database lies on all nodes.", "kv where greeting",
 	 .flags = {DB, KEY_BASE64},
 	 .positionals = {"KEY"},
 	 .run = ftsi_run_kv_where},

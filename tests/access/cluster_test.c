@@ -89,6 +89,31 @@ static void roles_are_kept_apart(void **state)
 	AS(NULL, 1, "UNAUTHENTICATED", "--timeout", "3s", "events", "access.token", "--from", "1", "--count", "1");
 }
 
+/* A token that is made and can't be printed would be nobody's: of the first one's loss nobody recovers. */
+static void what_cannot_be_printed_is_kept(void **state)
+{
+	static const char *const forms[] = {"", "--json "};
+	char program[HARNESS_PATH_MAX], command[8 * PATH_BYTES], kept[PATH_BYTES];
+	(void)state;
+	harness_program_path("fts-cli", program);
+	for (size_t i = 0; i < 2; i++) {
+		char *err = NULL, id[17];
+		(void)snprintf(command, sizeof command,
+			       "cd %s && exec %s --endpoints %s --tls-ca %s --tls-cert %s --tls-key %s --token-file %s "
+			       "%stoken make --role reader >/dev/full",
+			       directory, program, cluster.endpoints, secure.nodes_ca, secure.client_cert,
+			       secure.client_key, admin, forms[i]);
+		const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+		assert_int_equal(harness_run(argv, WAIT_MS, NULL, &err), 1);
+		const char *name = strstr(err, "the file fts_");
+		assert_non_null(name);
+		assert_int_equal(sscanf(name, "the file fts_%16[0-9a-f].token", id), 1);
+		free(err);
+		(void)snprintf(kept, sizeof kept, "%s/fts_%s.token", directory, id);
+		AS(kept, 0, "other", "kv", "get", "key");
+	}
+}
+
 static void tokens_end(void **state)
 {
 	char id[17];
@@ -253,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_first_is_an_admins),
 	    cmocka_unit_test(roles_are_kept_apart),
+	    cmocka_unit_test(what_cannot_be_printed_is_kept),
 	    cmocka_unit_test(tokens_end),
 	    cmocka_unit_test(nodes_remember),
 	    cmocka_unit_test(the_last_one_is_saved),

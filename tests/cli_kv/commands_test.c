@@ -242,6 +242,14 @@ static void test_operator(void **state)
 	(void)state;
 	assert_true(json_is_integer(json_object_get(json, "partition")));
 	assert_int_equal(json_array_size(json_object_get(json, "replicas")), 1);
+	assert_false(json_is_true(json_object_get(json, "linearizable")));
+	json_decref(json);
+	expect(node.endpoint, NULL, "kv database create 77 --linearizable", 0, NULL, NULL);
+	expect(node.endpoint, NULL, "kv where greeting --db 77", 0, "in the log of all nodes", NULL);
+	json = run_json(node.endpoint, "kv where greeting --db 77", 0);
+	assert_true(json_is_integer(json_object_get(json, "partition")));
+	assert_int_equal(json_array_size(json_object_get(json, "replicas")), 1);
+	assert_true(json_is_true(json_object_get(json, "linearizable")));
 	json_decref(json);
 	json = run_json(node.endpoint, "kv verify", 0);
 	assert_int_equal(json_integer_value(json_object_get(json, "partitions")), 256);
