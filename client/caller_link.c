@@ -49,26 +49,53 @@ static struct ftsi_caller_link **place_for(struct fts_caller *caller, const char
 	return best;
 }
 
+static bool is_at(struct ftsi_caller_link *const *place, const char *address)
+{
+	return place != NULL && *place != NULL && strcmp((*place)->address, address) == 0;
+}
+
+/* fresh: owned; NULL: none was made. To be closed by the looker: this may be a callback, in which none is. Called with
+ * lock held. */
+static void put_away(struct fts_caller *caller, struct ftsi_caller_link *fresh)
+{
+	if (fresh == NULL) return;
+	fresh->next = caller->old_links;
+	caller->old_links = fresh;
+}
+
+/* The connection to address if there is one, or fresh (owned; NULL: none) in a place of its own. NULL: neither;
+ * out_full: there is no place for one. */
+static struct ftsi_caller_link *use(struct fts_caller *caller, const char *address, struct ftsi_caller_link *fresh,
+				    bool *out_full)
+{
+	pthread_mutex_lock(&caller->lock);
+	struct ftsi_caller_link **place = place_for(caller, address);
+	*out_full = place == NULL;
+	if (fresh != NULL && place != NULL && !is_at(place, address)) {
+		put_away(caller, *place);
+		*place = fresh;
+		fresh = NULL;
+	}
+	put_away(caller, fresh); /* somebody was faster */
+	struct ftsi_caller_link *link = is_at(place, address) ? *place : NULL;
+	if (link != NULL) link->use_count++;
+	pthread_mutex_unlock(&caller->lock);
+	return link;
+}
+
 struct ftsi_caller_link *ftsi_caller_take_link(struct fts_caller *caller, const char *address,
 					       struct fts_error *out_error)
 {
-	struct ftsi_caller_link *link = NULL;
-	pthread_mutex_lock(&caller->lock);
-	struct ftsi_caller_link **place = place_for(caller, address);
-	if (place == NULL) {
+	bool full;
+	struct ftsi_caller_link *link = use(caller, address, NULL, &full), *fresh = NULL;
+	if (link == NULL && !full) {
+		fresh = open_link(caller, address, out_error); /* reads files: not with the lock */
+		if (fresh == NULL) return NULL;
+		link = use(caller, address, fresh, &full);
+	}
+	if (link == NULL)
 		(void)fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "calls to %d workers are open",
 				    FTSI_CALLER_LINK_MAX);
-	} else if (*place != NULL && strcmp((*place)->address, address) == 0) {
-		link = *place;
-	} else if ((link = open_link(caller, address, out_error)) != NULL) {
-		if (*place != NULL) { /* this may be a callback, in which none is closed */
-			(*place)->next = caller->old_links;
-			caller->old_links = *place;
-		}
-		*place = link;
-	}
-	if (link != NULL) link->use_count++;
-	pthread_mutex_unlock(&caller->lock);
 	return link;
 }
 
