@@ -14,11 +14,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #define WORDS_MAX 48
 #define AGAIN_MS 1000
 #define LEAVE_MS 15000
+#define LOOK_MS 200 /* where no descriptor tells of its end */
+#define NS_PER_MS ((uint64_t)1000000)
 #define EXIT_USAGE 2
 #define EXIT_NOT_STARTED 127
 
@@ -84,6 +87,8 @@ static void compose(struct ftsi_election *election, const struct ftsi_settings *
 	add_number(election, 3, "--min-members", settings->elect_min_members, "");
 	if (settings->elect_once) add(election, "--once");
 	if (settings->elect_shell) add(election, "--shell");
+	add_text(election, "--token-file", settings->elect_token_file);
+	if (settings->insecure) add(election, "--insecure");
 	add_text(election, "--tls-ca", settings->tls_ca);
 	add_text(election, "--tls-cert", settings->tls_cert);
 	add_text(election, "--tls-key", settings->tls_key);
@@ -116,15 +121,22 @@ static void become_member(struct ftsi_election *election, pid_t node)
 	_exit(EXIT_NOT_STARTED);
 }
 
-/* Until the member ends or the stop comes. True: it has ended; *out_status as waitpid() has it. */
+/* Until the member ends, or the stop comes, or timeout_ms (-1: never). True: it has ended; *out_status as waitpid() has
+ * it. Descriptors may have run out: then it is looked at again and again. */
 static bool wait_end(const struct ftsi_election *election, pid_t pid, int timeout_ms, bool until_stop, int *out_status)
 {
 	int pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd fds[] = {{pid_fd, POLLIN, 0}, {until_stop ? election->stop_fd : -1, POLLIN, 0}};
-	while (poll(fds, 2, timeout_ms) < 0 && errno == EINTR)
-		;
+	uint64_t until_ns = timeout_ms < 0 ? UINT64_MAX : fts_clock_monotonic_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+	bool ended = waitpid(pid, out_status, WNOHANG) == pid;
+	while (!ended && fds[1].revents == 0 && fts_clock_monotonic_ns() < until_ns) {
+		uint32_t left_ms = fts_clock_left_ms(fts_clock_monotonic_ns(), until_ns);
+		uint32_t look_ms = pid_fd < 0 ? LOOK_MS : LEAVE_MS;
+		if (poll(fds, 2, (int)(left_ms < look_ms ? left_ms : look_ms)) <= 0) fds[1].revents = 0;
+		ended = waitpid(pid, out_status, WNOHANG) == pid;
+	}
 	if (pid_fd >= 0) close(pid_fd);
-	return waitpid(pid, out_status, WNOHANG) == pid;
+	return ended;
 }
 
 static void leave(const struct ftsi_election *election, pid_t pid)

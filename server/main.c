@@ -67,6 +67,7 @@ static void raise_limits(void)
 static int catch_signals(sigset_t *out_set)
 {
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* who ran this may have ignored it, and then nothing is told of a child's end */
 	sigemptyset(out_set);
 	sigaddset(out_set, SIGTERM);
 	sigaddset(out_set, SIGINT);

@@ -41,6 +41,8 @@ const struct ftsi_setting ftsi_setting_table[] = {
      "--elect: run a script once for each change of role, not again and again"},
     {"elect-shell", "elect_shell", FTSI_SETTING_SWITCH, MEMBER(elect_shell), false, "", "",
      "--elect: give scripts to /bin/sh -c"},
+    {"elect-token-file", "elect_token_file", FTSI_SETTING_PATH, MEMBER(elect_token_file), false, "", "FILE",
+     "--elect, once calls need tokens: its own, of mode 0600: `fts-cli token make --role member:NAME` makes one"},
     {"snapshot-mb", "snapshot_mb", FTSI_SETTING_COUNT, MEMBER(snapshot_mb), true, "64", "MB",
      "MiB of log after which the state is written out and the log is cut"},
     {"kv-tombstone-s", "kv_tombstone_s", FTSI_SETTING_COUNT, MEMBER(kv_tombstone_s), true, "3600", "S",

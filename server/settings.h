@@ -43,6 +43,7 @@ struct ftsi_settings {
 	uint32_t elect_min_members;
 	bool elect_once;
 	bool elect_shell;
+	char elect_token_file[FTSI_PATH_MAX];
 	uint32_t snapshot_mb;
 	uint32_t kv_tombstone_s;
 	uint32_t kv_hint_s;

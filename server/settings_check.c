@@ -91,7 +91,8 @@ static enum fts_status check_elect(const struct ftsi_settings *settings, struct 
 	bool given = settings->on_master[0] != '\0' || settings->on_standby[0] != '\0' ||
 		     settings->elect_rule[0] != '\0' || settings->elect_priority != 0 ||
 		     settings->elect_lease_ms != 0 || settings->elect_sleep_ms != 0 ||
-		     settings->elect_min_members != 0 || settings->elect_once || settings->elect_shell;
+		     settings->elect_min_members != 0 || settings->elect_once || settings->elect_shell ||
+		     settings->elect_token_file[0] != '\0';
 	if (settings->elect[0] == '\0' && given)
 		return fts_error_set(
 		    out_error, FTS_INVALID_ARGUMENT,

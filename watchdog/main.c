@@ -125,6 +125,7 @@ static int catch_signals(void)
 {
 	sigset_t set;
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* who ran this may have ignored it, and then nothing is told of children's ends */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

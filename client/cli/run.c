@@ -84,6 +84,7 @@ static enum ftsi_exit dispatch(int argc, char *const *argv)
 
 int ftsi_run(int argc, char *const *argv)
 {
+	signal(SIGCHLD, SIG_DFL); /* who ran this may have ignored it, and then nothing is told of children's ends */
 	if (argc >= 2 && strcmp(argv[1], FTSI_GUARDIAN_WORD) == 0)
 		return ftsi_guardian_run(GUARDIAN_LINK_FD,
 					 argc == 3 && strcmp(argv[2], FTSI_GUARDIAN_DIRECT_WORD) == 0);
