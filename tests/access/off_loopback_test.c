@@ -17,7 +17,7 @@
 #include "tests/harness/lab.h"
 #include "tests/harness/secure.h"
 
-#define LIMIT_S 240
+#define LIMIT_S 280
 #define WAIT_MS 60000
 #define PATH_BYTES (HARNESS_PATH_MAX + 32)
 #define FOUNDERS 2

@@ -23,7 +23,7 @@
 #include "tests/e2e/load.h"
 #include "tests/harness/clock.h"
 
-#define LIMIT_S 100
+#define LIMIT_S 280
 
 static struct load load;
 

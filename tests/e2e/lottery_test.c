@@ -19,7 +19,7 @@
 
 #define AGENCIES 5
 #define KILLS 20
-#define LIMIT_S 100
+#define LIMIT_S 280
 #define IMPORT_TIMEOUT_MS 60000
 
 static char files[HARNESS_PATH_MAX];

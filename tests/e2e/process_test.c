@@ -18,7 +18,7 @@
 #include "tests/e2e/cli.h"
 #include "tests/harness/clock.h"
 
-#define LIMIT_S 100
+#define LIMIT_S 280
 #define ARGUMENTS_MAX 12
 
 /* ---- Starts that fail ---- */

@@ -14,7 +14,7 @@
 #include "tests/e2e/cli.h"
 #include "tests/harness/clock.h"
 
-#define LIMIT_S 100
+#define LIMIT_S 280
 #define IDLE_WINDOW_MS 3000
 
 static struct harness_node node;

@@ -18,7 +18,7 @@
 #include "tests/harness/clock.h"
 
 #define BET "Juan;Perez;12345678;1980-01-01;"
-#define LIMIT_S 100
+#define LIMIT_S 280
 #define SLOW_CLIENTS 2000
 
 static struct harness_node node;

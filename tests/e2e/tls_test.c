@@ -16,7 +16,7 @@
 #include "tests/e2e/cli.h"
 #include "tests/e2e/text_client.h"
 
-#define LIMIT_S 100
+#define LIMIT_S 280
 
 static struct harness_node node;
 static char ca[HARNESS_PATH_MAX + 32], cert[HARNESS_PATH_MAX + 32], key[HARNESS_PATH_MAX + 32],

@@ -18,7 +18,7 @@
 #include "tests/harness/clock.h"
 #include "tests/harness/cluster.h"
 
-#define LIMIT_S 150
+#define LIMIT_S 280
 #define SETTLE_MS 20000
 #define NODES 3
 #define WRITERS 4

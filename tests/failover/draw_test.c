@@ -19,7 +19,7 @@
 #include "tests/harness/clock.h"
 #include "tests/harness/cluster.h"
 
-#define LIMIT_S 250
+#define LIMIT_S 280
 #define SETTLE_MS 45000 /* less than the wait for secrets */
 #define NODES 3
 #define NUMBERS 10000

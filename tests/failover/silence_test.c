@@ -11,14 +11,17 @@
 
 #include "trio.h"
 
-#define SOON_MS 3000
+#define SOON_MS 30000
+#define BURST_MS 50000
+#define ROUNDS 100
+#define SILENCE_MS 220 /* 150 for the election, the rest for what the question adds */
 
 static const struct fake_step hold = {.act = FAKE_SILENT};
 static const struct fake_step answer = {.act = FAKE_ANSWER, .status = FTS_OK};
 
 static bool wait_questions(struct fake *fake, size_t count)
 {
-	uint64_t until_ms = now_ms() + 10000;
+	uint64_t until_ms = now_ms() + 60000;
 	while (fake_question_count(fake) < count) {
 		if (now_ms() > until_ms) return false;
 		sched_yield();
@@ -50,12 +53,12 @@ static void a_stopped_leader_is_left(void **state)
 	static struct burst burst;
 	uint64_t best_ms = UINT64_MAX;
 	(void)state;
-	for (int round = 0; round < 5; round++) {
+	for (int round = 0; round < ROUNDS && best_ms >= SILENCE_MS; round++) {
 		struct trio trio;
 		open_with_leader_n1(&trio);
 		fake_pause(trio.nodes[0], true);
 		uint64_t began_ms = now_ms();
-		burst_start(&burst, &trio, 100, 5000);
+		burst_start(&burst, &trio, 100, BURST_MS);
 		while (now_ms() < began_ms + 150)
 			sched_yield(); /* the election */
 		assert_true(wait_questions(trio.nodes[1], 1));
@@ -72,7 +75,7 @@ static void a_stopped_leader_is_left(void **state)
 		fake_pause(trio.nodes[0], false);
 		trio_close(&trio);
 	}
-	assert_true(best_ms < 220);
+	assert_true(best_ms < SILENCE_MS);
 }
 
 /* It goes on again with the old calls in its buffer: its answers come late and are ignored, and it is trusted again. */
@@ -83,7 +86,7 @@ static void a_resumed_leader(void **state)
 	(void)state;
 	open_with_leader_n1(&trio);
 	fake_pause(trio.nodes[0], true);
-	burst_start(&burst, &trio, 50, 5000);
+	burst_start(&burst, &trio, 50, BURST_MS);
 	assert_true(wait_questions(trio.nodes[1], 1));
 	elect_n3(&trio);
 	burst_check(&burst);
@@ -111,7 +114,7 @@ static void while_nobody_leads(void **state)
 	open_with_leader_n1(&trio);
 	trio_tell(&trio, 1, 6, TRIO_COUNT);
 	fake_pause(trio.nodes[0], true);
-	burst_start(&burst, &trio, BURST_MAX, 10000);
+	burst_start(&burst, &trio, BURST_MAX, BURST_MS);
 	assert_int_equal(echo(trio.channel, &write_method, 0, &options, NULL, NULL), FTS_DEADLINE_EXCEEDED);
 	assert_in_range(fake_question_count(trio.nodes[1]), 3, 40);
 	assert_in_range(fake_question_count(trio.nodes[2]), 3, 40);
@@ -229,8 +232,7 @@ static void who_cannot_be_asked(void **state)
 	struct fts_call_options options = {.timeout_ms = 500, .no_retry = true};
 	struct fts_error error;
 	(void)state;
-	trio_open(&trio, TRIO_COUNT);
-	trio_warm(&trio);
+	trio_open_warm(&trio);
 	fake_pause(trio.nodes[0], true);
 	assert_int_equal(echo(trio.channel, &write_method, 1, &options, NULL, &error), FTS_DEADLINE_EXCEEDED);
 	assert_int_equal(error.executed, FTS_EXECUTED_UNKNOWN);

@@ -65,7 +65,7 @@ void trio_tell(struct trio *trio, size_t at, uint64_t term, size_t leader)
 
 bool trio_wait_open(struct trio *trio, size_t at, size_t count)
 {
-	uint64_t until_ms = now_ms() + 10000;
+	uint64_t until_ms = now_ms() + 60000;
 	while (fake_open_count(trio->nodes[at]) != count) {
 		if (now_ms() > until_ms) return false;
 		sched_yield();
@@ -78,6 +78,18 @@ void trio_warm(struct trio *trio)
 	assert_int_equal(echo(trio->channel, &write_method, 0, NULL, NULL, NULL), FTS_OK);
 	for (size_t i = 0; i < TRIO_COUNT; i++)
 		if (trio->nodes[i] != NULL) assert_true(trio_wait_open(trio, i, 1));
+	for (size_t i = 0; i < TRIO_COUNT; i++)
+		if (trio->nodes[i] != NULL) fake_keep_requests(trio->nodes[i], i == 0 ? 1 : 0);
+}
+
+void trio_open_warm(struct trio *trio)
+{
+	trio_open(trio, TRIO_COUNT);
+	trio_refuse(trio, 1, 0);
+	trio_refuse(trio, 2, 0);
+	trio_warm(trio);
+	fake_set_step(trio->nodes[1], NULL);
+	fake_set_step(trio->nodes[2], NULL);
 }
 
 void burst_start(struct burst *burst, struct trio *trio, size_t count, uint32_t timeout_ms)

@@ -18,15 +18,18 @@ struct trio {
 void trio_open(struct trio *trio, size_t listed);
 void trio_close(struct trio *trio);
 void trio_stop(struct trio *trio, size_t at);
+/* All three listed; warm, with n1 as leader. Then all answer. */
+void trio_open_warm(struct trio *trio);
 /* node `at` refuses with a hint to node `leader`; FTS_ROUTE-less: every request. leader TRIO_COUNT: without a hint,
  * with the advice to come back in 5 ms. */
 struct fake_step trio_refusal(const struct trio *trio, size_t leader);
 void trio_refuse(struct trio *trio, size_t at, size_t leader);
 /* node `at` answers the question who leads. leader TRIO_COUNT: knows none. */
 void trio_tell(struct trio *trio, size_t at, uint64_t term, size_t leader);
-/* Make a call, and wait until the channel has a connection to each node that runs. */
+/* Make a call that n1 answers, the others pointing there, and wait until the channel has a connection to each node that
+ * runs. It counts as one request at n1 and none elsewhere, though a busy machine may have asked another first. */
 void trio_warm(struct trio *trio);
-/* Wait until node `at` has so many connections; false: not within 10 s. */
+/* Wait until node `at` has so many connections; false: not within 60 s. */
 bool trio_wait_open(struct trio *trio, size_t at, size_t count);
 
 /* count writes at once, numbered from 1. */

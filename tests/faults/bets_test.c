@@ -13,7 +13,7 @@
 #include "tests/harness/clock.h"
 #include "tests/harness/cluster.h"
 
-#define LIMIT_S 110
+#define LIMIT_S 280
 #define SETTLE_MS 20000
 #define AGENCIES 5
 #define ROUNDS 8

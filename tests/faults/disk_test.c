@@ -18,7 +18,7 @@
 #include "tests/harness/disk.h"
 #include "tests/register/clients.h"
 
-#define LIMIT_S 110
+#define LIMIT_S 280
 #define SETTLE_MS 20000
 #define CALLS_MAX 500000
 #define DISK_MIB 200

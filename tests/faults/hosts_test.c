@@ -10,7 +10,7 @@
 
 #include "tests/chaos/mix.h"
 
-#define LIMIT_S 170
+#define LIMIT_S 280
 
 static void all_kinds(void **state)
 {

@@ -18,7 +18,7 @@
 #include "tests/harness/cluster.h"
 #include "tests/register/clients.h"
 
-#define LIMIT_S 170
+#define LIMIT_S 280
 #define SETTLE_MS 30000
 #define LEADER_KILLS 50
 #define COUNTERS 4

@@ -11,7 +11,7 @@
 
 #include "tests/chaos/mix.h"
 
-#define LIMIT_S 170
+#define LIMIT_S 280
 
 static void kills_pauses_snapshots(void **state)
 {

@@ -17,7 +17,7 @@
 #include "tests/harness/clock.h"
 #include "tests/harness/cluster.h"
 
-#define LIMIT_S 110
+#define LIMIT_S 280
 #define SETTLE_MS 20000
 #define PAUSES 6
 #define READS 40

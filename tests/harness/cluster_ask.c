@@ -15,7 +15,7 @@
 #include "tests/harness/cluster.h"
 
 #define ASK_MS 1000
-#define LEAD_MS 10000
+#define LEAD_MS 60000
 
 static struct fts_channel *channel_to(struct harness_member *member)
 {

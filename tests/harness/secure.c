@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "tests/harness/clock.h"
+
 #define ARGUMENTS_MAX 48
 #define CLI_TIMEOUT_MS 60000
 
@@ -74,8 +76,16 @@ static struct harness_answer run(const struct harness_secure *secure, va_list mo
 		argv[count++] = "--token-file";
 		argv[count++] = secure->token_file;
 	}
-	while (count < ARGUMENTS_MAX - 1 && (argv[count] = va_arg(more, const char *)) != NULL)
-		count++;
+	bool has_limit = false;
+	while (count < ARGUMENTS_MAX - 3 && (argv[count] = va_arg(more, const char *)) != NULL)
+		has_limit = strcmp(argv[count++], "--timeout") == 0 || has_limit;
+	if (!has_limit) { /* five seconds are not enough for a machine that does five other things */
+		memmove(&argv[3], &argv[1], (count - 1) * sizeof *argv);
+		argv[1] = "--timeout";
+		argv[2] = "30s";
+		count += 2;
+	}
+	argv[count] = NULL;
 	answer.exit_code = harness_run(argv, CLI_TIMEOUT_MS, &answer.out, &answer.err);
 	return answer;
 }
@@ -107,4 +117,17 @@ void harness_secure_expect(const struct harness_secure *secure, int exit_code, c
 		fail_msg("exit %d, wanted %d with \"%s\":\n%s%s", answer.exit_code, exit_code, text ? text : "",
 			 answer.out, answer.err);
 	harness_answer_free(&answer);
+}
+
+void harness_secure_await_health(const struct harness_secure *secure, const char *text)
+{
+	for (struct harness_wait wait = harness_wait_ms(CLI_TIMEOUT_MS);;) {
+		struct harness_answer answer = harness_secure_cli(secure, "health", "--wait", "4s", NULL);
+		bool well = answer.exit_code == 0 && strstr(answer.out, text) != NULL;
+		if (!well && !harness_wait_more(&wait))
+			fail_msg("exit %d, wanted 0 with \"%s\":\n%s%s", answer.exit_code, text, answer.out,
+				 answer.err);
+		harness_answer_free(&answer);
+		if (well) return;
+	}
 }

@@ -36,4 +36,8 @@ void harness_answer_free(struct harness_answer *answer);
 void harness_secure_expect(const struct harness_secure *secure, int exit_code, const char *text, ...)
     __attribute__((sentinel));
 
+/* `health` until everybody is well (exit code 0) and its answer contains text: who was started a moment ago has to find
+ * a leader, and a busy machine is late. Fails the test after a minute. */
+void harness_secure_await_health(const struct harness_secure *secure, const char *text);
+
 #endif

@@ -27,7 +27,7 @@
 #include "tests/harness/clock.h"
 #include "tests/harness/node.h"
 
-#define LIMIT_S 170
+#define LIMIT_S 280
 #define WAIT_MS 60000
 #define CROWD 1000
 #ifdef __SANITIZE_ADDRESS__

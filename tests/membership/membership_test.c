@@ -184,7 +184,7 @@ static void announced(void **state)
 	json_decref(json);
 	DO(&cluster, 0, "member", "add", "n4", cluster.members[place].endpoint); /* again: no error */
 	expect_role(&cluster, "n4", "expected");
-	DO(&cluster, 0, "health"); /* it is not missed yet */
+	DO(&cluster, 0, "health", "--wait", "4s"); /* it is not missed yet */
 	harness_cluster_restart(&cluster, place);
 	wait_votes(&cluster, "n4");
 	json = RUN(&cluster, 0, "member", "add", "n4", cluster.members[place].endpoint);

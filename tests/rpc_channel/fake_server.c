@@ -521,6 +521,16 @@ size_t fake_request_count(struct fake *fake)
 	return count;
 }
 
+void fake_keep_requests(struct fake *fake, size_t count)
+{
+	pthread_mutex_lock(&fake->mutex);
+	if (count < fake->request_count) {
+		memmove(fake->requests, fake->requests + fake->request_count - count, count * sizeof *fake->requests);
+		fake->request_count = count;
+	}
+	pthread_mutex_unlock(&fake->mutex);
+}
+
 size_t fake_connection_count(struct fake *fake)
 {
 	pthread_mutex_lock(&fake->mutex);
@@ -549,7 +559,7 @@ bool fake_wait_requests(struct fake *fake, size_t count)
 {
 	struct timespec until;
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 10;
+	until.tv_sec += 60;
 	pthread_mutex_lock(&fake->mutex);
 	while (fake->request_count < count && pthread_cond_timedwait(&fake->came, &fake->mutex, &until) != ETIMEDOUT)
 		continue;

@@ -66,6 +66,8 @@ void fake_stop(struct fake *fake);
 uint16_t fake_port(const struct fake *fake);
 /* Requests so far. */
 size_t fake_request_count(struct fake *fake);
+/* Forget all but the last count of them. */
+void fake_keep_requests(struct fake *fake, size_t count);
 size_t fake_connection_count(struct fake *fake);
 /* From now on every request is treated like this; NULL: as the script says. */
 void fake_set_step(struct fake *fake, const struct fake_step *step);
@@ -80,7 +82,7 @@ void fake_pause(struct fake *fake, bool is_paused);
 size_t fake_question_count(struct fake *fake);
 /* Connections that are open now. */
 size_t fake_open_count(struct fake *fake);
-/* Wait until there have been count requests; false: not within 10 s. */
+/* Wait until there have been count requests; false: not within 60 s. */
 bool fake_wait_requests(struct fake *fake, size_t count);
 /* The at-th request, from 0. It must have come. */
 struct fake_request fake_request_at(struct fake *fake, size_t at);

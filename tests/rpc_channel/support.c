@@ -96,7 +96,7 @@ enum fts_status start_echo(struct fts_channel *channel, const struct fts_method 
 
 bool wait_seen(struct seen *seen)
 {
-	uint64_t until_ms = now_ms() + 10000;
+	uint64_t until_ms = now_ms() + 60000;
 	while (atomic_load(&seen->count) == 0) {
 		if (now_ms() > until_ms) return false;
 		sched_yield();

@@ -23,7 +23,7 @@
 #include "tests/harness/cluster.h"
 #include "tests/upgrade/strangers.h"
 
-#define LIMIT_S 240
+#define LIMIT_S 280
 #define WAIT_MS 60000
 #define DRAW "rolling"
 #define OLD "ftsd"
