@@ -13,6 +13,9 @@
 #include "replica/fence.h"
 #include "replica/leases.h"
 
+/* Members that one Expire reads, but for the last election: some 7 KiB each at most, of the 96 MiB of a command. */
+enum { EXPIRE_LOADED_MAX = 8000 };
+
 /* One election while a command changes it. */
 struct election {
 	struct fts_apply *apply;
@@ -258,9 +261,6 @@ static enum fts_status admit(struct election *election, const Fts__Elector__V1__
 	*out_joined = same ? old->joined : election->apply->index;
 	status = put_member(election, request->member, *out_joined);
 	if (status == FTS_OK) status = reload_members(election);
-	if (status == FTS_OK)
-		fts_leases_joined(election->leases, election->name, request->member->id, *out_joined,
-				  request->member->lease_ms);
 	if (status != FTS_OK || same) return status;
 	election->record->generation++;
 	return tell_member(election, request->member->id, true, FTS__ELECTOR__V1__CAUSE__JOINED);
@@ -278,6 +278,8 @@ enum fts_status ftsi_elector_apply_elect(struct fts_apply *apply, const Protobuf
 	if (status == FTS_OK) status = admit(&election, request, &response->joined);
 	if (status == FTS_OK) status = settle(&election, FTS__ELECTOR__V1__CAUSE__JOINED, request->member->id);
 	if (status != FTS_OK) return status;
+	fts_leases_joined(election.leases, election.name, request->member->id, response->joined,
+			  request->member->lease_ms);
 	response->master = election.record->master;
 	response->fence = election.record->master[0] == 0 ? 0 : election.record->fence;
 	response->rule = election.record->rule;
@@ -287,14 +289,25 @@ enum fts_status ftsi_elector_apply_elect(struct fts_apply *apply, const Protobuf
 
 /* ---- Leaving ---- */
 
-static enum fts_status remove_member(struct election *election, const char *id, Fts__Elector__V1__Cause cause)
+static void take_out(struct ftsi_members *members, const Fts__Elector__V1__Member *member)
+{
+	size_t i = 0;
+	while (members->items[i] != member)
+		i++;
+	members->count--;
+	memmove(&members->items[i], &members->items[i + 1], (members->count - i) * sizeof(members->items[0]));
+}
+
+/* Leases are left as they are: nothing is sure until the whole command is. */
+static enum fts_status remove_member(struct election *election, const Fts__Elector__V1__Member *member,
+				     Fts__Elector__V1__Cause cause)
 {
 	struct fts_apply *apply = election->apply;
+	const char *id = member->id;
 	enum fts_status status =
 	    broken(apply, ftsi_state_delete_member(apply->txn, election->name, id), "a member can't be removed");
-	fts_leases_forget(election->leases, election->name, id);
-	if (status == FTS_OK) status = reload_members(election);
 	if (status != FTS_OK) return status;
+	take_out(&election->members, member);
 	election->record->generation++;
 	status = tell_member(election, id, false, cause);
 	return status == FTS_OK ? settle(election, cause, id) : status;
@@ -326,7 +339,42 @@ enum fts_status ftsi_elector_apply_resign(struct fts_apply *apply, const Protobu
 		return fts_apply_refuse(apply, FTS_NOT_FOUND, "%s is no member of election %s", request->id,
 					request->election);
 	if (request->joined == 0) return ask_to_leave(&election, member);
-	return remove_member(&election, member->id, FTS__ELECTOR__V1__CAUSE__RESIGNED);
+	status = remove_member(&election, member, FTS__ELECTOR__V1__CAUSE__RESIGNED);
+	if (status == FTS_OK) fts_leases_forget(election.leases, election.name, request->id);
+	return status;
+}
+
+/* ---- Expiring ---- */
+
+/* Who is to go, and whom the election has under this id afterwards (NULL: nobody). */
+struct going {
+	const Fts__Elector__V1__Expired *expired;
+	const Fts__Elector__V1__Member *left;
+};
+
+/* One of them; *election is the one of the last. */
+static enum fts_status expire_one(struct election *election, struct going *going)
+{
+	const Fts__Elector__V1__Member *member;
+	going->left = NULL;
+	if (election->record == NULL) return FTS_OK;
+	member = find(election, going->expired->id, going->expired->joined);
+	if (member != NULL) return remove_member(election, member, FTS__ELECTOR__V1__CAUSE__EXPIRED);
+	going->left = find(election, going->expired->id, 0); /* gone, or joined again */
+	return FTS_OK;
+}
+
+/* The memory of what is not so, or no more, goes too: it would be expired for ever. */
+static void follow(struct fts_leases *leases, const struct going *going, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const Fts__Elector__V1__Expired *expired = going[i].expired;
+		const Fts__Elector__V1__Member *left = going[i].left;
+		if (left == NULL)
+			fts_leases_forget(leases, expired->election, expired->id);
+		else
+			fts_leases_joined(leases, expired->election, left->id, left->joined, left->lease_ms);
+	}
 }
 
 enum fts_status ftsi_elector_apply_expire(struct fts_apply *apply, const ProtobufCMessage *request_base,
@@ -334,18 +382,26 @@ enum fts_status ftsi_elector_apply_expire(struct fts_apply *apply, const Protobu
 {
 	const Fts__Elector__V1__ExpireRequest *request = (const Fts__Elector__V1__ExpireRequest *)request_base;
 	Fts__Elector__V1__ExpireResponse *response = (Fts__Elector__V1__ExpireResponse *)response_base;
+	struct election election = {.name = NULL};
+	struct going *going = fts_arena_alloc(apply->arena, request->n_members * sizeof *going);
+	size_t done = 0, loaded_count = 0;
+	enum fts_status status = FTS_OK;
 	if (request->term != apply->term) return FTS_OK; /* another leader may have heard of them since */
-	for (size_t i = 0; i < request->n_members; i++) {
-		const Fts__Elector__V1__Expired *expired = request->members[i];
-		struct election election;
-		enum fts_status status = load(apply, expired->election, ctx, &election);
-		if (status == FTS_NOT_FOUND) continue;
-		if (status != FTS_OK) return status;
-		if (find(&election, expired->id, expired->joined) == NULL) continue; /* gone, or joined again */
-		status = remove_member(&election, expired->id, FTS__ELECTOR__V1__CAUSE__EXPIRED);
-		if (status != FTS_OK) return status;
-		response->expired++;
+	if (going == NULL) return FTS_RESOURCE_EXHAUSTED;
+	for (; done < request->n_members; done++) {
+		const char *name = request->members[done]->election;
+		if (election.name == NULL || strcmp(election.name, name) != 0) {
+			if (loaded_count > EXPIRE_LOADED_MAX) break; /* the leader finds the others again */
+			status = load(apply, name, ctx, &election);
+			if (status != FTS_OK && status != FTS_NOT_FOUND) return status;
+			loaded_count += election.members.count;
+		}
+		size_t before_count = election.members.count;
+		going[done].expired = request->members[done];
+		if ((status = expire_one(&election, &going[done])) != FTS_OK) return status;
+		response->expired += (uint32_t)(before_count - election.members.count);
 	}
+	follow(ctx, going, done);
 	return FTS_OK;
 }
 

@@ -69,10 +69,12 @@ void fts_leases_joined(struct fts_leases *leases, const char *group, const char 
 	}
 	/* no memory: it will be expired late, by a leader that has it (the look after a change of leader) */
 	if (*link != NULL) {
-		if ((*link)->who.joined != joined) (*link)->heard_ns = 0; /* set at the next look */
+		if ((*link)->who.joined != joined) { /* another life; the same one stays what it was, expiring too */
+			(*link)->heard_ns = 0;       /* set at the next look */
+			(*link)->expiring = false;
+		}
 		(*link)->who.joined = joined;
 		(*link)->lease_ms = lease_ms;
-		(*link)->expiring = false;
 	}
 	pthread_mutex_unlock(&leases->lock);
 }

@@ -9,7 +9,8 @@
  *   came: so the lease a holder counts from when it sent the call ends before the one counted here.
  * - A leader that was stopped itself (its looks, which come ten times a second, did not) lengthens every lease by that
  *   time: it could not have heard of anybody.
- * - Once an expiry is on its way into the log, renewals of that holder are not answered until the log has decided.
+ * - Once an expiry is on its way into the log, renewals of that holder are not answered until the log has decided, also
+ *   when it says meanwhile that it is there: what it says may have been in the log before.
  * Source: Gray and Cheriton, "Leases" (1989). Thread: any. */
 #ifndef FTS_REPLICA_LEASES_H
 #define FTS_REPLICA_LEASES_H
@@ -55,7 +56,8 @@ struct fts_late_lease {
 };
 struct fts_late_lease *fts_leases_late(struct fts_leases *leases, uint64_t now_ns, size_t max, size_t *out_count,
 				       uint64_t *out_next_ns);
-/* The log did not take their expiry: they are not being expired any more. Borrowed. */
+/* The log has decided on their expiry, or did not take it: who is still there is not being expired any more. Borrowed.
+ */
 void fts_leases_spare(struct fts_leases *leases, const struct fts_late_lease *late, size_t count);
 
 #endif

@@ -20,12 +20,20 @@ struct joiner {
 	int32_t priority;
 	Fts__Elector__V1__Rule rule;
 	uint32_t min_members;
+	uint32_t attribute_count; /* at most 8 */
 };
 
 static enum fts_status join(struct world *world, const struct joiner *joiner, Fts__Elector__V1__ElectResponse *out)
 {
 	Fts__Elector__V1__ElectRequest request = FTS__ELECTOR__V1__ELECT_REQUEST__INIT;
 	Fts__Elector__V1__Member member = FTS__ELECTOR__V1__MEMBER__INIT;
+	Fts__Elector__V1__Attribute attribute = FTS__ELECTOR__V1__ATTRIBUTE__INIT, *attributes[8];
+	attribute.name = (char *)"where";
+	attribute.value = (char *)"in the third room on the left, behind the door that says it is none, in the rack";
+	for (size_t i = 0; i < sizeof attributes / sizeof attributes[0]; i++)
+		attributes[i] = &attribute;
+	member.attributes = attributes;
+	member.n_attributes = joiner->attribute_count;
 	member.id = (char *)joiner->id;
 	member.started_ms = joiner->started_ms;
 	member.priority = joiner->priority;
@@ -281,6 +289,71 @@ static void a_fence_is_one_owners_alone(void **state)
 	world_fini(&world);
 }
 
+/* A rack goes dark: all of them are gone, whatever the memory of one command. */
+static void many_end_at_once(void **state)
+{
+	enum { COUNT = 300, GONE_COUNT = 256 };
+	struct world *world = *state;
+	static char ids[COUNT][8];
+	static uint64_t at[COUNT];
+	static Fts__Elector__V1__Expired items[GONE_COUNT], *list[GONE_COUNT];
+	Fts__Elector__V1__ExpireRequest request = FTS__ELECTOR__V1__EXPIRE_REQUEST__INIT;
+	Fts__Elector__V1__ExpireResponse response = FTS__ELECTOR__V1__EXPIRE_RESPONSE__INIT;
+	for (size_t i = 0; i < COUNT; i++) {
+		(void)snprintf(ids[i], sizeof ids[i], "m%03zu", i);
+		at[i] = joined(world, (struct joiner){.id = ids[i], .started_ms = (int64_t)i, .attribute_count = 8});
+	}
+	assert_string_equal(look(world).master, "m000");
+	for (size_t i = 0; i < GONE_COUNT; i++) {
+		fts__elector__v1__expired__init(&items[i]);
+		items[i].election = (char *)"boss";
+		items[i].id = ids[i];
+		items[i].joined = at[i];
+		list[i] = &items[i];
+	}
+	request.members = list;
+	request.n_members = GONE_COUNT;
+	request.term = world->term;
+	assert_int_equal(world_apply(world, ftsi_elector_apply_expire, &request.base, &response.base), FTS_OK);
+	assert_int_equal(response.expired, GONE_COUNT);
+	assert_int_equal(look(world).member_count, COUNT - GONE_COUNT);
+	assert_string_equal(look(world).master, ids[GONE_COUNT]);
+	for (size_t i = 0; i < COUNT; i++)
+		assert_int_equal(fts_leases_renew(world->leases, "boss", ids[i], at[i], 1), i >= GONE_COUNT);
+}
+
+/* Its expiry is in the log already when it says again that it is there: no renewal until the log has decided. */
+static void who_is_being_expired_is_not_renewed(void **state)
+{
+	const uint64_t lease_ns = 1000000000;
+	struct world *world = *state;
+	size_t count = 0;
+	uint64_t next_ns;
+	uint64_t a = joined(world, (struct joiner){.id = "a", .started_ms = 1});
+	fts_leases_lead(world->leases, true, world->term, 1);
+	struct fts_late_lease *late = fts_leases_late(world->leases, 1 + lease_ns, 8, &count, &next_ns);
+	assert_int_equal(count, 1);
+	assert_int_equal(joined(world, (struct joiner){.id = "a", .started_ms = 1}), a);
+	assert_false(fts_leases_renew(world->leases, "boss", "a", a, 2 + lease_ns));
+	fts_leases_spare(world->leases, late, count); /* the log did not take it */
+	assert_true(fts_leases_renew(world->leases, "boss", "a", a, 2 + lease_ns));
+	free(late);
+}
+
+/* What this node remembers of a life that is over is not what the log has. */
+static void a_lease_of_an_earlier_life_is_forgotten(void **state)
+{
+	struct world *world = *state;
+	uint64_t a = joined(world, (struct joiner){.id = "a", .started_ms = 1});
+	fts_leases_joined(world->leases, "boss", "a", a - 1, 1000);
+	assert_false(fts_leases_renew(world->leases, "boss", "a", a, 1));
+	assert_int_equal(expire(world, "a", a - 1, world->term), 0);
+	assert_true(fts_leases_renew(world->leases, "boss", "a", a, 1));
+	fts_leases_joined(world->leases, "boss", "b", a, 1000);
+	assert_int_equal(expire(world, "b", a, world->term), 0);
+	assert_false(fts_leases_renew(world->leases, "boss", "b", a, 1));
+}
+
 static void wrong_requests_name_their_field(void **state)
 {
 	struct world *world = *state;
@@ -310,6 +383,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_new_life_of_the_master_waits_for_its_lease, begin, end),
 	    cmocka_unit_test_setup_teardown(an_operator_asks_the_master_to_leave, begin, end),
 	    cmocka_unit_test(a_fence_is_one_owners_alone),
+	    cmocka_unit_test_setup_teardown(many_end_at_once, begin, end),
+	    cmocka_unit_test_setup_teardown(who_is_being_expired_is_not_renewed, begin, end),
+	    cmocka_unit_test_setup_teardown(a_lease_of_an_earlier_life_is_forgotten, begin, end),
 	    cmocka_unit_test_setup_teardown(wrong_requests_name_their_field, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

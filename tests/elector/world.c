@@ -10,7 +10,7 @@
 
 #include "replica/fence.h"
 
-enum { ARENA_BYTES = 16 * 1024 * 1024 };
+enum { ARENA_BYTES = 96 * 1024 * 1024 }; /* as the log's */
 
 static struct world *current; /* the world a call comes from */
 
