@@ -26,10 +26,13 @@ FTS_MUST_USE enum fts_status ftsi_move_line(struct fts_apply *apply, const char 
 /* ---- Workers, for the leader's Expire ---- */
 
 struct fts_leases;
-/* It was not heard of for its lease. Not there: OK. */
-FTS_MUST_USE enum fts_status ftsi_move_lose(struct fts_apply *apply, uint64_t worker, struct fts_leases *leases);
-/* It has a run past its longest; or it is well again, which also ends its being unreachable. */
-FTS_MUST_USE enum fts_status ftsi_move_mark(struct fts_apply *apply, uint64_t worker, bool hung);
+/* It was not heard of for its lease. Not there: OK. *moved_count grows by the tickets that end with it; the command
+ * that loses it has its lease forgotten once all of it is done. */
+FTS_MUST_USE enum fts_status ftsi_move_lose(struct fts_apply *apply, uint64_t worker, size_t *moved_count);
+void ftsi_move_forget(uint64_t worker, struct fts_leases *leases);
+/* It has a run past its longest; or it is well again, which also ends its being unreachable: *moved_count grows by what
+ * it may take then. */
+FTS_MUST_USE enum fts_status ftsi_move_mark(struct fts_apply *apply, uint64_t worker, bool hung, size_t *moved_count);
 /* No ticket for it until it is heard of. Not there: OK. */
 FTS_MUST_USE enum fts_status ftsi_move_unreachable(struct fts_apply *apply, uint64_t worker);
 

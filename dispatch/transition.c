@@ -13,6 +13,10 @@
 
 enum { CLEAN_COUNT = 2, GRACE_MS = 5000 };
 
+/* Tickets that one Expire ends or gives: some 1.5 KiB of the command's memory each. A worker more, which has 4,096 at
+ * most, may go past it; the leader finds again what is left. */
+enum { EXPIRE_MOVED_MAX = 4096 };
+
 struct ftsi_place ftsi_move_place(struct fts_apply *apply)
 {
 	return (struct ftsi_place){apply->txn, apply->arena};
@@ -340,15 +344,19 @@ enum fts_status ftsi_dispatch_apply_expire(struct fts_apply *apply, const Protob
 					   ProtobufCMessage *response_base, void *ctx)
 {
 	const Fts__Dispatch__V1__ExpireRequest *request = (const Fts__Dispatch__V1__ExpireRequest *)request_base;
+	const size_t lost_max = request->term == apply->term ? request->n_workers : 0;
 	enum fts_status status = FTS_OK;
+	size_t moved = 0, lost = 0;
 	(void)response_base;
-	for (size_t i = 0; i < request->n_workers && status == FTS_OK && request->term == apply->term; i++)
-		status = ftsi_move_lose(apply, request->workers[i]->worker, ftsi_dispatch_watch_leases(ctx));
+	for (; lost < lost_max && moved < EXPIRE_MOVED_MAX && status == FTS_OK; lost++)
+		status = ftsi_move_lose(apply, request->workers[lost]->worker, &moved);
 	for (size_t i = 0; i < request->n_numbers && status == FTS_OK; i++)
 		status = end_due(apply, request->numbers[i]);
 	for (size_t i = 0; i < request->n_hung && status == FTS_OK; i++)
-		status = ftsi_move_mark(apply, request->hung[i], true);
-	for (size_t i = 0; i < request->n_recovered && status == FTS_OK; i++)
-		status = ftsi_move_mark(apply, request->recovered[i], false);
+		status = ftsi_move_mark(apply, request->hung[i], true, &moved);
+	for (size_t i = 0; i < request->n_recovered && moved < EXPIRE_MOVED_MAX && status == FTS_OK; i++)
+		status = ftsi_move_mark(apply, request->recovered[i], false, &moved);
+	for (size_t i = 0; i < lost && status == FTS_OK; i++)
+		ftsi_move_forget(request->workers[i]->worker, ftsi_dispatch_watch_leases(ctx));
 	return status;
 }

@@ -100,9 +100,11 @@ struct look {
 static void on_expired(void *ctx, enum fts_status status, struct fts_bytes response, const struct fts_error *error)
 {
 	struct look *look = ctx;
+	(void)status;
 	(void)response;
 	(void)error;
-	if (status != FTS_OK && look->late != NULL) fts_leases_spare(look->watch->leases, look->late, look->late_count);
+	/* Those that are gone have no lease any more; the others are late again at the next look. */
+	if (look->late != NULL) fts_leases_spare(look->watch->leases, look->late, look->late_count);
 	free(look->late);
 	free(look);
 }

@@ -172,11 +172,10 @@ static enum fts_status end_held(struct fts_apply *apply, uint64_t worker, uint64
 
 /* The worker is no more; the tickets that it holds end so. It takes no more first, or they would go back to it. */
 static enum fts_status take_out(struct fts_apply *apply, uint64_t worker, const Fts__Dispatch__V1__WorkerRecord *record,
-				struct ftsi_end end, struct fts_leases *leases)
+				struct ftsi_end end)
 {
 	Fts__Dispatch__V1__WorkerRecord leaving = *record, *now;
 	struct ftsi_name counts;
-	char id[24];
 	leaving.leaving = true;
 	enum fts_status status =
 	    ftsi_move_check(apply, ftsi_worker_put(ftsi_move_place(apply), worker, record, &leaving));
@@ -188,8 +187,6 @@ static enum fts_status take_out(struct fts_apply *apply, uint64_t worker, const 
 	if (status != FTS_OK) return ftsi_move_check(apply, status);
 	counts.worker_count--;
 	status = ftsi_move_check(apply, ftsi_name_put(ftsi_move_place(apply), record->name, counts));
-	lease_id(worker, id);
-	fts_leases_forget(leases, lease_group, id);
 	return status == FTS_OK ? tell(apply, worker, &leaving, true) : status;
 }
 
@@ -205,9 +202,11 @@ enum fts_status ftsi_dispatch_apply_leave(struct fts_apply *apply, const Protobu
 	if (record->instance != request->instance)
 		return fts_apply_refuse(apply, FTS_PERMISSION_DENIED, "instance: worker %" PRIu64 " is another's",
 					request->worker);
-	if (request->gone)
-		return take_out(apply, request->worker, record, (struct ftsi_end){.known = true},
-				ftsi_dispatch_watch_leases(ctx));
+	if (request->gone) {
+		status = take_out(apply, request->worker, record, (struct ftsi_end){.known = true});
+		if (status == FTS_OK) ftsi_move_forget(request->worker, ftsi_dispatch_watch_leases(ctx));
+		return status;
+	}
 	if (record->leaving) return FTS_OK;
 	changed = *record;
 	changed.leaving = true;
@@ -215,13 +214,21 @@ enum fts_status ftsi_dispatch_apply_leave(struct fts_apply *apply, const Protobu
 	return status == FTS_OK ? tell(apply, request->worker, &changed, false) : status;
 }
 
-enum fts_status ftsi_move_lose(struct fts_apply *apply, uint64_t worker, struct fts_leases *leases)
+enum fts_status ftsi_move_lose(struct fts_apply *apply, uint64_t worker, size_t *moved_count)
 {
 	Fts__Dispatch__V1__WorkerRecord *record;
 	enum fts_status status = ftsi_worker_get(ftsi_move_place(apply), worker, &record);
 	if (status == FTS_NOT_FOUND) return FTS_OK;
 	if (status != FTS_OK) return ftsi_move_check(apply, status);
-	return take_out(apply, worker, record, (struct ftsi_end){.known = false}, leases);
+	*moved_count += record->running;
+	return take_out(apply, worker, record, (struct ftsi_end){.known = false});
+}
+
+void ftsi_move_forget(uint64_t worker, struct fts_leases *leases)
+{
+	char id[24];
+	lease_id(worker, id);
+	fts_leases_forget(leases, lease_group, id);
 }
 
 /* ---- Hanging ---- */
@@ -239,12 +246,13 @@ static enum fts_status put_marks(struct fts_apply *apply, uint64_t worker,
 	return status == FTS_OK ? ftsi_move_line(apply, changed.name) : status;
 }
 
-enum fts_status ftsi_move_mark(struct fts_apply *apply, uint64_t worker, bool hung)
+enum fts_status ftsi_move_mark(struct fts_apply *apply, uint64_t worker, bool hung, size_t *moved_count)
 {
 	Fts__Dispatch__V1__WorkerRecord *record;
 	enum fts_status status = ftsi_worker_get(ftsi_move_place(apply), worker, &record);
 	if (status == FTS_NOT_FOUND) return FTS_OK;
 	if (status != FTS_OK) return ftsi_move_check(apply, status);
+	if (!hung && record->running < record->capacity) *moved_count += record->capacity - record->running;
 	return put_marks(apply, worker, record, hung, hung && record->unreachable);
 }
 
