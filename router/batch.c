@@ -53,13 +53,11 @@ static void refuse(struct result *result, enum fts_status status, const char *de
 	if (result->block != NULL) result->base.detail = (char *)result->block;
 }
 
-/* Copies text and value, one after the other. False: no memory, or the answer is too large. */
+/* Copies text and value, one after the other. False: no memory. */
 static bool copy(struct result *result, const char *text, ProtobufCBinaryData value, char **out_text,
 		 ProtobufCBinaryData *out_value)
 {
 	size_t size = strlen(text) + 1;
-	if (atomic_fetch_add(&result->batch->bytes, size + value.len) + size + value.len > ANSWER_BYTES_MAX)
-		return false;
 	result->block = malloc(size + value.len);
 	if (result->block == NULL) return false;
 	memcpy(result->block, text, size);
@@ -69,7 +67,14 @@ static bool copy(struct result *result, const char *text, ProtobufCBinaryData va
 	return true;
 }
 
-/* Maps are left out: a caller that sends many keys asks for it once. */
+/* What was written is short, and is told whatever else there is: asking again would do it once more. */
+static bool has_room(struct batch *batch, const struct ftsi_answer *answer)
+{
+	size_t size = answer->get == NULL ? 0 : answer->get->value.len;
+	return size == 0 || atomic_fetch_add(&batch->bytes, size) + size <= ANSWER_BYTES_MAX;
+}
+
+/* Maps are left out: a caller that sends many keys asks for it once. False: no memory. */
 static bool keep(struct result *result, const struct ftsi_answer *answer)
 {
 	ProtobufCBinaryData none = {0};
@@ -100,9 +105,11 @@ static void answered(void *ctx, const struct ftsi_answer *answer)
 	struct batch *batch = result->batch;
 	if (answer->status != FTS_OK) {
 		refuse(result, answer->status, answer->detail);
+	} else if (!has_room(batch, answer)) {
+		refuse(result, FTS_RESOURCE_EXHAUSTED, "the answers are too large for one batch: ask again");
 	} else if (!keep(result, answer)) {
 		result->base.kind_case = FTS__KV__V1__BATCH_RESULT__KIND__NOT_SET;
-		refuse(result, FTS_RESOURCE_EXHAUSTED, "the answers are too large for one batch: ask again");
+		refuse(result, FTS_RESOURCE_EXHAUSTED, "no memory for the answer");
 	}
 	one_done(batch);
 }
@@ -119,7 +126,8 @@ static bool goes_to_log(struct fts_router *router, const Fts__Kv__V1__BatchOp *o
 
 static void end_log(struct batch *batch, const struct ftsi_answer *failure, const Fts__Kv__V1__BatchResponse *response)
 {
-	for (size_t i = 0; i < batch->log_count; i++) {
+	size_t count = batch->log_count; /* the last answer ends the batch */
+	for (size_t i = 0; i < count; i++) {
 		struct result *result = &batch->results[batch->log_places[i]];
 		const Fts__Kv__V1__BatchResult *told = response == NULL ? NULL : response->results[i];
 		struct ftsi_answer answer = {.executed = FTS_EXECUTED_YES};
