@@ -9,7 +9,13 @@
 
 #include "router/internal.h"
 
-enum { LIMIT_DEFAULT = 1000, LIMIT_MAX = 10000, DELETED_SLACK = 64 };
+enum {
+	LIMIT_DEFAULT = 1000,
+	LIMIT_MAX = 10000,
+	DELETED_SLACK = 64,
+	ANSWER_BYTES_MAX = 3 * 1024 * 1024,
+	KEY_HEAD_BYTES = 8 /* what a key has in a message besides itself */
+};
 
 struct listing;
 
@@ -106,13 +112,17 @@ static void answer(struct listing *listing, ProtobufCBinaryData *keys)
 {
 	Fts__Kv__V1__KeysResponse response = FTS__KV__V1__KEYS_RESPONSE__INIT;
 	const Fts__Kv__V1__Record *next;
-	bool end = false;
+	size_t bytes = 0;
+	bool end = false, full = false;
 	response.keys = keys;
-	while (response.n_keys < listing->limit && (next = peek(listing, &end)) != NULL) {
+	while (!full && (next = peek(listing, &end)) != NULL) {
 		next = take(listing, next->key);
-		if (!next->tombstone) keys[response.n_keys++] = next->key;
+		if (next->tombstone) continue;
+		keys[response.n_keys++] = next->key;
+		bytes += next->key.len + KEY_HEAD_BYTES;
+		full = response.n_keys == listing->limit || bytes >= ANSWER_BYTES_MAX;
 	}
-	if (response.n_keys == listing->limit) end = peek(listing, &end) == NULL && end;
+	if (full) end = peek(listing, &end) == NULL && end;
 	response.end = end;
 	fts_kv_keys_reply(listing->call, &response);
 }

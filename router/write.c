@@ -32,6 +32,7 @@ struct write_op {
 	bool existed, old_map, answered, handed_on;
 	enum fts_status refusal;
 	uint32_t hint_count, hint_failed;
+	bool hint_unsure; /* one that failed may be kept all the same */
 	char detail[160];
 	uint8_t bytes[];
 };
@@ -95,14 +96,37 @@ static void answer_failure(struct write_op *op)
 
 static void finish(struct write_op *op);
 
+/* Called with the lock held. */
+static void note_unkept(struct write_op *op, const struct fts_router_taken *taken)
+{
+	op->hint_failed++;
+	op->hint_unsure = op->hint_unsure || taken->unsure;
+	op->refusal = taken->status;
+	(void)snprintf(op->detail, sizeof op->detail, "%.120s",
+		       taken->detail == NULL ? fts_status_name(taken->status) : taken->detail);
+}
+
 static void hint_done(void *ctx, const struct fts_router_taken *taken)
 {
 	struct write_op *op = ctx;
 	pthread_mutex_lock(&op->lock);
-	if (taken->status != FTS_OK) op->hint_failed++;
+	if (taken->status != FTS_OK) note_unkept(op, taken);
 	bool last = --op->open_count == 0;
 	pthread_mutex_unlock(&op->lock);
 	if (last) finish(op);
+}
+
+/* All owners are away, and not all their hints were kept: those that were bring it to their owners later. */
+static void answer_unkept(struct write_op *op)
+{
+	struct ftsi_write_result result = result_of(op, op->refusal);
+	char names[160];
+	ftsi_name_places(op->map, op->failed, names, sizeof names);
+	bool left_traces = has_left_traces(op) || op->hint_unsure || op->hint_failed < op->hint_count;
+	result.executed = left_traces ? FTS_EXECUTED_UNKNOWN : FTS_EXECUTED_NO;
+	(void)snprintf(result.detail, sizeof result.detail, "%.80s can't be reached, and not kept for them: %.120s",
+		       names, op->detail);
+	answer(op, &result);
 }
 
 /* All hints are on disk. Only a write that nobody has taken waits for this. */
@@ -114,7 +138,7 @@ static void finish(struct write_op *op)
 		result.hints = op->hint_count;
 		result.kept_by_router = true;
 		if (op->hint_failed > 0)
-			answer_failure(op);
+			answer_unkept(op);
 		else
 			answer(op, &result);
 	}

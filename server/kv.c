@@ -147,10 +147,12 @@ struct pending {
 static void put_done(struct fts_storage_put *put)
 {
 	struct pending *pending = (struct pending *)put;
-	const struct fts_router_taken taken = {.status = put->status,
+	const struct fts_router_taken taken = {.status = put->hint_dropped ? FTS_RESOURCE_EXHAUSTED : put->status,
 					       .existed = pending->existed,
 					       .newer_time = pending->newer,
-					       .unsure = put->status == FTS_INTERNAL};
+					       .detail = put->hint_dropped ? "this node keeps no more writes for others"
+									   : NULL,
+					       .unsure = fts_storage_may_have_stored(put->status)};
 	pending->done(pending->done_ctx, &taken);
 	free(pending);
 }

@@ -125,7 +125,7 @@ static enum fts_status look(struct fts_txn *txn, struct fts_bytes stored_key, st
 }
 
 enum fts_status ftsi_hints_put(struct fts_storage *storage, struct fts_txn *txn, uint64_t owner,
-			       const struct ftsi_record *record)
+			       const struct ftsi_record *record, bool *out_dropped)
 {
 	uint8_t head[KEPT_BYTES + FTSI_RECORD_HEADER_BYTES];
 	struct fts_key key;
@@ -140,6 +140,7 @@ enum fts_status ftsi_hints_put(struct fts_storage *storage, struct fts_txn *txn,
 	if (!is_new && ftsi_version_compare(record->version, stands) <= 0) return FTS_OK;
 	if (!has_room(&storage->hints, size_of(stored, sizeof head + record->value.size_bytes))) {
 		mark(&storage->hints, partition);
+		*out_dropped = true;
 		return FTS_OK;
 	}
 	memcpy(head, &kept, sizeof kept);

@@ -26,9 +26,9 @@ void ftsi_hints_fini(struct ftsi_hints *hints);
 /* Count what is there. Once, before anything is put. */
 FTS_MUST_USE enum fts_status ftsi_hints_count(struct fts_storage *storage);
 
-/* Into a batch (storage/writer.c). Dropped silently when there is no room. Thread: the writer's. */
+/* Into a batch (storage/writer.c). *out_dropped is set when there is no room. Thread: the writer's. */
 FTS_MUST_USE enum fts_status ftsi_hints_put(struct fts_storage *storage, struct fts_txn *txn, uint64_t owner,
-					    const struct ftsi_record *record);
+					    const struct ftsi_record *record, bool *out_dropped);
 
 /* ---- For who delivers them ---- */
 

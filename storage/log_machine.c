@@ -10,7 +10,13 @@
 
 #include "replica/fence.h"
 
-enum { KEYS_DEFAULT = 1000, KEYS_MAX = 10000, BATCH_MAX = 1024 };
+enum {
+	KEYS_DEFAULT = 1000,
+	KEYS_MAX = 10000,
+	KEYS_BYTES_MAX = 3 * 1024 * 1024, /* of one answer */
+	KEY_HEAD_BYTES = 8,               /* what a key has in a message besides itself */
+	BATCH_MAX = 1024
+};
 
 static struct ftsi_map_cache *maps_of(void *ctx)
 {
@@ -372,15 +378,16 @@ enum fts_status ftsi_kv_read_fence(struct fts_read *read, const ProtobufCMessage
 struct listing {
 	struct fts_arena *arena;
 	ProtobufCBinaryData *keys;
-	size_t count, limit;
+	size_t count, limit, bytes;
 	bool more, exhausted;
 };
 
 static bool list_key(void *ctx, struct fts_bytes key)
 {
 	struct listing *listing = ctx;
-	listing->more = listing->count == listing->limit;
+	listing->more = listing->count == listing->limit || listing->bytes >= KEYS_BYTES_MAX;
 	if (listing->more) return false;
+	listing->bytes += key.size_bytes + KEY_HEAD_BYTES;
 	uint8_t *copy = (uint8_t *)fts_arena_copy(listing->arena, key.data, key.size_bytes);
 	listing->exhausted = copy == NULL;
 	if (copy != NULL) listing->keys[listing->count++] = (ProtobufCBinaryData){key.size_bytes, copy};

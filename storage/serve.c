@@ -9,7 +9,8 @@
 
 enum {
 	RECORDS_MAX = 4096,                 /* of one put */
-	ANSWER_BYTES_MAX = 3 * 1024 * 1024, /* of values in one answer */
+	ANSWER_BYTES_MAX = 3 * 1024 * 1024, /* of one answer; a first record fits in any case */
+	RECORD_HEAD_BYTES = 64,             /* what a record has in a message besides its key and value */
 	SCAN_BYTES_DEFAULT = 256 * 1024,
 	SCAN_BYTES_MAX = 2 * 1024 * 1024,
 	KEYS_MAX = 10000,
@@ -72,7 +73,13 @@ static void put_done(struct fts_storage_put *put)
 	Fts__Kv__V1__PutResponse response = FTS__KV__V1__PUT_RESPONSE__INIT;
 	Fts__Kv__V1__HintResponse kept = FTS__KV__V1__HINT_RESPONSE__INIT;
 	if (put->status != FTS_OK) {
+		if (fts_storage_may_have_stored(put->status))
+			fts_call_set_executed(incoming->call, FTS_EXECUTED_UNKNOWN);
 		fts_call_fail(incoming->call, put->status, "not stored: %s", fts_status_name(put->status));
+		return;
+	}
+	if (put->hint_dropped) {
+		fts_call_fail(incoming->call, FTS_RESOURCE_EXHAUSTED, "not kept: this node keeps no more hints");
 		return;
 	}
 	if (put->hint_owner != 0) {
@@ -175,8 +182,15 @@ struct outgoing {
 	struct fts_storage_found *found;
 	Fts__Kv__V1__Record *records;
 	size_t bytes;
-	bool old_map;
+	bool full; /* what was read last does not fit */
 };
+
+static void note_size(struct outgoing *out, size_t i)
+{
+	const Fts__Kv__V1__Record *record = &out->records[i];
+	out->bytes += record->key.len + record->value.len + RECORD_HEAD_BYTES;
+	out->full = i > 0 && out->bytes > ANSWER_BYTES_MAX;
+}
 
 /* OK, also for what is missing or damaged. */
 static enum fts_status read_one(struct fts_owner *owner, const Fts__Kv__V1__ReadRequest *request, size_t i,
@@ -196,7 +210,7 @@ static enum fts_status read_one(struct fts_owner *owner, const Fts__Kv__V1__Read
 	if (status != FTS_OK) return status;
 	tell_record(&out->found[i].record, &out->records[i]);
 	if (request->digests) out->records[i].value = (ProtobufCBinaryData){0};
-	out->bytes += out->records[i].value.len;
+	note_size(out, i);
 	return FTS_OK;
 }
 
@@ -243,11 +257,11 @@ static void read_keys(struct fts_call *call, const Fts__Kv__V1__ReadRequest *req
 	}
 	struct fts_storage_found *found = out.found;
 	size_t i = 0;
-	for (; i < request->n_keys && status == FTS_OK && out.bytes < ANSWER_BYTES_MAX; i++) {
+	for (; i < request->n_keys && status == FTS_OK && !out.full; i++) {
 		status = read_one(ctx, request, i, &out);
 		out.base.records[i] = &out.records[i];
 	}
-	out.base.n_records = i;
+	out.base.n_records = out.full ? i - 1 : i;
 	answer_read(ctx, call, &out, status);
 	while (i > 0)
 		fts_storage_release(&found[--i]);

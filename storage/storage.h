@@ -49,15 +49,24 @@ struct fts_storage_put {
 	 * until done. */
 	uint64_t *newer;
 	uint64_t hint_owner; /* not 0: kept for that node instead (storage/hints.h) */
+	bool hint_dropped;   /* set by the storage: there is no room for it, and it is not kept */
 	bool background;
-	enum fts_status status; /* OK, or RESOURCE_EXHAUSTED (disk full: nothing of it was written), INTERNAL */
-	size_t size_bytes;      /* the storage's */
+	/* OK, or RESOURCE_EXHAUSTED (disk full: nothing of it was written), INTERNAL or DATA_LOSS (the disk: nobody
+	 * knows) */
+	enum fts_status status;
+	size_t size_bytes; /* the storage's */
 	/* Once iff fts_storage_put returned OK. Thread: one of the storage's; be short. */
 	void (*done)(struct fts_storage_put *put);
 };
 /* put: owned by the storage until done. Errors: RESOURCE_EXHAUSTED (queue full), INVALID_ARGUMENT (a key or value too
  * long), UNAVAILABLE (closing). Thread: any. */
 FTS_MUST_USE enum fts_status fts_storage_put(struct fts_storage *storage, struct fts_storage_put *put);
+
+/* Of a put that ended so: may it be on the disk, all the same? */
+static inline bool fts_storage_may_have_stored(enum fts_status status)
+{
+	return status != FTS_OK && status != FTS_RESOURCE_EXHAUSTED;
+}
 
 /* Remove the tombstone of key if this version is what stands there: all owners have it (router/tombstones.h). Goes
  * with the next batch, unsynced: a tombstone that comes back does no harm. Thread: any. */

@@ -347,7 +347,8 @@ static enum fts_status fill(struct batch *batch)
 		for (size_t i = 0; i < put->count && status == FTS_OK; i++)
 			status =
 			    put->hint_owner != 0
-				? ftsi_hints_put(storage, batch->txn, put->hint_owner, &put->records[i])
+				? ftsi_hints_put(storage, batch->txn, put->hint_owner, &put->records[i],
+						 &put->hint_dropped)
 				: put_record(batch, &put->records[i], put->existed == NULL ? NULL : &put->existed[i],
 					     put->newer == NULL ? NULL : &put->newer[i]);
 	for (const struct ftsi_forget *forget = batch->forgets; forget != NULL && status == FTS_OK;

@@ -50,7 +50,7 @@ struct world {
 	pthread_cond_t changed;
 	const struct fts_router_map *map; /* guarded by lock, as all below */
 	uint64_t clock, hinted[HELD_MAX];
-	size_t hint_count;
+	size_t hint_count, hint_room;
 	bool hints_deletion;
 };
 
@@ -325,12 +325,15 @@ static void keep_hint(void *ctx, uint64_t node_id, const struct fts_router_recor
 {
 	struct world *world = ctx;
 	pthread_mutex_lock(&world->lock);
-	assert_true(world->hint_count < HELD_MAX);
-	world->hints_deletion = record->tombstone;
-	world->hinted[world->hint_count++] = node_id;
-	pthread_cond_broadcast(&world->changed);
+	bool room = world->hint_count < world->hint_room;
+	if (room) {
+		world->hints_deletion = record->tombstone;
+		world->hinted[world->hint_count++] = node_id;
+		pthread_cond_broadcast(&world->changed);
+	}
 	pthread_mutex_unlock(&world->lock);
-	done(done_ctx, &(struct fts_router_taken){.status = FTS_OK});
+	done(done_ctx, &(struct fts_router_taken){.status = room ? FTS_OK : FTS_RESOURCE_EXHAUSTED,
+						  .detail = room ? NULL : "no room"});
 }
 
 static void read_hint(void *ctx, const uint64_t *node_ids, size_t count, uint32_t db, struct fts_bytes key,
@@ -358,6 +361,7 @@ static void start(struct world *world)
 	pthread_mutex_init(&world->lock, NULL);
 	pthread_cond_init(&world->changed, NULL);
 	world->clock = 1000;
+	world->hint_room = HELD_MAX;
 	for (size_t i = 0; i < OWNERS; i++)
 		start_fake(world, &world->fakes[i]);
 	set_map(world, 1);
@@ -604,6 +608,28 @@ static void any_is_not_kept_when_an_owner_says_no(void **state)
 	kill_fake(&world.fakes[2]);
 	assert_int_equal(set(&world, ANY, "v").status, FTS_RESOURCE_EXHAUSTED);
 	assert_int_equal(world.hint_count, 0);
+	stop(&world);
+}
+
+/* Nobody has it then, or only the hint that was kept. */
+static void any_is_not_kept_without_room(void **state)
+{
+	struct world world;
+	(void)state;
+	start(&world);
+	for (size_t i = 0; i < OWNERS; i++)
+		kill_fake(&world.fakes[i]);
+	world.hint_room = 0;
+	struct ftsi_write_result result = set(&world, ANY, "v");
+	assert_int_equal(result.status, FTS_RESOURCE_EXHAUSTED);
+	assert_int_equal(result.executed, FTS_EXECUTED_NO);
+	assert_false(result.kept_by_router);
+	assert_non_null(strstr(result.detail, "n1, n2, n3 can't be reached, and not kept for them: no room"));
+	world.hint_room = 1;
+	result = set(&world, ANY, "v");
+	assert_int_equal(result.status, FTS_RESOURCE_EXHAUSTED);
+	assert_int_equal(result.executed, FTS_EXECUTED_UNKNOWN); /* n1 will get it */
+	assert_int_equal(world.hint_count, 1);
 	stop(&world);
 }
 
@@ -895,6 +921,7 @@ int main(void)
 	    cmocka_unit_test(a_silent_owner_holds_nobody_up),
 	    cmocka_unit_test(nobody_is_there),
 	    cmocka_unit_test(any_is_not_kept_when_an_owner_says_no),
+	    cmocka_unit_test(any_is_not_kept_without_room),
 	    cmocka_unit_test(who_is_away_gets_a_hint_though_another_says_no),
 	    cmocka_unit_test(a_caller_in_a_hurry_makes_nobody_silent),
 	    cmocka_unit_test(what_stands_there_is_overtaken),
