@@ -20,7 +20,7 @@ struct fts_txn; /* a batch being built, or a read-only view: both read alike */
 
 struct fts_store_options {
 	bool write_ahead_log;      /* false: durable at the last flush only (replica's state) */
-	size_t write_buffer_bytes; /* 0: 8 MiB */
+	size_t write_buffer_bytes; /* of a table that is written; at most three times that are in memory; 0: 8 MiB */
 	size_t block_cache_bytes;  /* 0: 8 MiB */
 	bool create_if_missing;
 	bool one_writer; /* one batch at a time, by one thread: what it used last is kept at hand (store/recent.h) */
