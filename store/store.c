@@ -104,14 +104,16 @@ static void set_buffer_options(rocksdb_options_t *rocksdb, const struct fts_stor
 	rocksdb_options_set_memtable_whole_key_filtering(rocksdb, 1);
 }
 
-/* Once it is open: while the write-ahead log is read, each part that is full would become a table of its own. */
-static void divide_buffer(struct fts_store *store, const struct fts_store_options *options, char **out_message)
+/* Once it is open: while the write-ahead log is read, each part that is full would become a table of its own. RocksDB
+ * goes by it also when it can't write down its options, as on a full disk. */
+static void divide_buffer(struct fts_store *store, const struct fts_store_options *options)
 {
-	char bytes[24];
+	char bytes[24], *message = NULL;
 	const char *const keys[] = {"write_buffer_size"}, *const values[] = {bytes};
 	if (part_count_of(options) == 1) return;
 	(void)snprintf(bytes, sizeof bytes, "%d", BUFFER_PART_BYTES);
-	rocksdb_set_options(store->db, 1, keys, values, out_message);
+	rocksdb_set_options(store->db, 1, keys, values, &message);
+	(void)ftsi_store_status(message, "store.options_not_kept", store->dir);
 }
 
 static void set_options(struct fts_store *store, const struct fts_store_options *options)
@@ -231,11 +233,11 @@ enum fts_status fts_store_open(const char *dir, const struct fts_store_options *
 	set_options(store, options);
 	store->db = options->read_only ? rocksdb_open_for_read_only(store->options, dir, 0, &message)
 				       : rocksdb_open(store->options, dir, &message);
-	if (message == NULL) divide_buffer(store, options, &message);
 	if (message != NULL) {
 		status = explain_open(message, dir, out_error);
 		goto out;
 	}
+	divide_buffer(store, options);
 	*out_store = store;
 	return FTS_OK;
 out:
