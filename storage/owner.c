@@ -133,6 +133,16 @@ static enum fts_status check_clocks(struct fts_owner *owner, const struct fts_ow
 	return FTS_OK;
 }
 
+static enum fts_status refuse_put(struct fts_owner *owner, enum fts_status status, struct fts_error *out_error)
+{
+	if (status == FTS_ABORTED) return fts_error_set(out_error, status, "the map has changed");
+	if (status != FTS_RESOURCE_EXHAUSTED) return fts_error_set(out_error, status, "%s", fts_status_name(status));
+	if (!fts_storage_is_full(owner->options.storage))
+		return fts_error_set(out_error, status, "too much waits to be written there: try again");
+	return fts_error_set(out_error, status, "its disk has less than %d MiB left: make room",
+			     (int)(FTSI_STORAGE_RESERVE_BYTES >> 20));
+}
+
 enum fts_status fts_owner_put(struct fts_owner *owner, const struct fts_owner_stamp *stamp, struct fts_storage_put *put,
 			      struct fts_error *out_error)
 {
@@ -142,9 +152,7 @@ enum fts_status fts_owner_put(struct fts_owner *owner, const struct fts_owner_st
 	status = check_map(owner, stamp->epoch, put);
 	if (status == FTS_OK) status = fts_storage_put(owner->options.storage, put);
 	pthread_rwlock_unlock(&owner->door);
-	if (status == FTS_OK) return FTS_OK;
-	return fts_error_set(out_error, status, status == FTS_ABORTED ? "the map has changed" : "%s",
-			     fts_status_name(status));
+	return status == FTS_OK ? FTS_OK : refuse_put(owner, status, out_error);
 }
 
 enum fts_status fts_owner_read(struct fts_owner *owner, uint64_t epoch, uint32_t db, struct fts_bytes key,

@@ -58,9 +58,11 @@ struct fts_storage_put {
 	/* Once iff fts_storage_put returned OK. Thread: one of the storage's; be short. */
 	void (*done)(struct fts_storage_put *put);
 };
-/* put: owned by the storage until done. Errors: RESOURCE_EXHAUSTED (queue full), INVALID_ARGUMENT (a key or value too
+/* put: owned by the storage until done. Errors: RESOURCE_EXHAUSTED (queue full, or the disk: fts_storage_is_full), INVALID_ARGUMENT (a key or value too
  * long), UNAVAILABLE (closing). Thread: any. */
 FTS_MUST_USE enum fts_status fts_storage_put(struct fts_storage *storage, struct fts_storage_put *put);
+/* The disk had less than FTSI_STORAGE_RESERVE_BYTES left when it was last looked at: nothing is taken. Thread: any. */
+bool fts_storage_is_full(struct fts_storage *storage);
 
 /* Of a put that ended so: may it be on the disk, all the same? */
 static inline bool fts_storage_may_have_stored(enum fts_status status)

@@ -114,6 +114,14 @@ static bool has_room(struct fts_storage *storage)
 	return !full;
 }
 
+bool fts_storage_is_full(struct fts_storage *storage)
+{
+	pthread_mutex_lock(&storage->queue_lock);
+	bool full = storage->disk_full;
+	pthread_mutex_unlock(&storage->queue_lock);
+	return full;
+}
+
 static void wake_writer(void *ctx)
 {
 	pthread_cond_signal(&((struct fts_storage *)ctx)->queue_wake);

@@ -469,6 +469,11 @@ static void all_disks_full(void **state)
 		if (answer.status == FTS_RESOURCE_EXHAUSTED) break;
 		if (!harness_wait_more(&wait)) fail_msg("writes are not refused: %s", answer.error.detail);
 	}
+	assert_non_null(strstr(answer.error.detail, "make room"));
+	/* Nobody is away: the router has nothing to keep for anybody. */
+	answer = kv_set(&cluster,
+			(struct kv_call){.via = 0, .key = "any", .value = "v", .level = FTS__KV__V1__CONSISTENCY__ANY});
+	assert_int_equal(answer.status, FTS_RESOURCE_EXHAUSTED);
 	must_get(1, "full", "before");
 	assert_int_equal(unlink(file), 0);
 	for (size_t i = 0; i < 3; i++)
