@@ -246,6 +246,7 @@ struct fts_replica {
 	atomic_bool sole;      /* the only voter: what it has applied is all there is */
 	atomic_bool accepting; /* neither stopping nor failed */
 	atomic_bool disk_full, disk_slow;
+	atomic_int_fast64_t others_clock_ms;  /* fts_replica_others_clock_ms */
 	atomic_int leads;                     /* enum ftsi_leads */
 	atomic_uint_fast64_t leader_heard_ns; /* when somebody who leads was last heard */
 	atomic_uint format; /* in which the cluster writes, as of the last entry applied: written by the loop */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fts/replica/v1/peer.pb-c.h"
+#include "replica/clocks.h"
 #include "replica/internal.h"
 #include "replica/member_text.h"
 #include "replica/state.h"
@@ -69,6 +70,7 @@ static void identify(struct fts_replica *replica, struct ftsi_member *member, ui
 	member->format_max = 0;
 	member->stall_count = member->stall_max_ms = 0;
 	member->version[0] = '\0';
+	member->clock_ns = 0;
 }
 
 void ftsi_members_learn(struct fts_replica *replica, uint64_t node_id, const char *name, const char *address)
@@ -245,6 +247,7 @@ void ftsi_members_pulse(struct fts_replica *replica, const Fts__Replica__V1__Pee
 	member->stall_max_ms = message->pulse->stall_max_ms;
 	member->digest_ok = !message->pulse->doubted && !message->pulse->differs;
 	ftsi_members_note_program(replica, message->from, message->pulse->format_max, message->pulse->version);
+	ftsi_clocks_told(replica, member, message->pulse->wall_ms);
 }
 
 static void send_pulse(struct fts_replica *replica)
@@ -259,6 +262,7 @@ static void send_pulse(struct fts_replica *replica)
 	pulse.stall_max_ms = replica->stalls.max_ms;
 	pulse.format_max = replica->format_max;
 	pulse.version = replica->version;
+	pulse.wall_ms = replica->environment->wall_ms(replica->environment->ctx);
 	for (size_t i = 0; i < replica->members.count; i++) {
 		const struct ftsi_member *member = &replica->members.each[i];
 		Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
@@ -326,6 +330,7 @@ void ftsi_members_tick(struct fts_replica *replica, uint64_t now_ns)
 		replica->members.pulse_ns = now_ns + (uint64_t)replica->election_ms * 1000000 / 2;
 		send_pulse(replica);
 	}
+	ftsi_clocks_compare(replica);
 	ftsi_members_tell(replica);
 }
 

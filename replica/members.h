@@ -31,8 +31,10 @@ struct ftsi_member {
 	uint32_t stall_count, stall_max_ms;
 	uint32_t format_max; /* 0: not heard yet */
 	char version[FTS_VERSION_BYTES];
-	uint64_t commit_told; /* the commit index that was last sent to it */
-	uint64_t next_index;  /* of the first entry that a bounded message left out; 0: none */
+	int64_t clock_offset_ms; /* its wall clock less this node's monotonic one */
+	uint64_t clock_ns;       /* when that was told; 0: never */
+	uint64_t commit_told;    /* the commit index that was last sent to it */
+	uint64_t next_index;     /* of the first entry that a bounded message left out; 0: none */
 };
 
 struct ftsi_members {
@@ -48,8 +50,7 @@ struct ftsi_member *ftsi_member_by_address(struct fts_replica *replica, const ch
 /* Its Hello said who it is. All borrowed. */
 void ftsi_members_learn(struct fts_replica *replica, uint64_t node_id, const char *name, const char *address);
 /* What node_id runs, as it said. version: borrowed. */
-void ftsi_members_note_program(struct fts_replica *replica, uint64_t node_id, uint32_t format_max,
-			       const char *version);
+void ftsi_members_note_program(struct fts_replica *replica, uint64_t node_id, uint32_t format_max, const char *version);
 /* address: as above, borrowed. Returns who it is; NULL: no room. */
 struct ftsi_member *ftsi_members_connected(struct fts_replica *replica, const char *address, bool connected);
 /* A message came from node_id. */

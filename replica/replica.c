@@ -65,6 +65,7 @@ static enum fts_status copy_options(struct fts_replica *replica, const struct ft
 		return no_memory(out_error);
 	for (size_t i = 0; i < options->machine_count; i++)
 		replica->machines[i] = options->machines[i];
+	atomic_init(&replica->others_clock_ms, INT64_MIN);
 	replica->environment = options->environment == NULL ? ftsi_environment_real() : options->environment;
 	replica->transport = replica->environment->transport;
 	replica->election_ms = options->election_ms == 0 ? FTSI_ELECTION_MS : options->election_ms;

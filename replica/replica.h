@@ -223,6 +223,10 @@ FTS_MUST_USE enum fts_status fts_replica_catch_up(struct fts_replica *replica, u
  * sends. out_index: everything up to it is inside. Blocks. Thread: any but the loop. */
 FTS_MUST_USE enum fts_status fts_replica_copy_state(struct fts_replica *replica, const char *dir, uint64_t *out_index,
 						    struct fts_error *out_error);
+/* The wall clock that most of the cluster goes by, less this node's monotonic clock, in ms: the lower median of what the
+ * others told lately, this node's own taken for the latest of all. INT64_MIN: nobody told it. So a node whose clock is
+ * later than this is ahead of most others. Thread: any. */
+int64_t fts_replica_others_clock_ms(const struct fts_replica *replica);
 /* In which the cluster writes now. Thread: any. */
 uint32_t fts_replica_format(const struct fts_replica *replica);
 /* A copy of where it stands. Thread: any. */

@@ -27,13 +27,15 @@ static void refuse(struct fts_call *call)
 	fts_call_fail_error(call, &error);
 }
 
-static bool has_map(struct fts_router *router)
+static bool is_ready(struct fts_router *router)
 {
-	if (atomic_load_explicit(&router->had_map, memory_order_relaxed)) return true; /* there is one from then on */
-	const struct fts_router_map *map = router->options.owner->map(router->options.owner->ctx);
+	const struct fts_router_owner *owner = router->options.owner;
+	if (atomic_load_explicit(&router->was_ready, memory_order_relaxed)) return true; /* it is from then on */
+	const struct fts_router_map *map = owner->map(owner->ctx);
+	bool ready = map != NULL && owner->knows_time(owner->ctx);
 	fts_router_map_release(map);
-	atomic_store_explicit(&router->had_map, map != NULL, memory_order_relaxed);
-	return map != NULL;
+	atomic_store_explicit(&router->was_ready, ready, memory_order_relaxed);
+	return ready;
 }
 
 static bool may_wait(struct fts_router *router, struct fts_call *call)
@@ -46,7 +48,7 @@ static void look(struct ftsi_hurry *hurry)
 {
 	struct waiter *waiter = (struct waiter *)hurry;
 	struct fts_router *router = waiter->router;
-	bool ready = has_map(router);
+	bool ready = is_ready(router);
 	if (!ready && may_wait(router, waiter->call)) {
 		ftsi_hurry_add(router->coordinator.hurries, hurry);
 		return;
@@ -60,7 +62,7 @@ static void look(struct ftsi_hurry *hurry)
 
 void ftsi_with_map(struct fts_router *router, struct fts_call *call, const void *request, ftsi_serve_fn serve)
 {
-	if (has_map(router)) {
+	if (is_ready(router)) {
 		serve(router, call, request);
 		return;
 	}

@@ -1,7 +1,8 @@
-/* Why this file exists: calls that come before this node knows any map: they wait for it.
+/* Why this file exists: calls that come before this node knows any map, or what time it is: they wait for it.
  *
  * Invariants: a node that has served before knows its map at once (DIR/kv); so this is for the first moments of a new
- * cluster or node. At most FTSI_MAP_WAITERS_MAX calls wait, none beyond its time limit: the rest is refused with
+ * cluster or node. What the others' clocks say is waited for, too, a second at most after the node's start: a node whose
+ * own is far ahead would store what it is the first to coordinate (router/owner.h, knows_time). At most FTSI_MAP_WAITERS_MAX calls wait, none beyond its time limit: the rest is refused with
  * UNAVAILABLE, and nothing of them was done. Thread: any. */
 #ifndef FTS_ROUTER_FIRST_MAP_H
 #define FTS_ROUTER_FIRST_MAP_H

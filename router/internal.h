@@ -13,7 +13,7 @@ struct fts_router {
 	struct ftsi_keeper *keeper; /* NULL until it is started */
 	struct fts_channel *log;    /* to the cluster, for linearizable databases and fences */
 	atomic_bool stopping;
-	atomic_bool had_map;
+	atomic_bool was_ready;     /* router/first_map.h */
 	atomic_uint waiting_count; /* of calls (router/first_map.h) */
 };
 

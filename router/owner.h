@@ -61,9 +61,13 @@ struct fts_router_owner {
 	uint64_t (*checksum)(const struct fts_router_record *record);
 	/* The newest map, held (fts_router_map_release); NULL: there is none yet. */
 	const struct fts_router_map *(*map)(void *ctx);
+	/* The time of a new version, later than every one before; and what time it is, for all else. */
+	uint64_t (*next_time)(void *ctx);
 	uint64_t (*now)(void *ctx);
 	/* Another node's time. FAILED_PRECONDITION: too far ahead of this node's clock. */
 	enum fts_status (*observe)(void *ctx, uint64_t time);
+	/* This node knows what time most others have, or has waited for it long enough. */
+	bool (*knows_time)(void *ctx);
 	/* By how much this node's clock is further ahead of all others' than they follow; 0: it is not. */
 	int64_t (*clock_ahead_ms)(void *ctx);
 	/* As this node is an owner. record: borrowed until done, which is called exactly once, now or later. */

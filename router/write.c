@@ -383,7 +383,7 @@ static void start_round(struct ftsi_coordinator *coordinator, const struct ftsi_
 	op->newer_count = round.newer_count;
 	op->left_traces = round.left_traces;
 	if (op->write.record.version_time == 0) {
-		op->write.record.version_time = owner->now(owner->ctx);
+		op->write.record.version_time = owner->next_time(owner->ctx);
 		op->write.record.version_node = map->self < 0 ? 0 : map->nodes[map->self].node_id;
 	}
 	uint8_t count = op->partition->order_count;

@@ -18,6 +18,7 @@
 
 enum {
 	CLOCK_AHEAD_MAX_MS = 30 * 1000,
+	CLOCKS_WAIT_MS = 1000,
 	TOMBSTONE_AGE_MS = 3600 * 1000,
 	HINT_AGE_MS = 2 * 3600 * 1000,
 	SWEEP_MS = 10 * 1000
@@ -31,6 +32,7 @@ struct ftsi_kv {
 	struct fts_owner *owner;
 	struct fts_router *router;
 	struct fts_router_owner door;
+	uint64_t opened_ns;
 	pthread_mutex_t lock;
 	const struct fts_router_map *map;     /* guarded by lock, as all below; NULL: none yet */
 	const struct ftsi_map_shared *source; /* what it was made of; held */
@@ -118,13 +120,34 @@ static uint64_t now(void *ctx)
 	return fts_owner_now(((struct ftsi_kv *)ctx)->owner);
 }
 
+static uint64_t next_time(void *ctx)
+{
+	return fts_owner_next_time(((struct ftsi_kv *)ctx)->owner);
+}
+
 static enum fts_status observe(void *ctx, uint64_t time)
 {
 	struct ftsi_kv *kv = ctx;
 	int64_t ahead_ms, wall_ms = fts_owner_wall_ms(kv->owner, &ahead_ms);
-	enum fts_status status = fts_hlc_observe(fts_storage_clock(kv->storage), time, wall_ms, CLOCK_AHEAD_MAX_MS);
-	if (status == FTS_OK) fts_owner_heard(kv->owner, time);
-	return status;
+	return fts_hlc_observe(fts_storage_clock(kv->storage), time, wall_ms, CLOCK_AHEAD_MAX_MS);
+}
+
+static int64_t others_clock_ms(void *ctx)
+{
+	struct ftsi_kv *kv = ctx;
+	struct fts_replica *replica = atomic_load(&kv->log.replica);
+	return replica == NULL ? INT64_MIN : fts_replica_others_clock_ms(replica);
+}
+
+/* Alone it has nobody to ask, and cut off it would wait in vain. */
+static bool knows_time(void *ctx)
+{
+	struct ftsi_kv *kv = ctx;
+	const struct ftsi_map_shared *shared = ftsi_map_take(kv->maps);
+	bool alone = shared->map.node_count < 2;
+	ftsi_map_release(shared);
+	return alone || others_clock_ms(kv) != INT64_MIN ||
+	       fts_clock_monotonic_ns() >= fts_clock_deadline_ns(kv->opened_ns, CLOCKS_WAIT_MS);
 }
 
 static int64_t clock_ahead_ms(void *ctx)
@@ -420,7 +443,9 @@ static enum fts_status open_parts(struct ftsi_kv *kv, const struct ftsi_kv_optio
 	kv->owner = fts_owner_create(&(struct fts_owner_options){.storage = kv->storage,
 								 .maps = kv->maps,
 								 .tombstone_age_ms = kv->door.tombstone_age_ms,
-								 .clock_ahead_max_ms = CLOCK_AHEAD_MAX_MS});
+								 .clock_ahead_max_ms = CLOCK_AHEAD_MAX_MS,
+								 .others_clock_ms = others_clock_ms,
+								 .ctx = kv});
 	if (kv->owner == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the owner");
 	return fts_router_create(&router, &kv->router, out_error);
 }
@@ -435,6 +460,7 @@ enum fts_status ftsi_kv_open(const struct ftsi_kv_options *options, struct ftsi_
 {
 	struct ftsi_kv *kv = calloc(1, sizeof *kv);
 	if (kv == NULL) return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for the key-value store");
+	kv->opened_ns = fts_clock_monotonic_ns();
 	pthread_mutex_init(&kv->lock, NULL);
 	(void)snprintf(kv->endpoint, sizeof kv->endpoint, "%s", options->endpoint);
 	kv->door =
@@ -442,8 +468,10 @@ enum fts_status ftsi_kv_open(const struct ftsi_kv_options *options, struct ftsi_
 				      .partition = ftsi_record_partition,
 				      .checksum = checksum,
 				      .map = newest_map,
+				      .next_time = next_time,
 				      .now = now,
 				      .observe = observe,
+				      .knows_time = knows_time,
 				      .clock_ahead_ms = clock_ahead_ms,
 				      .put = put,
 				      .read = read_own,

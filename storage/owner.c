@@ -15,7 +15,6 @@ struct fts_owner *fts_owner_create(const struct fts_owner_options *options)
 	owner->options = *options;
 	if (options->tombstone_age_ms == 0) owner->options.tombstone_age_ms = TOMBSTONE_AGE_MS;
 	if (options->clock_ahead_max_ms == 0) owner->options.clock_ahead_max_ms = CLOCK_AHEAD_MAX_MS;
-	atomic_init(&owner->others_offset_ms, INT64_MIN);
 	pthread_rwlock_init(&owner->door, NULL);
 	return owner;
 }
@@ -44,17 +43,14 @@ static int64_t monotonic_ms(void)
 	return (int64_t)(fts_clock_monotonic_ns() / 1000000);
 }
 
-void fts_owner_heard(struct fts_owner *owner, uint64_t time)
+static int64_t others_clock_ms(const struct fts_owner *owner)
 {
-	int64_t offset_ms = fts_hlc_wall_ms(time) - monotonic_ms();
-	int_fast64_t known_ms = atomic_load(&owner->others_offset_ms);
-	while (offset_ms > known_ms && !atomic_compare_exchange_weak(&owner->others_offset_ms, &known_ms, offset_ms)) {
-	}
+	return owner->options.others_clock_ms == NULL ? INT64_MIN : owner->options.others_clock_ms(owner->options.ctx);
 }
 
 int64_t fts_owner_wall_ms(struct fts_owner *owner, int64_t *out_ahead_ms)
 {
-	int64_t wall_ms = fts_clock_wall_ms(), offset_ms = atomic_load(&owner->others_offset_ms);
+	int64_t wall_ms = fts_clock_wall_ms(), offset_ms = others_clock_ms(owner);
 	int64_t follow_ms = (int64_t)owner->options.clock_ahead_max_ms;
 	*out_ahead_ms = 0;
 	if (offset_ms == INT64_MIN) return wall_ms;
@@ -71,6 +67,11 @@ static int64_t believed_wall_ms(struct fts_owner *owner)
 }
 
 uint64_t fts_owner_now(struct fts_owner *owner)
+{
+	return fts_hlc_look(fts_storage_clock(owner->options.storage), believed_wall_ms(owner));
+}
+
+uint64_t fts_owner_next_time(struct fts_owner *owner)
 {
 	return fts_hlc_now(fts_storage_clock(owner->options.storage), believed_wall_ms(owner));
 }
@@ -120,7 +121,7 @@ static enum fts_status check_clocks(struct fts_owner *owner, const struct fts_ow
 {
 	struct fts_hlc *clock = fts_storage_clock(owner->options.storage);
 	int64_t wall_ms = believed_wall_ms(owner);
-	int64_t age_ms = fts_hlc_wall_ms(fts_hlc_now(clock, wall_ms)) - fts_hlc_wall_ms(stamp->as_of);
+	int64_t age_ms = fts_hlc_wall_ms(fts_hlc_look(clock, wall_ms)) - fts_hlc_wall_ms(stamp->as_of);
 	if (age_ms > (int64_t)owner->options.tombstone_age_ms)
 		return fts_error_set(out_error, FTS_FAILED_PRECONDITION,
 				     "it was known %" PRId64 " ms ago: tombstones may be gone since", age_ms);
@@ -128,7 +129,6 @@ static enum fts_status check_clocks(struct fts_owner *owner, const struct fts_ow
 		struct ftsi_version version = put->records[i].version;
 		if (fts_hlc_observe(clock, version.time, wall_ms, owner->options.clock_ahead_max_ms) != FTS_OK)
 			return refuse_clock(owner, version, out_error);
-		if (version.node != atomic_load(&owner->node_id)) fts_owner_heard(owner, version.time);
 	}
 	return FTS_OK;
 }

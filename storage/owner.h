@@ -19,6 +19,10 @@ struct fts_owner_options {
 	struct ftsi_map_cache *maps; /* borrowed until destroy */
 	uint32_t tombstone_age_ms;   /* 0: an hour */
 	uint32_t clock_ahead_max_ms; /* 0: 30 s */
+	/* The wall clock that most nodes go by, less this node's monotonic one; INT64_MIN: not known. Any thread. NULL:
+	 * this node is alone. */
+	int64_t (*others_clock_ms)(void *ctx);
+	void *ctx;
 };
 
 struct fts_owner;
@@ -41,8 +45,8 @@ FTS_MUST_USE enum fts_status fts_owner_put(struct fts_owner *owner, const struct
 /* As fts_storage_read. ABORTED: the map has changed since epoch; DATA_LOSS: this node has lost the partition. */
 FTS_MUST_USE enum fts_status fts_owner_read(struct fts_owner *owner, uint64_t epoch, uint32_t db, struct fts_bytes key,
 					    struct fts_storage_found *out_found);
-/* This node goes by the map of epoch or a newer one from now on, also after a kill. UNAVAILABLE: it does not know it yet.
- * Blocks until that, and all puts taken before, are on disk. */
+/* This node goes by the map of epoch or a newer one from now on, also after a kill. UNAVAILABLE: it does not know it
+ * yet. Blocks until that, and all puts taken before, are on disk. */
 FTS_MUST_USE enum fts_status fts_owner_confirm_map(struct fts_owner *owner, uint64_t epoch);
 /* Drop a partition's records if this node has no part in it, by its own map and by all that was sent to it. Blocks.
  * FAILED_PRECONDITION: it has. */
@@ -53,13 +57,13 @@ bool fts_owner_is_loss_accepted(struct fts_owner *owner, uint32_t partition);
 /* Copies this node makes that wait for owners that do not answer; told to others as it is. */
 void fts_owner_note_stuck(struct fts_owner *owner, uint32_t count);
 uint32_t fts_owner_tombstone_age_ms(const struct fts_owner *owner);
-/* The next time of the node's clock. It goes with the wall clock, but not much further ahead of the others' than they
- * follow: a wall clock that is set wrong while the node runs does no harm that outlasts it. */
+/* The time of a new version: later than every one before. It goes with the wall clock, but not much further ahead of the
+ * others' than they follow: a wall clock that is set wrong while the node runs does no harm that outlasts it. */
+uint64_t fts_owner_next_time(struct fts_owner *owner);
+/* What time it is, for all that is no version. */
 uint64_t fts_owner_now(struct fts_owner *owner);
-/* Another node's time, whose clock can be believed (fts_hlc_observe), was heard now. */
-void fts_owner_heard(struct fts_owner *owner, uint64_t time);
-/* The wall clock, as far as it can be believed by what was heard; *out_ahead_ms: by how much it is too far ahead; 0: it
- * is not. */
+/* The wall clock, as far as it can be believed by what most others have; *out_ahead_ms: by how much it is too far
+ * ahead; 0: it is not. */
 int64_t fts_owner_wall_ms(struct fts_owner *owner, int64_t *out_ahead_ms);
 
 /* Keys of db in the order of their bytes, of all partitions of which node takes part in reads. out_partitions:

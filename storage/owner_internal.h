@@ -8,9 +8,6 @@
 struct fts_owner {
 	struct fts_owner_options options;
 	atomic_uint_fast64_t node_id;
-	/* The furthest clock of the other nodes, as Unix ms less this node's monotonic ms; INT64_MIN: none was heard.
-	 */
-	atomic_int_fast64_t others_offset_ms;
 	/* Read-locked from the look at the map until the put is queued; write-locked for a moment by who needs all that
 	 * was let in before to be queued. */
 	pthread_rwlock_t door;

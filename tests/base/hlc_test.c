@@ -65,6 +65,25 @@ static void a_clock_far_ahead_is_refused(void **state)
 	assert_int_equal(fts_hlc_observe(&clock, (uint64_t)1500 << 16, 1000, 500), FTS_OK);
 }
 
+static void a_look_takes_nothing(void **state)
+{
+	struct fts_hlc clock = {0};
+	uint64_t before = fts_hlc_now(&clock, 1000);
+	(void)state;
+	assert_int_equal(fts_hlc_wall_ms(fts_hlc_look(&clock, 9000)), 9000);
+	assert_true(fts_hlc_look(&clock, 500) == before);
+	assert_true(fts_hlc_now(&clock, 1000) == before + 1);
+}
+
+static void clocks_that_were_set_back_together_agree(void **state)
+{
+	struct fts_hlc clock = {0};
+	(void)state;
+	(void)fts_hlc_now(&clock, 100000);
+	assert_int_equal(fts_hlc_observe(&clock, (uint64_t)100400 << 16, 1000, 500), FTS_OK);
+	assert_int_equal(fts_hlc_observe(&clock, (uint64_t)100901 << 16, 1000, 500), FTS_FAILED_PRECONDITION);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -73,6 +92,8 @@ int main(void)
 	    cmocka_unit_test(a_full_count_goes_on),
 	    cmocka_unit_test(what_was_seen_lies_behind),
 	    cmocka_unit_test(a_clock_far_ahead_is_refused),
+	    cmocka_unit_test(a_look_takes_nothing),
+	    cmocka_unit_test(clocks_that_were_set_back_together_agree),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,6 +120,58 @@ static void a_clock_far_ahead(void **state)
 	finish();
 }
 
+/* Before anybody wrote through it: it knows the others' clocks all the same, and stores nothing by its own. */
+static void a_clock_far_ahead_at_the_start(void **state)
+{
+	(void)state;
+	start("2");
+	harness_cluster_start(&cluster);
+	wait_placed();
+	must_set(1, "clock", "before");
+	harness_cluster_kill(&cluster, 0);
+	harness_wrong_clock_set(&clocks[0], AHEAD_MS);
+	harness_cluster_restart(&cluster, 0);
+	(void)harness_cluster_wait_equal(&cluster, READY_MS);
+	struct kv_answer answer = kv_set(&cluster, (struct kv_call){.via = 0, .key = "clock", .value = "far"});
+	assert_int_equal(answer.status, FTS_FAILED_PRECONDITION);
+	if (answer.error.executed != FTS_EXECUTED_NO) fail_msg("stored all the same: %s", answer.error.detail);
+	if (strstr(answer.error.detail, "clock of n1") == NULL) fail_msg("it says %s", answer.error.detail);
+	must_get(0, "clock", "before");
+	must_set(1, "clock", "after");
+	harness_wrong_clock_set(&clocks[0], 0);
+	must_set(0, "clock", "right");
+	must_get(2, "clock", "right");
+	finish();
+}
+
+/* As after a suspend, or when time comes late to all: nobody is ahead of the others then, nor for ever. */
+static void set_all_clocks(int64_t ahead_ms)
+{
+	for (size_t i = 0; i < cluster.count; i++)
+		harness_wrong_clock_set(&clocks[i], ahead_ms);
+	for (size_t i = 0; i < cluster.count; i++)
+		for (struct harness_wait wait = harness_wait_ms(READY_MS);;) {
+			struct kv_answer answer =
+			    kv_set(&cluster, (struct kv_call){.via = i, .key = "all", .value = "v"});
+			if (answer.status == FTS_OK) break;
+			if (!harness_wait_more(&wait)) fail_msg("n%zu: %s", i + 1, answer.error.detail);
+		}
+}
+
+static void all_clocks_are_set_together(void **state)
+{
+	(void)state;
+	start("2");
+	harness_cluster_start(&cluster);
+	wait_placed();
+	must_set(0, "all", "before");
+	set_all_clocks(2 * (int64_t)AHEAD_MS);
+	set_all_clocks(0);
+	must_set(1, "all", "after");
+	must_get(2, "all", "after");
+	finish();
+}
+
 static const char *const damage_events[] = {"event=storage.damaged",   "event=storage.failed",
 					    "event=storage.tree",      "event=store.read_failed",
 					    "event=store.scan_failed", "event=store.write_failed"};
@@ -490,10 +542,16 @@ static void all_disks_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_clock_far_ahead),        cmocka_unit_test(bytes_turn_over_while_it_runs),
-	    cmocka_unit_test(a_blank_node_is_no_owner), cmocka_unit_test(a_lost_store_is_no_owner),
-	    cmocka_unit_test(a_loss_is_accepted),       cmocka_unit_test(a_copy_of_damage_is_none),
-	    cmocka_unit_test(old_hints_are_given_up),   cmocka_unit_test(three_errors),
+	    cmocka_unit_test(a_clock_far_ahead),
+	    cmocka_unit_test(a_clock_far_ahead_at_the_start),
+	    cmocka_unit_test(all_clocks_are_set_together),
+	    cmocka_unit_test(bytes_turn_over_while_it_runs),
+	    cmocka_unit_test(a_blank_node_is_no_owner),
+	    cmocka_unit_test(a_lost_store_is_no_owner),
+	    cmocka_unit_test(a_loss_is_accepted),
+	    cmocka_unit_test(a_copy_of_damage_is_none),
+	    cmocka_unit_test(old_hints_are_given_up),
+	    cmocka_unit_test(three_errors),
 	    cmocka_unit_test(all_disks_full),
 	};
 	alarm(LIMIT_S);

@@ -11,6 +11,7 @@
 
 #include "driver.h"
 #include "fts/replica/v1/log.pb-c.h"
+#include "replica/clocks.h"
 #include "replica/configuration.h"
 
 /* ---- Entries ---- */
@@ -347,6 +348,39 @@ static void the_log_truncates_and_cuts(void **state)
 	remove_dir(dir);
 }
 
+/* ---- Clocks ---- */
+
+static int64_t others_of(const int64_t *offsets_ms, size_t count)
+{
+	struct fts_replica *replica = calloc(1, sizeof *replica);
+	assert_non_null(replica);
+	replica->now_ns = UINT64_C(1000) * 1000000000;
+	replica->members.count = count;
+	for (size_t i = 0; i < count; i++) {
+		replica->members.each[i].configured = true;
+		ftsi_clocks_told(replica, &replica->members.each[i], 1000000 + offsets_ms[i]);
+	}
+	ftsi_clocks_compare(replica);
+	int64_t others_ms = fts_replica_others_clock_ms(replica);
+	replica->now_ns += UINT64_C(11) * 1000000000; /* what was told long ago is not counted */
+	ftsi_clocks_compare(replica);
+	assert_true(fts_replica_others_clock_ms(replica) == INT64_MIN);
+	free(replica);
+	return others_ms;
+}
+
+/* Sorted, this node's own at the end, it is the lower one of the two in the middle. */
+static void most_clocks_are_right(void **state)
+{
+	(void)state;
+	assert_true(others_of(NULL, 0) == INT64_MIN);
+	assert_int_equal(others_of((const int64_t[]){7}, 1), 7);
+	assert_int_equal(others_of((const int64_t[]){9, 7}, 2), 9);
+	assert_int_equal(others_of((const int64_t[]){99999, 7, 8}, 3), 8);
+	assert_int_equal(others_of((const int64_t[]){99999, 8, 99998, 7}, 4), 99998);
+	assert_int_equal(others_of((const int64_t[]){9, 99999, 8, 7}, 4), 9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +391,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(the_longest_idle_goes_first, open_sessions, close_sessions),
 	    cmocka_unit_test_setup_teardown(events_are_bounded, open_sessions, close_sessions),
 	    cmocka_unit_test(configurations_come_back),
+	    cmocka_unit_test(most_clocks_are_right),
 	    cmocka_unit_test(the_log_truncates_and_cuts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

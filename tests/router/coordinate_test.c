@@ -369,6 +369,7 @@ static void start(struct world *world)
 						.partition = partition,
 						.checksum = sum_of,
 						.map = map_of,
+						.next_time = now,
 						.now = now,
 						.observe = observe,
 						.clock_ahead_ms = clock_ahead_ms,

@@ -169,11 +169,11 @@ static void a_clock_far_ahead_is_refused_and_named(void **state)
 	assert_int_equal(put(&world, &far, 1, far.version.time, false, &error), FTS_FAILED_PRECONDITION);
 	assert_non_null(strstr(error.detail, "the clock of n2 is"));
 	assert_non_null(strstr(error.detail, "ahead of n1's"));
-	uint64_t now = fts_owner_now(world.owner);
+	uint64_t now = fts_owner_next_time(world.owner);
 	assert_true(fts_hlc_wall_ms(now) < wall_ms + 1800 * SECOND_MS); /* it is not followed */
 	struct ftsi_record near = record_at(wall_ms + 5 * SECOND_MS, 2);
 	assert_int_equal(put(&world, &near, 1, near.version.time, false, &error), FTS_OK);
-	assert_true(fts_owner_now(world.owner) > near.version.time); /* this one is */
+	assert_true(fts_owner_next_time(world.owner) > near.version.time); /* this one is */
 	stop(&world);
 }
 
@@ -187,7 +187,7 @@ static void a_clock_that_jumped_back_changes_nothing(void **state)
 	struct ftsi_record ahead = record_at(wall_ms + 20 * SECOND_MS, 2);
 	assert_int_equal(put(&world, &ahead, 0, ahead.version.time, false, &error), FTS_OK);
 	/* as after a jump of 20 s back: what this node gives is newer all the same, and always newer than before */
-	uint64_t first = fts_owner_now(world.owner), second = fts_owner_now(world.owner);
+	uint64_t first = fts_owner_next_time(world.owner), second = fts_owner_next_time(world.owner);
 	assert_true(first > ahead.version.time && second > first);
 	stop(&world);
 }
