@@ -119,7 +119,7 @@ struct ftsi_read_ask {
 struct ftsi_rounds {
 	struct ftsi_read_list confirming; /* reads of the round or the question under way */
 	struct ftsi_read_list waiting;    /* reads that know their index */
-	uint64_t number;                  /* of the round or question under way, or the last one */
+	uint64_t number;                  /* of the round or question under way, or the last one; begins anywhere */
 	bool under_way;
 	bool asked; /* it is a question to the leader, not a round of this node's own */
 	uint64_t term, index, sent_ns;
@@ -461,6 +461,8 @@ void ftsi_read_expire(struct fts_replica *replica, uint64_t now_ns);
 void ftsi_read_refuse_all(struct fts_replica *replica);
 
 /* ---- read_index.c ---- */
+/* Once the environment is known. */
+void ftsi_read_index_init(struct fts_replica *replica);
 /* Find out for all reads that wait how far they must wait, and run those that need not any more. At the end of each
  * turn, when what has committed is written. */
 void ftsi_read_index_turn(struct fts_replica *replica);

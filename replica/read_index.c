@@ -7,11 +7,19 @@
  *   the next. One is under way at a time.
  * - A round needs the barrier of this term to have committed (replica->serving), for only then is the commit index all
  *   that was committed before. An acknowledgement counts only in the term and for the round it names.
- * - A read that another node has confirmed is run there only when this node has applied the index it was told. */
+ * - A read that another node has confirmed is run there only when this node has applied the index it was told.
+ * - A question that is asked again is the same question: any round that began after it was asked first answers it. So
+ * its id is its own, over restarts too: what a leader tells of an earlier life's may come to this one.
+ */
 #include <string.h>
 
 #include "fts/replica/v1/peer.pb-c.h"
 #include "replica/guards.h"
+
+void ftsi_read_index_init(struct fts_replica *replica)
+{
+	replica->rounds.number = replica->environment->random(replica->environment->ctx) >> 1;
+}
 
 static struct ftsi_read_list take_all(struct ftsi_read_list *list)
 {
@@ -159,6 +167,9 @@ static void receive_ask(struct fts_replica *replica, raft_id from, uint64_t id)
 	while (at < rounds->ask_count && rounds->asks[at].from != from)
 		at++;
 	if (at == FTSI_MEMBER_MAX) return; /* it asks again */
+	/* Repeated: it stays in the round that is under way. A round that takes longer than the time after which a
+	 * question is repeated would never answer it otherwise. */
+	if (at < rounds->ask_count && rounds->asks[at].id == id) return;
 	if (at == rounds->ask_count) rounds->ask_count++;
 	rounds->asks[at] = ask;
 }

@@ -71,6 +71,7 @@ static enum fts_status copy_options(struct fts_replica *replica, const struct ft
 	replica->election_ms = options->election_ms == 0 ? FTSI_ELECTION_MS : options->election_ms;
 	replica->heartbeat_ms = replica->election_ms / 5;
 	replica->tick_ms = replica->election_ms / 10;
+	ftsi_read_index_init(replica);
 	ftsi_replay_init(replica);
 	replica->machines[options->machine_count] = &replica->events_machine;
 	ftsi_format_init(replica);

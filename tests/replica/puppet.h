@@ -25,6 +25,7 @@ struct puppet {
 	Fts__Replica__V1__PeerMessage *sent[PUPPET_SENT_MAX]; /* owned */
 	size_t sent_count;
 	size_t nowhere_count; /* sends without an address */
+	uint64_t random;      /* what is drawn by chance */
 };
 
 void puppet_open(struct puppet *puppet, uint64_t log_bytes_before_snapshot);
