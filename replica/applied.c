@@ -7,7 +7,7 @@
 #include "replica/tables.h"
 #include "store/key.h"
 
-enum { APPLIED_BYTES_1 = 28, APPLIED_BYTES = 36 };
+enum { APPLIED_BYTES_1 = 28, APPLIED_BYTES_2 = 36, APPLIED_BYTES = 44 };
 
 static struct fts_bytes applied_key(struct fts_key *key)
 {
@@ -22,13 +22,17 @@ enum fts_status ftsi_applied_read(struct fts_txn *txn, struct ftsi_applied *out_
 	struct fts_value value = {0};
 	enum fts_status status = fts_txn_get(txn, applied_key(&key), &value);
 	if (status != FTS_OK) return status;
-	if (value.size_bytes == APPLIED_BYTES || value.size_bytes == APPLIED_BYTES_1) {
+	if (value.size_bytes == APPLIED_BYTES || value.size_bytes == APPLIED_BYTES_2 ||
+	    value.size_bytes == APPLIED_BYTES_1) {
 		out_applied->index = ftsi_get_u64(value.data);
 		out_applied->time_ms = (int64_t)ftsi_get_u64(value.data + 8);
 		out_applied->cluster_id = ftsi_get_u64(value.data + 16);
 		out_applied->format = ftsi_get_u32(value.data + 24);
 		out_applied->writes =
-		    value.size_bytes == APPLIED_BYTES ? ftsi_get_u64(value.data + APPLIED_BYTES_1) : 0;
+		    value.size_bytes >= APPLIED_BYTES_2 ? ftsi_get_u64(value.data + APPLIED_BYTES_1) : 0;
+		out_applied->idle_ms = value.size_bytes == APPLIED_BYTES
+					   ? (int64_t)ftsi_get_u64(value.data + APPLIED_BYTES_2)
+					   : out_applied->time_ms;
 	} else {
 		status = FTS_DATA_LOSS;
 	}
@@ -45,6 +49,7 @@ enum fts_status ftsi_applied_put(struct fts_txn *txn, const struct ftsi_applied 
 	ftsi_put_u64(bytes + 16, applied->cluster_id);
 	ftsi_put_u32(bytes + 24, applied->format);
 	ftsi_put_u64(bytes + APPLIED_BYTES_1, applied->writes);
+	ftsi_put_u64(bytes + APPLIED_BYTES_2, (uint64_t)applied->idle_ms);
 	return fts_txn_put(txn, applied_key(&key), (struct fts_bytes){bytes, sizeof bytes});
 }
 

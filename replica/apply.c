@@ -18,6 +18,10 @@
 
 enum { EVENT_ENTRY_MAX = 65536 };
 
+/* From one entry to the next the idle clock goes on by no more: a leader whose wall clock is ahead must not make all
+ * clients idle at once, or the calls that are on their way again would run twice. */
+enum { IDLE_STEP_MAX_MS = 60000 };
+
 /* One entry while it is applied. */
 struct entry {
 	struct fts_replica *replica;
@@ -175,7 +179,7 @@ static enum fts_status keep_answer(struct entry *entry, const struct ftsi_comman
 	    .lowest_unanswered = command->lowest_unanswered,
 	    .index = entry->index,
 	    .ordinal = entry->ordinal,
-	    .time_ms = entry->head.time_ms,
+	    .time_ms = entry->replica->idle_ms,
 	    .status = outcome->status,
 	    .payload = outcome->payload,
 	    .detail = outcome->detail,
@@ -283,8 +287,12 @@ static enum fts_status keep_events(struct fts_replica *replica)
 
 static enum fts_status put_applied(struct fts_replica *replica, struct fts_txn *txn, uint64_t index)
 {
-	const struct ftsi_applied applied = {index, replica->time_ms, replica->identity.cluster_id,
-					     atomic_load(&replica->format), replica->writes};
+	const struct ftsi_applied applied = {.index = index,
+					     .time_ms = replica->time_ms,
+					     .cluster_id = replica->identity.cluster_id,
+					     .format = atomic_load(&replica->format),
+					     .idle_ms = replica->idle_ms,
+					     .writes = replica->writes};
 	return ftsi_applied_put(txn, &applied);
 }
 
@@ -296,6 +304,18 @@ static enum fts_status begin_batch(struct fts_replica *replica, uint64_t index)
 		return halt(replica, status, index, "no memory for a batch");
 	fts_txn_watch(replica->txn, ftsi_digest_note, replica);
 	return FTS_OK;
+}
+
+/* The log's time goes on. */
+static void advance(struct fts_replica *replica, struct ftsi_batch_head *head)
+{
+	if (head->time_ms < replica->time_ms) head->time_ms = replica->time_ms;
+	int64_t passed_ms = head->time_ms - replica->time_ms;
+	if (replica->time_ms == 0)
+		replica->idle_ms = head->time_ms; /* the first entry of all */
+	else
+		replica->idle_ms += passed_ms < IDLE_STEP_MAX_MS ? passed_ms : IDLE_STEP_MAX_MS;
+	replica->time_ms = head->time_ms;
 }
 
 static enum fts_status begin_entry(struct entry *entry, struct fts_bytes bytes)
@@ -311,8 +331,7 @@ static enum fts_status begin_entry(struct entry *entry, struct fts_bytes bytes)
 			       entry->index, entry->head.format, replica->version, replica->format_max);
 		return FTS_FAILED_PRECONDITION;
 	}
-	if (entry->head.time_ms < replica->time_ms) entry->head.time_ms = replica->time_ms;
-	replica->time_ms = entry->head.time_ms;
+	advance(replica, &entry->head);
 	if ((status = begin_batch(replica, entry->index)) != FTS_OK) return status;
 	replica->pending.index = entry->index;
 	replica->pending.next_ordinal = 0;
@@ -329,7 +348,7 @@ enum fts_status ftsi_apply_entry(struct fts_replica *replica, uint64_t index, st
 	if (status == FTS_OK) status = apply_commands(&entry, bytes);
 	if (status != FTS_OK) return status;
 	if ((status = keep_events(replica)) != FTS_OK ||
-	    (status = ftsi_sessions_expire(replica->sessions, replica->txn, entry.head.time_ms)) != FTS_OK ||
+	    (status = ftsi_sessions_expire(replica->sessions, replica->txn, replica->idle_ms)) != FTS_OK ||
 	    (status = put_applied(replica, replica->txn, index)) != FTS_OK)
 		return halt(replica, status, index, "its batch can't be built");
 	if (replica->inflight.active && replica->inflight.index == index) {
@@ -413,10 +432,11 @@ static enum fts_status read_applied(struct fts_replica *replica, struct fts_txn 
 	if (status != FTS_OK)
 		return fts_error_set(out_error, FTS_DATA_LOSS, "%s is damaged: it does not tell how far it is", dir);
 	if (applied.format > replica->format_max)
-		return fts_error_set(out_error, FTS_FAILED_PRECONDITION,
-				     "%s has format %u, and this is ftsd %s, which reads up to %u: start the version that "
-				     "wrote it",
-				     dir, applied.format, replica->version, replica->format_max);
+		return fts_error_set(
+		    out_error, FTS_FAILED_PRECONDITION,
+		    "%s has format %u, and this is ftsd %s, which reads up to %u: start the version that "
+		    "wrote it",
+		    dir, applied.format, replica->version, replica->format_max);
 	if (!ftsi_state_is_of(replica, applied.cluster_id))
 		return fts_error_set(out_error, FTS_DATA_LOSS,
 				     "%s and %s/log belong to different clusters: restore the whole directory from "
@@ -424,6 +444,7 @@ static enum fts_status read_applied(struct fts_replica *replica, struct fts_txn 
 				     dir, replica->data);
 	atomic_store(&replica->applied_index, applied.index);
 	replica->time_ms = applied.time_ms;
+	replica->idle_ms = applied.idle_ms;
 	replica->writes = applied.writes;
 	status = ftsi_format_take(replica, applied.format, NULL);
 	return status == FTS_OK ? FTS_OK : fts_error_set(out_error, status, "%s/log can't be written", replica->data);

@@ -308,6 +308,7 @@ struct fts_replica {
 	uint64_t txn_index;     /* last entry in txn */
 	uint64_t txn_log_bytes; /* of the entries in txn, with their answers and events */
 	int64_t time_ms;        /* of the last entry applied */
+	int64_t idle_ms;        /* by which clients are idle, as of the last entry applied (applied.h) */
 	uint64_t writes;        /* digest.h: the chain over what was written so far */
 	uint64_t last_event_index;
 	struct ftsi_read_list unconfirmed; /* reads that wait for leadership to be confirmed */

@@ -10,12 +10,13 @@
  * no longer needed, so that nothing has to be deleted while a client goes on.
  *
  * Invariants:
- *  - Everything here follows from the log alone, so that all nodes decide alike: time is the log's, clients are
- *    ordered by their last executed command, and a restart builds the same index from the answers kept.
+ *  - Everything here follows from the log alone, so that all nodes decide alike: time is the log's, less what it
+ *    leapt (applied.h), clients are ordered by their last executed command, and a restart builds the same index from
+ *    the answers kept.
  *  - Answers needed lie in [floor, floor + FTSI_SESSION_WINDOW); a sequence below floor is refused. The places of a
  *    client have no gap, and a new answer takes the first whose sequence is below floor.
  *  - At most FTSI_SESSION_CLIENT_MAX clients and FTSI_SESSION_PLACE_MAX places: the longest idle client goes
- *    first. A client idle for an hour of log time goes too.
+ *    first. A client idle for an hour goes too: it is a new one when it comes again.
  * Thread: loop. */
 #ifndef FTS_REPLICA_SESSION_H
 #define FTS_REPLICA_SESSION_H
@@ -48,7 +49,7 @@ struct ftsi_session_record {
 	uint64_t client_id, sequence, lowest_unanswered;
 	uint64_t index;
 	uint32_t ordinal;
-	int64_t time_ms;
+	int64_t time_ms; /* of the idle clock */
 	enum fts_status status;
 	struct fts_bytes payload; /* borrowed; of an OK answer */
 	const char *detail;       /* borrowed; of a refusal */
@@ -57,7 +58,7 @@ struct ftsi_session_record {
 /* Keep the answer to a command that was NEW, forget what its lowest_unanswered allows, make room. */
 FTS_MUST_USE enum fts_status ftsi_session_keep(struct ftsi_sessions *sessions, struct fts_txn *txn,
 					       const struct ftsi_session_record *record);
-/* Give up clients that are idle for an hour at time_ms. Once an entry. */
+/* Give up clients that are idle for an hour at time_ms, of the idle clock. Once an entry. */
 FTS_MUST_USE enum fts_status ftsi_sessions_expire(struct ftsi_sessions *sessions, struct fts_txn *txn, int64_t time_ms);
 
 struct ftsi_answer {

@@ -87,6 +87,7 @@ static void swap(struct fts_replica *replica)
 	keeper->stopgap = false;
 	keeper->came_with_index = fetched.applied.index;
 	replica->time_ms = fetched.applied.time_ms;
+	replica->idle_ms = fetched.applied.idle_ms;
 	replica->writes = fetched.applied.writes;
 	if (ftsi_format_take(replica, fetched.applied.format, NULL) != FTS_OK)
 		ftsi_loop_fail(replica, FTS_INTERNAL, "%s/log can't be written", replica->data);

@@ -24,7 +24,8 @@ static uint64_t monotonic_ns(void *ctx)
 
 static int64_t wall_ms(void *ctx)
 {
-	return (int64_t)(((struct puppet *)ctx)->now_ns / 1000000);
+	const struct puppet *puppet = ctx;
+	return (int64_t)(puppet->now_ns / 1000000) + puppet->wall_ahead_ms;
 }
 
 static uint64_t random_word(void *ctx)

@@ -26,6 +26,7 @@ struct puppet {
 	size_t sent_count;
 	size_t nowhere_count; /* sends without an address */
 	uint64_t random;      /* what is drawn by chance */
+	int64_t wall_ahead_ms;
 };
 
 void puppet_open(struct puppet *puppet, uint64_t log_bytes_before_snapshot);
