@@ -119,7 +119,7 @@ struct ftsi_read_ask {
 struct ftsi_rounds {
 	struct ftsi_read_list confirming; /* reads of the round or the question under way */
 	struct ftsi_read_list waiting;    /* reads that know their index */
-	uint64_t number;                  /* of the round or question under way, or the last one; begins anywhere */
+	uint64_t number;                  /* of the round or question under way, or the last one; begins with the time */
 	bool under_way;
 	bool asked; /* it is a question to the leader, not a round of this node's own */
 	uint64_t term, index, sent_ns;

@@ -24,9 +24,8 @@ struct puppet {
 	size_t job_count;
 	Fts__Replica__V1__PeerMessage *sent[PUPPET_SENT_MAX]; /* owned */
 	size_t sent_count;
-	size_t nowhere_count; /* sends without an address */
-	uint64_t random;      /* what is drawn by chance */
-	int64_t wall_ahead_ms;
+	size_t nowhere_count;  /* sends without an address */
+	int64_t wall_ahead_ms; /* its wall clock, of what it was */
 };
 
 void puppet_open(struct puppet *puppet, uint64_t log_bytes_before_snapshot);

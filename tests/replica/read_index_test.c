@@ -92,7 +92,7 @@ static void what_an_earlier_life_asked_is_no_answer(void **state)
 	(void)state;
 	puppet_open(&puppet, 0);
 	uint64_t first = question_of(&puppet, 2, &before);
-	puppet.random = UINT64_C(0x123456789abcdef0); /* chance draws something else this time */
+	puppet.wall_ahead_ms = 1;
 	puppet_restart(&puppet);
 	get_wait(&before);
 	assert_int_equal(before.status, FTS_UNAVAILABLE);
