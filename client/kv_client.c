@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "client/kv_map.h"
 
 struct fts_kv_client {
@@ -43,7 +44,7 @@ static void map_came(void *ctx, enum fts_status status, const Fts__Kv__V1__MapRe
 {
 	struct fts_kv_client *client = ctx;
 	(void)error;
-	if (status == FTS_OK) ftsi_kv_map_take(&client->map, response);
+	if (status == FTS_OK) ftsi_kv_map_take(&client->map, response, fts_clock_monotonic_ns());
 	if (status != FTS_OK) {
 		pthread_mutex_lock(&client->lock);
 		client->asked = false;
@@ -94,7 +95,7 @@ enum fts_status fts_kv_client_set(struct fts_kv_client *client, const Fts__Kv__V
 	Fts__Kv__V1__SetRequest own = *request;
 	own.epoch = aim_at(client, request->db, request->key, options, &aim);
 	enum fts_status st = fts_kv_set(client->channel, &own, &aim.options, out_response, out_error);
-	if (st == FTS_OK) ftsi_kv_map_take(&client->map, (*out_response)->map);
+	if (st == FTS_OK) ftsi_kv_map_take(&client->map, (*out_response)->map, fts_clock_monotonic_ns());
 	return st;
 }
 
@@ -106,7 +107,7 @@ enum fts_status fts_kv_client_get(struct fts_kv_client *client, const Fts__Kv__V
 	Fts__Kv__V1__GetRequest own = *request;
 	own.epoch = aim_at(client, request->db, request->key, options, &aim);
 	enum fts_status st = fts_kv_get(client->channel, &own, &aim.options, out_response, out_error);
-	if (st == FTS_OK) ftsi_kv_map_take(&client->map, (*out_response)->map);
+	if (st == FTS_OK) ftsi_kv_map_take(&client->map, (*out_response)->map, fts_clock_monotonic_ns());
 	return st;
 }
 
@@ -118,7 +119,7 @@ enum fts_status fts_kv_client_delete(struct fts_kv_client *client, const Fts__Kv
 	Fts__Kv__V1__DeleteRequest own = *request;
 	own.epoch = aim_at(client, request->db, request->key, options, &aim);
 	enum fts_status st = fts_kv_delete(client->channel, &own, &aim.options, out_response, out_error);
-	if (st == FTS_OK) ftsi_kv_map_take(&client->map, (*out_response)->map);
+	if (st == FTS_OK) ftsi_kv_map_take(&client->map, (*out_response)->map, fts_clock_monotonic_ns());
 	return st;
 }
 
@@ -144,11 +145,11 @@ static struct started *make_started(struct fts_kv_client *client, void *ctx)
 }
 
 /* The map first: the callback may start the next call. */
-static struct started take_started(void *ctx, const Fts__Kv__V1__MapResponse *map)
+static struct started take_started(void *ctx, enum fts_status status, const Fts__Kv__V1__MapResponse *map)
 {
 	struct started started = *(struct started *)ctx;
 	free(ctx);
-	ftsi_kv_map_take(&started.client->map, map);
+	if (status == FTS_OK) ftsi_kv_map_take(&started.client->map, map, fts_clock_monotonic_ns());
 	return started;
 }
 
@@ -164,7 +165,7 @@ static enum fts_status was_started(struct started *started, enum fts_status stat
 static void set_ended(void *ctx, enum fts_status status, const Fts__Kv__V1__SetResponse *response,
 		      const struct fts_error *error)
 {
-	struct started started = take_started(ctx, status == FTS_OK ? response->map : NULL);
+	struct started started = take_started(ctx, status, status == FTS_OK ? response->map : NULL);
 	started.set(started.ctx, status, response, error);
 	leave(started.client);
 }
@@ -185,7 +186,7 @@ enum fts_status fts_kv_client_set_start(struct fts_kv_client *client, const Fts_
 static void get_ended(void *ctx, enum fts_status status, const Fts__Kv__V1__GetResponse *response,
 		      const struct fts_error *error)
 {
-	struct started started = take_started(ctx, status == FTS_OK ? response->map : NULL);
+	struct started started = take_started(ctx, status, status == FTS_OK ? response->map : NULL);
 	started.get(started.ctx, status, response, error);
 	leave(started.client);
 }
@@ -206,7 +207,7 @@ enum fts_status fts_kv_client_get_start(struct fts_kv_client *client, const Fts_
 static void delete_ended(void *ctx, enum fts_status status, const Fts__Kv__V1__DeleteResponse *response,
 			 const struct fts_error *error)
 {
-	struct started started = take_started(ctx, status == FTS_OK ? response->map : NULL);
+	struct started started = take_started(ctx, status, status == FTS_OK ? response->map : NULL);
 	started.deleted(started.ctx, status, response, error);
 	leave(started.client);
 }

@@ -6,6 +6,8 @@
 
 #include "base/hash.h"
 
+#define NS_PER_MS UINT64_C(1000000)
+
 enum { NO_OWNER = 255, SEED_PARTITION = 1 };
 
 uint32_t fts_kv_partition(uint32_t db, struct fts_bytes key)
@@ -36,18 +38,28 @@ static bool is_sound(const Fts__Kv__V1__MapResponse *message)
 	return true;
 }
 
-void ftsi_kv_map_take(struct ftsi_kv_map *map, const Fts__Kv__V1__MapResponse *message)
+/* Called with lock held. */
+static void replace(struct ftsi_kv_map *map, const Fts__Kv__V1__MapResponse *message)
 {
-	if (message == NULL || !is_sound(message)) return;
+	map->epoch = message->epoch;
+	map->older_ns = 0;
+	map->replicas = message->replicas;
+	map->node_count = message->n_nodes;
+	for (size_t i = 0; i < message->n_nodes; i++)
+		memcpy(map->addresses[i], message->nodes[i]->address, strlen(message->nodes[i]->address) + 1);
+	memcpy(map->owners, message->owners.data, message->owners.len);
+}
+
+void ftsi_kv_map_take(struct ftsi_kv_map *map, const Fts__Kv__V1__MapResponse *message, uint64_t now_ns)
+{
+	if (message != NULL && !is_sound(message)) return;
 	pthread_mutex_lock(&map->lock);
-	if (message->epoch > map->epoch) {
-		map->epoch = message->epoch;
-		map->replicas = message->replicas;
-		map->node_count = message->n_nodes;
-		for (size_t i = 0; i < message->n_nodes; i++)
-			memcpy(map->addresses[i], message->nodes[i]->address, strlen(message->nodes[i]->address) + 1);
-		memcpy(map->owners, message->owners.data, message->owners.len);
-	}
+	if (message == NULL || message->epoch == map->epoch)
+		map->older_ns = 0;
+	else if (message->epoch < map->epoch && map->older_ns == 0)
+		map->older_ns = now_ns;
+	else if (message->epoch > map->epoch || now_ns - map->older_ns >= FTSI_KV_OLDER_MS * NS_PER_MS)
+		replace(map, message);
 	pthread_mutex_unlock(&map->lock);
 }
 

@@ -13,6 +13,7 @@
 
 #include <fts/kv.h>
 
+#include "client/kv_map.h"
 #include "storage/record.h"
 #include "tests/harness/clock.h"
 
@@ -297,6 +298,36 @@ static void partitions_are_the_owners_own(void **state)
 	}
 }
 
+/* A cluster that was begun anew from a snapshot counts its maps from an older one on. */
+static void only_older_maps_are_believed_at_last(void **state)
+{
+	const uint64_t ms = 1000000, later_ns = (FTSI_KV_OLDER_MS + 1) * ms;
+	Fts__Kv__V1__MapNode node = FTS__KV__V1__MAP_NODE__INIT, *nodes[] = {&node};
+	Fts__Kv__V1__MapResponse message = FTS__KV__V1__MAP_RESPONSE__INIT;
+	uint8_t owners[FTS_KV_PARTITION_COUNT] = {0};
+	char address[FTSI_KV_ADDRESS_MAX];
+	struct ftsi_kv_map map;
+	(void)state;
+	ftsi_kv_map_init(&map);
+	message.nodes = nodes;
+	message.n_nodes = message.replicas = 1;
+	message.owners = (ProtobufCBinaryData){sizeof owners, owners};
+	node.address = (char *)(uintptr_t) "127.0.0.1:1";
+	message.epoch = 9;
+	ftsi_kv_map_take(&map, &message, ms);
+	node.address = (char *)(uintptr_t) "127.0.0.1:2";
+	message.epoch = 4;
+	ftsi_kv_map_take(&map, &message, 2 * ms);
+	ftsi_kv_map_take(&map, NULL, 3 * ms); /* one node was behind, the others are not */
+	ftsi_kv_map_take(&map, &message, 2 * ms + later_ns);
+	ftsi_kv_map_take(&map, &message, 3 * ms + later_ns);
+	assert_int_equal(ftsi_kv_map_owner(&map, 0, address), 9);
+	ftsi_kv_map_take(&map, &message, 2 * ms + 2 * later_ns);
+	assert_int_equal(ftsi_kv_map_owner(&map, 0, address), 4);
+	assert_string_equal(address, "127.0.0.1:2");
+	ftsi_kv_map_fini(&map);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +336,7 @@ int main(void)
 	    cmocka_unit_test(a_dead_owner_is_replaced_by_anybody),
 	    cmocka_unit_test(what_was_started_ends_before_the_client),
 	    cmocka_unit_test(partitions_are_the_owners_own),
+	    cmocka_unit_test(only_older_maps_are_believed_at_last),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
