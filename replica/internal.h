@@ -252,6 +252,7 @@ struct fts_replica {
 	atomic_uint format; /* in which the cluster writes, as of the last entry applied: written by the loop */
 	atomic_bool failed;
 	atomic_bool doubted;                /* its state differs from the others', or is not there: it does not serve */
+	atomic_uint doubt_turns;            /* how often doubt has begun or ended */
 	atomic_uint_fast64_t applied_index; /* written to DIR/state */
 	struct ftsi_mailbox mailbox;
 	struct ftsi_readers readers;

@@ -227,25 +227,26 @@ static void ask(struct fts_replica *replica, struct ftsi_read_job *job)
 		ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, "this node is stopping");
 }
 
-/* Before a view is worth taking. True: it was refused, job is gone. */
-static bool refuse_at_once(struct fts_replica *replica, struct ftsi_read_job *job)
+/* doubt_turns: as of before the view was taken. True: it was refused, job is gone. */
+static bool refuse_at_once(struct fts_replica *replica, struct ftsi_read_job *job, unsigned doubt_turns)
 {
 	if (job->deadline_ns <= ftsi_now_ns(replica)) {
 		ftsi_read_refuse(replica, job, FTS_DEADLINE_EXCEEDED,
 				 "the time limit passed before the read's turn came");
 		return true;
 	}
-	if (ftsi_state_may_serve(replica)) return false;
+	/* Doubt that has ended meanwhile has replaced what the view shows. */
+	if (ftsi_state_may_serve(replica) && atomic_load(&replica->doubt_turns) == doubt_turns) return false;
 	ftsi_read_refuse(replica, job, FTS_UNAVAILABLE, ftsi_state_refusal);
 	return true;
 }
 
 /* Run job on look, whose view was taken when applied_before was applied. */
 static void run_one(struct fts_replica *replica, struct ftsi_read_job *job, const struct fts_read *look,
-		    uint64_t applied_before)
+		    uint64_t applied_before, unsigned doubt_turns)
 {
 	struct fts_read read = {.view = look->view, .arena = look->arena};
-	if (refuse_at_once(replica, job)) return;
+	if (refuse_at_once(replica, job, doubt_turns)) return;
 	if (job->unasked && !is_sole(replica)) { /* it was, before the view was taken */
 		ask(replica, job);
 		return;
@@ -262,13 +263,14 @@ void ftsi_read_run_all(struct fts_replica *replica, struct ftsi_read_job *job)
 {
 	struct fts_read look = {0};
 	uint64_t applied_before = atomic_load(&replica->applied_index);
+	unsigned doubt_turns = atomic_load(&replica->doubt_turns);
 	look.arena = fts_arena_acquire(replica->read_pool, FTSI_READ_ARENA_BYTES);
 	if (look.arena != NULL && ftsi_state_view(replica, &look.view) != FTS_OK) look.view = NULL;
 	ftsi_conn_gather_begin();
 	while (job != NULL) {
 		struct ftsi_read_job *next = job->next; /* job is gone once it has run */
 		if (look.view != NULL)
-			run_one(replica, job, &look, applied_before);
+			run_one(replica, job, &look, applied_before, doubt_turns);
 		else
 			ftsi_read_refuse(replica, job, FTS_RESOURCE_EXHAUSTED, "no memory for another read now");
 		job = next;

@@ -243,6 +243,7 @@ void ftsi_state_doubt(struct fts_replica *replica, const char *why)
 		return;
 	}
 	atomic_store(&replica->doubted, true);
+	atomic_fetch_add(&replica->doubt_turns, 1);
 	FTS_LOG_WARN("replica.state_doubted", "node=%s index=%llu detail=\"%s\"", replica->name,
 		     (unsigned long long)atomic_load(&replica->applied_index), why);
 	ftsi_send_drop(replica);
@@ -255,7 +256,9 @@ void ftsi_state_doubt(struct fts_replica *replica, const char *why)
 
 void ftsi_state_trust(struct fts_replica *replica)
 {
-	if (!atomic_exchange(&replica->doubted, false)) return;
+	if (!atomic_load(&replica->doubted)) return;
+	atomic_fetch_add(&replica->doubt_turns, 1); /* first: see ftsi_read_run_all */
+	atomic_store(&replica->doubted, false);
 	FTS_LOG_INFO("replica.state_trusted", "node=%s index=%llu", replica->name,
 		     (unsigned long long)atomic_load(&replica->applied_index));
 }
