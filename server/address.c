@@ -11,7 +11,13 @@
 
 bool ftsi_address_parse(const char *text, struct ftsi_endpoint *out_address)
 {
-	return ftsi_endpoint_parse(text, strlen(text), out_address, NULL) == FTS_OK;
+	struct ftsi_endpoint address;
+	/* Blanks around it are no part of an endpoint, and this text goes on as it is: to a socket, to other members.
+	 */
+	if (ftsi_endpoint_parse(text, strlen(text), &address, NULL) != FTS_OK || strcmp(address.text, text) != 0)
+		return false;
+	*out_address = address;
+	return true;
 }
 
 const char *ftsi_address_print(const struct ftsi_endpoint *address, uint16_t port, char *out)

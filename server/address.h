@@ -9,7 +9,7 @@
 
 #define FTSI_ADDRESS_MAX FTSI_ENDPOINT_TEXT_BYTES /* "HOST:PORT" with its zero byte */
 
-/* "HOST:PORT" or "[V6]:PORT"; text: borrowed. False: it is neither. */
+/* "HOST:PORT" or "[V6]:PORT", without blanks; text: borrowed. False: it is neither. */
 bool ftsi_address_parse(const char *text, struct ftsi_endpoint *out_address);
 /* Write HOST:port (another port of the same host) into out (FTSI_ADDRESS_MAX bytes, borrowed). Returns out. */
 const char *ftsi_address_print(const struct ftsi_endpoint *address, uint16_t port, char *out);

@@ -74,6 +74,15 @@ static json_t *rename_fields(json_t *object)
 	return renamed;
 }
 
+/* A message does not tell 0 from nothing, and no setting may be 0: who writes it means something. NULL: none is. */
+static const char *find_zero(json_t *object)
+{
+	json_t *value;
+	const char *key;
+	json_object_foreach(object, key, value) if (json_is_number(value) && json_number_value(value) == 0) return key;
+	return NULL;
+}
+
 static enum fts_status parse(const char *path, const char *text, size_t size_bytes, ProtobufCMessage **out_config,
 			     struct fts_error *out_error)
 {
@@ -93,6 +102,14 @@ static enum fts_status parse(const char *path, const char *text, size_t size_byt
 		struct fts_bytes bytes = {(const uint8_t *)dumped, strlen(dumped)};
 		status = fts_json_decode(bytes, &fts__config__v1__config__descriptor, NULL, out_config, &inner);
 		if (status != FTS_OK) status = fts_error_set(out_error, status, "%.200s: %.250s", path, inner.detail);
+		const char *zero = status == FTS_OK ? find_zero(renamed) : NULL;
+		if (zero != NULL) {
+			protobuf_c_message_free_unpacked(*out_config, NULL);
+			*out_config = NULL;
+			status = fts_error_set(out_error, FTS_INVALID_ARGUMENT,
+					       "%.300s: %.100s: \"0\": expected a number of 1 to %d", path, zero,
+					       FTSI_COUNT_MAX);
+		}
 	}
 	free(dumped);
 	json_decref(renamed);
