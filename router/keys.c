@@ -1,9 +1,9 @@
 /* Why this file exists: Kv.Keys: one page of a database's keys over the whole cluster, in the order of their bytes.
  *
  * Every node is asked for the first keys of all partitions it owns; what they answer is merged. A page may only reach
- * as far as the node that got the least far; and a partition counts once more than half of its owners have answered:
- * then every acknowledged write is among the answers, and the newest of a key says whether it is there or was deleted.
- */
+ * as far as the node that got the least far; and a partition counts once more than half of its owners have answered,
+ * and of its owners to be: then every acknowledged write is among the answers, and the newest of a key says whether it
+ * is there or was deleted. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,10 +45,18 @@ static int compare(ProtobufCBinaryData a, ProtobufCBinaryData b)
 
 /* ---- Have enough answered? ---- */
 
-static bool covers(const struct source *source, uint32_t partition)
+enum part { NONE, OWNS, COMES };
+
+static enum part part_of(const struct source *source, uint32_t partition)
 {
 	const Fts__Kv__V1__OwnedKeysResponse *response = source->response;
-	return response != NULL && partition < response->partitions.len && response->partitions.data[partition] != 0;
+	bool known = response != NULL && partition < response->partitions.len;
+	return known ? (enum part)response->partitions.data[partition] : NONE;
+}
+
+static bool is_most(uint64_t places, uint64_t of)
+{
+	return __builtin_popcountll(places & of) >= __builtin_popcountll(of) / 2 + 1;
 }
 
 /* Owners that are missing, if that leaves a partition without its quorum; 0: enough have answered. */
@@ -56,12 +64,14 @@ static uint64_t find_missing(const struct listing *listing)
 {
 	for (uint32_t p = 0; p < FTS_ROUTER_PARTITION_COUNT; p++) {
 		const struct fts_router_partition *partition = &listing->map->partitions[p];
-		uint64_t answered = 0;
-		for (uint8_t i = 0; i < partition->owner_count; i++)
-			if (covers(&listing->sources[partition->order[i]], p))
-				answered |= (uint64_t)1 << partition->order[i];
-		if (__builtin_popcountll(answered) < partition->owner_count / 2 + 1)
-			return partition->owners & ~answered;
+		uint64_t own = 0, take_part = 0;
+		for (uint8_t i = 0; i < partition->order_count; i++) {
+			enum part part = part_of(&listing->sources[partition->order[i]], p);
+			if (part == OWNS) own |= (uint64_t)1 << partition->order[i];
+			if (part != NONE) take_part |= (uint64_t)1 << partition->order[i];
+		}
+		if (!is_most(own, partition->owners)) return partition->owners & ~own;
+		if (!is_most(take_part, partition->next)) return partition->next & ~take_part;
 	}
 	return 0;
 }

@@ -109,14 +109,31 @@ static enum fts_status open_stream(struct merge *merge, uint32_t partition)
 	return status;
 }
 
-/* Who is on its way, or has lost its disk, has not all of it yet. */
+static uint8_t part_in(const struct ftsi_map *map, uint64_t node_id, uint32_t partition)
+{
+	const struct ftsi_map_move *move = ftsi_map_move_under_way(map, partition);
+	if (ftsi_placement_owns(&map->placement, partition, node_id)) return 1;
+	return move != NULL && move->to_node == node_id ? 2 : 0;
+}
+
+/* Who is on its way has not all of it yet; who has lost its disk says nothing. */
 static void list_partitions(struct fts_owner *owner, uint64_t node_id, uint8_t *out_partitions)
 {
 	const struct ftsi_map_shared *shared = ftsi_map_take(owner->options.maps);
-	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT; p++)
-		out_partitions[p] = ftsi_placement_owns(&shared->map.placement, p, node_id) &&
-				    !fts_storage_has_lost(owner->options.storage, p);
+	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT; p++) {
+		bool lost = fts_storage_has_lost(owner->options.storage, p);
+		out_partitions[p] = lost ? 0 : part_in(&shared->map, node_id, p);
+	}
 	ftsi_map_release(shared);
+}
+
+/* A view is of one moment: what it has counts where this node had the same part before and after. */
+static void leave_out_changed(struct fts_owner *owner, uint64_t node_id, uint8_t *partitions)
+{
+	uint8_t now[FTSI_PARTITION_COUNT];
+	list_partitions(owner, node_id, now);
+	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT; p++)
+		if (now[p] != partitions[p]) partitions[p] = 0;
 }
 
 static enum fts_status visit_all(struct merge *merge, fts_owner_key_fn visit, void *ctx)
@@ -141,8 +158,9 @@ enum fts_status fts_owner_visit_keys(struct fts_owner *owner, const struct fts_o
 				     void *ctx, uint8_t *out_partitions)
 {
 	struct merge merge = {.keys = keys, .storage = owner->options.storage};
-	enum fts_status status = fts_store_view(merge.storage->store, &merge.view);
 	list_partitions(owner, keys->node_id, out_partitions);
+	enum fts_status status = fts_store_view(merge.storage->store, &merge.view);
+	leave_out_changed(owner, keys->node_id, out_partitions);
 	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT && status == FTS_OK; p++)
 		if (out_partitions[p] != 0) status = open_stream(&merge, p);
 	if (status == FTS_OK) status = visit_all(&merge, visit, ctx);

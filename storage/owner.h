@@ -67,7 +67,8 @@ uint64_t fts_owner_now(struct fts_owner *owner);
 int64_t fts_owner_wall_ms(struct fts_owner *owner, int64_t *out_ahead_ms);
 
 /* Keys of db in the order of their bytes, of all partitions of which node takes part in reads. out_partitions:
- * FTSI_PARTITION_COUNT bytes; 1: it is in. visit: false ends it; record without value, borrowed. Blocks. */
+ * FTSI_PARTITION_COUNT bytes; 1: it is in, 2: what has come of it (MapMove). visit: false ends it; record without
+ * value, borrowed. Blocks. */
 struct fts_owner_keys {
 	uint64_t node_id;
 	uint32_t db;
