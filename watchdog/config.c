@@ -452,6 +452,13 @@ enum fts_status ftsi_watch_config_complete(struct ftsi_watch_config *config, str
 		    "listen: %s is no loopback address: give tls_ca, tls_cert and tls_key, or \"insecure\": "
 		    "true",
 		    config->listen);
+	for (size_t i = 0; i < config->process_count && strcmp(config->listen, "off") == 0; i++)
+		if (config->cluster[0] != '\0' && config->processes[i].member[0] != '\0')
+			return fts_error_set(
+			    out_error, FTS_INVALID_ARGUMENT,
+			    "listen: off: the cluster can't be asked then whether it may do without %s: "
+			    "expected HOST:PORT, or no \"member\"",
+			    config->processes[i].member);
 	bool absolute = make_absolute(config->state);
 	for (size_t i = 0; i < config->process_count; i++)
 		if (!absolute ||

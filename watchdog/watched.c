@@ -176,8 +176,8 @@ static void forget_old_restarts(struct ftsi_watched *watched, int64_t now_ms)
 {
 	int64_t oldest_ms = now_ms - (int64_t)watched->watch->config->quarantine_window_ms;
 	uint32_t kept = 0;
-	for (uint32_t i = 0; i < watched->restart_time_count; i++)
-		if (watched->restart_times_ms[i] > oldest_ms)
+	for (uint32_t i = 0; i < watched->restart_time_count; i++) /* later than now: the clock was set back since */
+		if (watched->restart_times_ms[i] > oldest_ms && watched->restart_times_ms[i] <= now_ms)
 			watched->restart_times_ms[kept++] = watched->restart_times_ms[i];
 	watched->restart_time_count = kept;
 }
@@ -312,6 +312,7 @@ static void describe_end(struct ftsi_watched *watched, char *out, size_t size_by
 static void has_ended(struct ftsi_watched *watched)
 {
 	watched->main_ended = true;
+	if (watched->what->member[0] != '\0') watched->watch->member_ended_ns = watched->watch->now_ns;
 	if (watched->state == FTSI_WATCH_STOPPING) {
 		if (watched->capture_pid > 0) end_capture(watched);
 		if (watched->asked) ftsi_watched_tell(watched, "ended", "as it was asked to");

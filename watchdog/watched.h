@@ -49,6 +49,7 @@ struct ftsi_watch {
 	struct ftsi_watched list[FTSI_WATCH_PROCESS_MAX];
 	size_t count;
 	uint64_t now_ns;
+	uint64_t member_ended_ns; /* when a member of the cluster ended last; 0: none has */
 	uint64_t action_index;
 	bool changed; /* since it was written down */
 	bool stopping;

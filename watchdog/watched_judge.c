@@ -8,6 +8,7 @@
 
 #define NS_PER_MS ((uint64_t)1000000)
 #define QUORUM_AGAIN_MS 500
+#define SETTLE_MS 3000     /* until the cluster has noticed that a member is gone */
 #define EXCUSES_MAX 4      /* a process that waits for a processor is given this many patiences more */
 #define SUSPECT_PERCENT 50 /* of a patience used up: from here on it is looked at closely */
 #define STARVED_PERCENT 25 /* of that time spent waiting for a processor: it is starved */
@@ -52,11 +53,23 @@ static bool takes_no_part(const struct ftsi_watched *watched)
 	       (watched->verdict == FTSI_VERDICT_STALLED && strncmp(watched->detail, "fts-loop ", 9) == 0);
 }
 
+/* The nodes go on for a moment to count a member that has ended as alive: two that are stuck at once would both be
+ * ended. */
+static bool is_settling(const struct ftsi_watch *watch)
+{
+	return watch->outside != NULL && watch->config->cluster[0] != '\0' && watch->member_ended_ns != 0 &&
+	       watch->now_ns < watch->member_ended_ns + SETTLE_MS * NS_PER_MS;
+}
+
 /* It is stuck, but other members may need it. True: it may be ended. */
 static bool may_be_ended(struct ftsi_watched *watched)
 {
 	char detail[200];
 	if (watched->what->member[0] == '\0') return true;
+	if (!takes_no_part(watched) && is_settling(watched->watch)) {
+		watched->asking_quorum = false; /* what is said now may count one that is gone */
+		return false;
+	}
 	enum ftsi_quorum quorum = ftsi_outside_quorum(watched->watch->outside, watched->what->member, detail);
 	if (quorum == FTSI_QUORUM_KEPT && (watched->asking_quorum || watched->watch->outside == NULL)) return true;
 	if (quorum == FTSI_QUORUM_BROKEN && watched->asking_quorum) {
@@ -96,5 +109,7 @@ void ftsi_watched_judge(struct ftsi_watched *watched)
 	snprintf(watched->reason, sizeof(watched->reason), "%s", ftsi_verdict_name(verdict));
 	snprintf(watched->detail, sizeof(watched->detail), "%s", detail);
 	if (news) ftsi_watched_tell(watched, "stuck", watched->detail);
-	if (may_be_ended(watched)) ftsi_watched_handle(watched, FTSI_WATCH_STUCK);
+	if (!may_be_ended(watched)) return;
+	if (watched->what->member[0] != '\0') watched->watch->member_ended_ns = watched->watch->now_ns;
+	ftsi_watched_handle(watched, FTSI_WATCH_STUCK);
 }

@@ -63,6 +63,9 @@ static void errors_name_the_field(void **state)
 	     "listen: 127.example.org:7390 is no loopback"},
 	    {"{\"cluster\":\"bad\",\"processes\":[{\"name\":\"a\",\"command\":[\"x\"]}]}", "cluster: endpoint \"bad\""},
 	    {"{\"listen\":\"127.0.0.1\",\"processes\":[{\"name\":\"a\",\"command\":[\"x\"]}]}", "listen: endpoint"},
+	    {"{\"listen\":\"off\",\"cluster\":\"127.0.0.1:7400\",\"processes\":[{\"name\":\"a\",\"command\":[\"x\"],"
+	     "\"member\":\"n1\"}]}",
+	     "listen: off: the cluster can't be asked"},
 	    {"{\"listen\":\"127.0.0.1:1,127.0.0.1:2\",\"processes\":[{\"name\":\"a\",\"command\":[\"x\"]}]}",
 	     "listen: expected one HOST:PORT"},
 	    {"{\"interval_ms\":100,\"interval_ms\":200,\"processes\":[]}", "duplicate"},
