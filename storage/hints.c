@@ -154,19 +154,13 @@ enum fts_status ftsi_hints_put(struct fts_storage *storage, struct fts_txn *txn,
 
 /* ---- Reading ---- */
 
-enum fts_status fts_hints_visit(struct fts_storage *storage, uint64_t owner, struct fts_bytes after,
-				fts_hint_visit_fn visit, void *ctx)
+static enum fts_status visit_all(struct fts_storage *storage, struct fts_txn *view, const struct fts_key *prefix,
+				 struct fts_bytes after, fts_hint_visit_fn visit, void *ctx)
 {
 	uint8_t key_text[FTSI_RECORD_KEY_MAX];
-	struct fts_key prefix;
-	struct fts_txn *view = NULL;
 	struct fts_cursor *cursor = NULL;
 	struct fts_bytes key, value;
-	enum fts_status status = fts_store_view(storage->store, &view);
-	if (status != FTS_OK) return status;
-	fts_key_begin(&prefix, FTSI_TABLE_HINT);
-	if (owner != 0) fts_key_u64(&prefix, owner);
-	status = fts_txn_scan(view, fts_key_bytes(&prefix), after, &cursor);
+	enum fts_status status = fts_txn_scan(view, fts_key_bytes(prefix), after, &cursor);
 	while (status == FTS_OK && fts_cursor_next(cursor, &key, &value)) {
 		struct fts_hint hint = {0};
 		if (after.size_bytes == key.size_bytes && memcmp(after.data, key.data, key.size_bytes) == 0) continue;
@@ -179,6 +173,18 @@ enum fts_status fts_hints_visit(struct fts_storage *storage, uint64_t owner, str
 	}
 	if (status == FTS_OK) status = fts_cursor_status(cursor);
 	fts_cursor_close(cursor);
+	return status;
+}
+
+enum fts_status fts_hints_visit(struct fts_storage *storage, uint64_t owner, struct fts_bytes after,
+				fts_hint_visit_fn visit, void *ctx)
+{
+	struct fts_key prefix;
+	struct fts_txn *view = NULL;
+	enum fts_status status = fts_store_view(storage->store, &view);
+	fts_key_begin(&prefix, FTSI_TABLE_HINT);
+	if (owner != 0) fts_key_u64(&prefix, owner);
+	if (status == FTS_OK) status = visit_all(storage, view, &prefix, after, visit, ctx);
 	fts_txn_abort(view);
 	return status;
 }
@@ -258,30 +264,54 @@ void fts_hints_measure(struct fts_storage *storage, uint64_t *out_bytes, uint64_
 	pthread_mutex_unlock(&storage->hints.lock);
 }
 
-struct oldest {
-	uint32_t partition;
-	uint64_t time;
-};
-
 static bool take_older(void *ctx, const struct fts_hint *hint, struct fts_bytes stored_key)
 {
-	struct oldest *oldest = ctx;
+	uint64_t *oldest = ctx;
 	(void)stored_key;
-	if (ftsi_record_partition(hint->record.db, hint->record.key) == oldest->partition &&
-	    (oldest->time == 0 || hint->record.version.time < oldest->time))
-		oldest->time = hint->record.version.time;
+	if (*oldest == 0 || hint->record.version.time < *oldest) *oldest = hint->record.version.time;
 	return true;
+}
+
+/* The owner behind *owner for whom there are hints. NOT_FOUND: none. */
+static enum fts_status next_owner(struct fts_txn *view, uint64_t *owner)
+{
+	struct fts_key prefix, from;
+	struct fts_cursor *cursor = NULL;
+	struct fts_bytes key, value;
+	if (*owner == UINT64_MAX) return FTS_NOT_FOUND;
+	fts_key_begin(&prefix, FTSI_TABLE_HINT);
+	fts_key_begin(&from, FTSI_TABLE_HINT);
+	fts_key_u64(&from, *owner + 1);
+	enum fts_status status = fts_txn_scan(view, fts_key_bytes(&prefix), fts_key_bytes(&from), &cursor);
+	if (status != FTS_OK) return status;
+	if (fts_cursor_next(cursor, &key, &value)) {
+		struct fts_bytes at = {key.data + prefix.size_bytes, key.size_bytes - prefix.size_bytes};
+		if (fts_key_read_u64(&at, owner) != 0) status = FTS_DATA_LOSS;
+	} else {
+		status = fts_cursor_status(cursor) == FTS_OK ? FTS_NOT_FOUND : fts_cursor_status(cursor);
+	}
+	fts_cursor_close(cursor);
+	return status;
 }
 
 uint64_t fts_hints_oldest(struct fts_storage *storage, uint32_t partition)
 {
-	struct oldest oldest = {.partition = partition};
+	struct fts_txn *view = NULL;
+	struct fts_key prefix;
+	uint64_t oldest = 0, owner = 0;
 	pthread_mutex_lock(&storage->hints.lock);
 	bool any = storage->hints.counts[partition] > 0;
 	pthread_mutex_unlock(&storage->hints.lock);
 	if (!any) return 0;
-	if (fts_hints_visit(storage, 0, (struct fts_bytes){0}, take_older, &oldest) != FTS_OK) return 1; /* who knows */
-	return oldest.time;
+	enum fts_status status = fts_store_view(storage->store, &view);
+	while (status == FTS_OK && (status = next_owner(view, &owner)) == FTS_OK) {
+		fts_key_begin(&prefix, FTSI_TABLE_HINT);
+		fts_key_u64(&prefix, owner);
+		fts_key_u32(&prefix, partition);
+		status = visit_all(storage, view, &prefix, (struct fts_bytes){0}, take_older, &oldest);
+	}
+	fts_txn_abort(view);
+	return status == FTS_NOT_FOUND ? oldest : 1; /* who knows */
 }
 
 bool fts_hints_wants_repair(struct fts_storage *storage, uint32_t partition, bool take)

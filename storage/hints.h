@@ -56,7 +56,7 @@ FTS_MUST_USE enum fts_status fts_hints_drop(struct fts_storage *storage, uint64_
 uint64_t fts_hints_count(struct fts_storage *storage);
 /* Their bytes, and how many were dropped since the start. */
 void fts_hints_measure(struct fts_storage *storage, uint64_t *out_bytes, uint64_t *out_dropped_count);
-/* Version time of the oldest hint of partition; 0: there is none. Reads them all when there are any. */
+/* Version time of the oldest hint of partition; 0: there is none. Reads all of partition. */
 uint64_t fts_hints_oldest(struct fts_storage *storage, uint32_t partition);
 /* Was a hint of partition dropped? take: forget it. */
 bool fts_hints_wants_repair(struct fts_storage *storage, uint32_t partition, bool take);

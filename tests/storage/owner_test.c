@@ -211,19 +211,24 @@ static void what_was_known_long_ago_is_refused(void **state)
 /* ---- Hints ---- */
 
 /* False: it was dropped, and says so. */
-static bool keep_hint(struct world *world, uint32_t number, size_t value_size_bytes, uint64_t time)
+static bool keep_hint_for(struct world *world, uint64_t owner, uint32_t number, size_t value_size_bytes, uint64_t time)
 {
 	static uint8_t value[8192];
 	char key[16];
 	(void)snprintf(key, sizeof key, "h%u", number);
 	const struct ftsi_record record = {
 	    .key = {(const uint8_t *)key, strlen(key)}, .value = {value, value_size_bytes}, .version = {time, 1}};
-	struct waiting_put waiting = {.put = {.records = &record, .count = 1, .hint_owner = 7, .done = on_done}};
+	struct waiting_put waiting = {.put = {.records = &record, .count = 1, .hint_owner = owner, .done = on_done}};
 	assert_int_equal(fts_storage_put(world->storage, &waiting.put), FTS_OK);
 	for (struct harness_wait wait = harness_wait_ms(WAIT_MS); !atomic_load(&waiting.is_done);)
 		if (!harness_wait_more(&wait)) fail_msg("a hint was not kept");
 	assert_int_equal(waiting.put.status, FTS_OK);
 	return !waiting.put.hint_dropped;
+}
+
+static bool keep_hint(struct world *world, uint32_t number, size_t value_size_bytes, uint64_t time)
+{
+	return keep_hint_for(world, 7, number, value_size_bytes, time);
 }
 
 static uint32_t count_marks(struct world *world)
@@ -261,6 +266,28 @@ static void hints_stay_within_their_limit(void **state)
 	stop(&world);
 }
 
+/* Of whomever it is for; other partitions' are not read for it. */
+static void the_oldest_hint_of_a_partition_is_known(void **state)
+{
+	static const uint64_t owners[] = {1, 7, UINT64_MAX};
+	struct world world;
+	uint64_t oldest[FTSI_PARTITION_COUNT] = {0};
+	char key[16];
+	(void)state;
+	start(&world);
+	for (uint32_t i = 0; i < 60; i++) {
+		uint64_t time = 100 + i * 37 % 61;
+		(void)snprintf(key, sizeof key, "h%u", i);
+		uint32_t p = ftsi_record_partition(0, (struct fts_bytes){(const uint8_t *)key, strlen(key)});
+		if (oldest[p] == 0 || time < oldest[p]) oldest[p] = time;
+		assert_true(keep_hint_for(&world, owners[i % 3], i, 10, time));
+		assert_true(keep_hint_for(&world, owners[(i + 1) % 3], i, 10, time + 1));
+	}
+	for (uint32_t p = 0; p < FTSI_PARTITION_COUNT; p++)
+		assert_int_equal(fts_hints_oldest(world.storage, p), oldest[p]);
+	stop(&world);
+}
+
 /* ---- Writes that are remembered ---- */
 
 static void lately_taken_writes_are_known(void **state)
@@ -295,6 +322,7 @@ int main(void)
 	    cmocka_unit_test(a_clock_that_jumped_back_changes_nothing),
 	    cmocka_unit_test(what_was_known_long_ago_is_refused),
 	    cmocka_unit_test(hints_stay_within_their_limit),
+	    cmocka_unit_test(the_oldest_hint_of_a_partition_is_known),
 	    cmocka_unit_test(lately_taken_writes_are_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
