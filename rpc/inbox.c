@@ -134,7 +134,8 @@ static nng_stream *dial_families(struct ftsi_inbox *inbox, const struct ftsi_end
 	return stream;
 }
 
-static bool wait_ready(struct ftsi_inbox *inbox, uint64_t deadline_ns)
+/* out_closed: it hung up. */
+static bool wait_ready(struct ftsi_inbox *inbox, uint64_t deadline_ns, bool *out_closed)
 {
 	struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
 				 .tv_nsec = (long)(deadline_ns % 1000000000u)};
@@ -144,6 +145,7 @@ static bool wait_ready(struct ftsi_inbox *inbox, uint64_t deadline_ns)
 	while (!inbox->ready && !inbox->closed && waited == 0)
 		waited = pthread_cond_timedwait(&inbox->changed, &inbox->lock, &until);
 	bool ready = inbox->ready && !inbox->closed;
+	*out_closed = inbox->closed;
 	pthread_mutex_unlock(&inbox->lock);
 	return ready;
 }
@@ -160,15 +162,18 @@ static enum fts_status start(struct ftsi_inbox *inbox, nng_stream *stream, const
 	    .ctx = inbox,
 	};
 	struct ftsi_conn *conn = NULL;
+	bool closed;
 
 	if (ftsi_conn_create(stream, &options, &conn) != FTS_OK)
 		return fts_error_set(out_error, FTS_RESOURCE_EXHAUSTED, "no memory for events");
 	inbox->conn = ftsi_conn_hold(conn);
 	inbox->ready = inbox->closed = false;
 	ftsi_conn_start(conn);
-	if (wait_ready(inbox, deadline_ns)) return FTS_OK;
-	return fts_error_set(out_error, FTS_UNAVAILABLE, "what answers at %s + %d sends no events", endpoint,
-			     FTSI_EVENTS_PORT_OFFSET);
+	if (wait_ready(inbox, deadline_ns, &closed)) return FTS_OK;
+	return fts_error_set(out_error, FTS_UNAVAILABLE,
+			     closed ? "what answers at %s + %d sends no events"
+				    : "%s + %d has taken the connection and not answered in time",
+			     endpoint, FTSI_EVENTS_PORT_OFFSET);
 }
 
 enum fts_status ftsi_inbox_open(struct ftsi_inbox *inbox, const char *endpoint, const struct fts_tls *tls,

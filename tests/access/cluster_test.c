@@ -87,7 +87,7 @@ static void roles_are_kept_apart(void **state)
 	AS(writer, 1, "PERMISSION_DENIED", "member", "remove", "n3");
 	AS(writer, 1, "PERMISSION_DENIED", "token", "list");
 	AS(writer, 0, "MADE", "--timeout", "30s", "events", "access.token", "--from", "1", "--count", "1");
-	AS(NULL, 1, "UNAUTHENTICATED", "--timeout", "3s", "events", "access.token", "--from", "1", "--count", "1");
+	AS(NULL, 1, "UNAUTHENTICATED", "--timeout", "30s", "events", "access.token", "--from", "1", "--count", "1");
 }
 
 /* A token that is made and can't be printed would be nobody's: of the first one's loss nobody recovers. */
