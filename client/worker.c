@@ -77,7 +77,7 @@ static struct fts_worker *make(struct fts_channel *channel, const struct fts_wor
 	worker->begins_only = options->begins_only;
 	worker->run = options->run;
 	worker->ctx = options->ctx;
-	worker->ended_max = worker->capacity + FTSI_WORKER_ENDED_EXTRA;
+	worker->ended_max = worker->capacity + 2 * FTSI_WORKER_TELL_MAX;
 	worker->slots = calloc(worker->capacity, sizeof *worker->slots);
 	worker->buckets = calloc(worker->capacity, sizeof *worker->buckets);
 	worker->ended = calloc(worker->ended_max, sizeof *worker->ended);

@@ -6,7 +6,10 @@
  *   (window) and has no slot is over.
  * - A ticket for several runs keeps its place only while it is used: it ends when it has lain idle for
  *   FTS_TICKET_IDLE_MS, and with the first run that ends FTS_TICKET_HOLD_MS after it was shown first.
- * - What has ended is told to the dispatcher until it answers; what finds no room is asked for again by it (overdue).
+ * - What has ended is kept until the dispatcher has answered that it knows: a ticket of which nothing is known here any
+ *   more did not run, and that is said of it when it is overdue. There is always room: the dispatcher gives out no more
+ *   than capacity; FTSI_WORKER_TELL_MAX at most that it has taken back are kept because its answer was lost, and as many
+ *   that it named as overdue.
  * - Registered anew (the dispatcher had lost it): tickets of before are strays. Their runs end as they will, nobody is
  *   told, and the capacity they take is not offered meanwhile.
  * - A worker's memory stays until its last work is answered (ref_count). */
@@ -22,7 +25,7 @@
 
 #define FTSI_NO_SLOT UINT32_MAX
 
-enum { FTSI_WORKER_CAPACITY_MAX = 4096, FTSI_WORKER_ENDED_EXTRA = 1024, FTSI_WORKER_METHODS = 2 };
+enum { FTSI_WORKER_CAPACITY_MAX = 4096, FTSI_WORKER_TELL_MAX = 1024, FTSI_WORKER_METHODS = 2 };
 
 struct ftsi_slot {
 	uint64_t number;
@@ -77,8 +80,9 @@ struct fts_worker {
 	uint32_t free_head;
 	struct ftsi_slot *slots;  /* capacity */
 	uint32_t *buckets;        /* capacity: heads of chains by number */
-	struct ftsi_ended *ended; /* a ring of capacity + FTSI_WORKER_ENDED_EXTRA */
+	struct ftsi_ended *ended; /* a ring of capacity + 2 * FTSI_WORKER_TELL_MAX */
 	uint32_t ended_first, ended_count, ended_max;
+	uint32_t telling_count; /* of them, the first ones: the dispatcher is being told */
 
 	pthread_t beater, finisher;
 	bool has_beater, has_finisher;

@@ -13,8 +13,7 @@ enum {
 	BEAT_MAX_MS = 1000,
 	AGAIN_MS = 100,
 	REGISTER_MS = 5000,
-	FINISH_MS = 10000,
-	FINISH_MAX = 1024
+	FINISH_MS = 10000
 };
 enum { IDLE_LOOK_MS = FTS_TICKET_IDLE_MS / 2 };
 enum { OVERDUE_MARGIN_MS = 1000 }; /* as the dispatcher has it */
@@ -36,7 +35,7 @@ static void set_clock(struct fts_worker *worker, int64_t now_ms)
 /* Called with lock held: another worker for the dispatcher than before. */
 static void become(struct fts_worker *worker, uint64_t id)
 {
-	if (worker->id != 0) worker->ended_count = 0;
+	if (worker->id != 0) worker->ended_count = worker->telling_count = 0;
 	worker->id = id;
 	memset(&worker->window, 0, sizeof worker->window);
 }
@@ -44,7 +43,7 @@ static void become(struct fts_worker *worker, uint64_t id)
 /* Called with lock held: the dispatcher does not know it any more. */
 static void forget_registration(struct fts_worker *worker)
 {
-	worker->ended_count = 0;
+	worker->ended_count = worker->telling_count = 0;
 	worker->id = 0;
 	for (uint32_t i = 0; i < worker->capacity; i++) {
 		struct ftsi_slot *slot = &worker->slots[i];
@@ -164,24 +163,41 @@ void *ftsi_worker_beat(void *data)
 
 /* ---- What has ended ---- */
 
-/* Called with lock held. */
-static size_t take_ended(struct fts_worker *worker, Fts__Dispatch__V1__EndedTicket *items,
+/* Called with lock held. The first ones; they stay until they are known. */
+static size_t list_ended(struct fts_worker *worker, Fts__Dispatch__V1__EndedTicket *items,
 			 Fts__Dispatch__V1__EndedTicket **list)
 {
-	size_t count = 0;
-	for (; count < FINISH_MAX && worker->ended_count > 0; count++, worker->ended_count--) {
-		const struct ftsi_ended *ended = &worker->ended[worker->ended_first];
-		fts__dispatch__v1__ended_ticket__init(&items[count]);
-		items[count].number = ended->number;
-		items[count].ran = ended->ran;
-		list[count] = &items[count];
-		worker->ended_first = (worker->ended_first + 1) % worker->ended_max;
+	uint32_t count = worker->ended_count < FTSI_WORKER_TELL_MAX ? worker->ended_count : FTSI_WORKER_TELL_MAX;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct ftsi_ended *ended = &worker->ended[(worker->ended_first + i) % worker->ended_max];
+		fts__dispatch__v1__ended_ticket__init(&items[i]);
+		items[i].number = ended->number;
+		items[i].ran = ended->ran;
+		list[i] = &items[i];
 	}
+	worker->telling_count = count;
 	return count;
 }
 
-/* What the dispatcher has not answered by the end is asked for again when it is overdue. */
-static void tell_ended(struct fts_worker *worker, uint64_t id, Fts__Dispatch__V1__EndedTicket **list, size_t count)
+/* Called with lock held: the dispatcher knows of those it was told about, unless it is another's by now. */
+static void drop_told(struct fts_worker *worker)
+{
+	worker->ended_first = (worker->ended_first + worker->telling_count) % worker->ended_max;
+	worker->ended_count -= worker->telling_count;
+	worker->telling_count = 0;
+}
+
+/* Called with lock held, which is dropped meanwhile: not at once again what has failed at once. */
+static void pause_telling(struct fts_worker *worker)
+{
+	uint64_t until_ns = fts_clock_monotonic_ns() + AGAIN_MS * MS_NS;
+	struct timespec until = time_at(until_ns);
+	while (!worker->ending && fts_clock_monotonic_ns() < until_ns)
+		(void)pthread_cond_timedwait(&worker->finish_wake, &worker->lock, &until);
+}
+
+/* True: it knows. */
+static bool tell_ended(struct fts_worker *worker, uint64_t id, Fts__Dispatch__V1__EndedTicket **list, size_t count)
 {
 	Fts__Dispatch__V1__FinishRequest request = FTS__DISPATCH__V1__FINISH_REQUEST__INIT;
 	Fts__Dispatch__V1__FinishResponse *response = NULL;
@@ -191,8 +207,9 @@ static void tell_ended(struct fts_worker *worker, uint64_t id, Fts__Dispatch__V1
 	request.instance = worker->instance;
 	request.ended = list;
 	request.n_ended = count;
-	if (fts_dispatch_finish(worker->channel, &request, &options, &response, &error) == FTS_OK)
-		fts__dispatch__v1__finish_response__free_unpacked(response, NULL);
+	if (fts_dispatch_finish(worker->channel, &request, &options, &response, &error) != FTS_OK) return false;
+	fts__dispatch__v1__finish_response__free_unpacked(response, NULL);
+	return true;
 }
 
 /* Called with lock held. Tickets for several runs may lie idle: that is looked for in time, whatever else ends. */
@@ -216,13 +233,14 @@ static void wait_ended(struct fts_worker *worker)
 
 void *ftsi_worker_finish(void *data)
 {
-	Fts__Dispatch__V1__EndedTicket items[FINISH_MAX], *list[FINISH_MAX];
+	Fts__Dispatch__V1__EndedTicket items[FTSI_WORKER_TELL_MAX], *list[FTSI_WORKER_TELL_MAX];
 	struct fts_worker *worker = data;
 	uint64_t looked_ns = 0;
+	bool known = true;
 	pthread_mutex_lock(&worker->lock);
-	while (!worker->ending || worker->ended_count > 0) {
+	while (!worker->ending || (known && worker->ended_count > 0)) {
 		look_for_idle(worker, &looked_ns);
-		size_t count = worker->id != 0 ? take_ended(worker, items, list) : 0;
+		size_t count = worker->id != 0 ? list_ended(worker, items, list) : 0;
 		uint64_t id = worker->id;
 		if (count == 0 && worker->ending) break;
 		if (count == 0) {
@@ -230,8 +248,12 @@ void *ftsi_worker_finish(void *data)
 			continue;
 		}
 		pthread_mutex_unlock(&worker->lock);
-		tell_ended(worker, id, list, count);
+		known = tell_ended(worker, id, list, count);
 		pthread_mutex_lock(&worker->lock);
+		if (known)
+			drop_told(worker);
+		else
+			pause_telling(worker);
 	}
 	pthread_mutex_unlock(&worker->lock);
 	return NULL;
@@ -245,7 +267,9 @@ void ftsi_worker_leave(struct fts_worker *worker, bool gone, uint32_t timeout_ms
 	struct fts_error error;
 	pthread_mutex_lock(&worker->lock);
 	request.worker = worker->id;
+	bool is_all_told = worker->ended_count == 0;
 	pthread_mutex_unlock(&worker->lock);
+	if (gone && !is_all_told) return; /* it would be taken for not having run what the dispatcher has not heard of */
 	request.instance = worker->instance;
 	request.gone = gone;
 	if (request.worker != 0 && fts_dispatch_leave(worker->channel, &request, &options, &response, &error) == FTS_OK)

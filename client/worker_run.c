@@ -60,7 +60,7 @@ static struct ftsi_slot *take_slot(struct fts_worker *worker, const struct fts_t
 
 static void tell_ended(struct fts_worker *worker, uint64_t number, uint32_t ran)
 {
-	if (worker->ended_count == worker->ended_max) return; /* the dispatcher asks for it when it is overdue */
+	if (worker->ended_count == worker->ended_max) return; /* never: see worker_internal.h */
 	uint32_t at = (worker->ended_first + worker->ended_count++) % worker->ended_max;
 	worker->ended[at] = (struct ftsi_ended){number, ran};
 	pthread_cond_signal(&worker->finish_wake);
@@ -97,6 +97,7 @@ void ftsi_worker_overdue(struct fts_worker *worker, uint64_t number)
 {
 	const struct ftsi_slot *slot = find(worker, number);
 	if (slot != NULL) return; /* it runs, or the next sweep ends it */
+	if (worker->ended_count >= FTSI_WORKER_TELL_MAX) return; /* the next beat names it again */
 	for (uint32_t i = 0; i < worker->ended_count; i++)
 		if (worker->ended[(worker->ended_first + i) % worker->ended_max].number == number) return;
 	tell_ended(worker, number, 0);
