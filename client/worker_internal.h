@@ -8,8 +8,8 @@
  *   FTS_TICKET_IDLE_MS, and with the first run that ends FTS_TICKET_HOLD_MS after it was shown first.
  * - What has ended is kept until the dispatcher has answered that it knows: a ticket of which nothing is known here any
  *   more did not run, and that is said of it when it is overdue. There is always room: the dispatcher gives out no more
- *   than capacity; FTSI_WORKER_TELL_MAX at most that it has taken back are kept because its answer was lost, and as many
- *   that it named as overdue.
+ *   than capacity; FTSI_WORKER_TELL_MAX at most that it has taken back are kept because its answer was lost, and as
+ * many that it named as overdue.
  * - Registered anew (the dispatcher had lost it): tickets of before are strays. Their runs end as they will, nobody is
  *   told, and the capacity they take is not offered meanwhile.
  * - A worker's memory stays until its last work is answered (ref_count). */

@@ -8,13 +8,7 @@
 
 #define MS_NS UINT64_C(1000000)
 
-enum {
-	BEAT_MIN_MS = 100,
-	BEAT_MAX_MS = 1000,
-	AGAIN_MS = 100,
-	REGISTER_MS = 5000,
-	FINISH_MS = 10000
-};
+enum { BEAT_MIN_MS = 100, BEAT_MAX_MS = 1000, AGAIN_MS = 100, REGISTER_MS = 5000, FINISH_MS = 10000 };
 enum { IDLE_LOOK_MS = FTS_TICKET_IDLE_MS / 2 };
 enum { OVERDUE_MARGIN_MS = 1000 }; /* as the dispatcher has it */
 
@@ -269,7 +263,8 @@ void ftsi_worker_leave(struct fts_worker *worker, bool gone, uint32_t timeout_ms
 	request.worker = worker->id;
 	bool is_all_told = worker->ended_count == 0;
 	pthread_mutex_unlock(&worker->lock);
-	if (gone && !is_all_told) return; /* it would be taken for not having run what the dispatcher has not heard of */
+	if (gone && !is_all_told)
+		return; /* it would be taken for not having run what the dispatcher has not heard of */
 	request.instance = worker->instance;
 	request.gone = gone;
 	if (request.worker != 0 && fts_dispatch_leave(worker->channel, &request, &options, &response, &error) == FTS_OK)
