@@ -14,6 +14,9 @@ enum { TIMEOUT_DEFAULT_MS = 30000, LOOK_MS = 10, CLOSING_LOOK_MS = 1, LOOKS_BEFO
 
 /* ---- The looker ---- */
 
+/* This thread is one: it tells ends too, and whoever waits within that would wait for this thread. */
+static _Thread_local bool is_looker;
+
 /* Called with lock held. Calls whose time has come (all, when closing), each with a reference; returns how many. */
 static size_t list_due(struct fts_caller *caller, struct ftsi_job **out_jobs)
 {
@@ -50,6 +53,7 @@ static void *run_looker(void *data)
 {
 	struct fts_caller *caller = data;
 	unsigned idle_count = 0;
+	is_looker = true;
 	pthread_mutex_lock(&caller->lock);
 	while (!caller->closing || caller->job_count > 0) {
 		uint64_t next_ns =
@@ -182,7 +186,7 @@ enum fts_status fts_caller_call(struct fts_caller *caller, const char *name, str
 	*out_outcome = (struct fts_outcome){.output = NULL};
 	enum fts_status status = check(name, input, out_error);
 	if (status != FTS_OK) return status;
-	if (ftsi_channel_in_callback())
+	if (ftsi_channel_in_callback() || is_looker)
 		return fts_error_set(out_error, FTS_INVALID_ARGUMENT,
 				     "a blocking call inside a callback would wait for itself: start it instead");
 	struct ftsi_job *job = make_job(caller, name, call, 0);

@@ -9,6 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
 
 #include <cmocka.h>
 
@@ -198,6 +203,50 @@ static void a_blocking_call_in_a_callback_is_refused(void **state)
 	assert_true(fts_worker_stop(worker, PATIENCE_MS));
 }
 
+/* A socket that nobody accepts at, so that a call to it stays open. */
+static int listen_in_vain(char *out_endpoint, size_t size_bytes)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof address;
+	int listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(listen_fd >= 0);
+	assert_int_equal(bind(listen_fd, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(listen_fd, 8), 0);
+	assert_int_equal(getsockname(listen_fd, (struct sockaddr *)&address, &size), 0);
+	(void)snprintf(out_endpoint, size_bytes, "127.0.0.1:%u", ntohs(address.sin_port));
+	return listen_fd;
+}
+
+static void ignore(void *ctx, enum fts_status status, const Fts__Dispatch__V1__FateResponse *response,
+		   const struct fts_error *error)
+{
+	(void)ctx, (void)status, (void)response, (void)error;
+}
+
+/* A call that can't even begin is told by the caller's own thread, for which the blocking one would wait. */
+static void nor_may_it_wait_for_the_callers_own_thread(void **state)
+{
+	Fts__Dispatch__V1__FateRequest request = FTS__DISPATCH__V1__FATE_REQUEST__INIT;
+	const struct fts_call_options long_one = {.timeout_ms = PATIENCE_MS};
+	char endpoint[32];
+	int listen_fd = listen_in_vain(endpoint, sizeof endpoint);
+	const struct fts_channel_options options = {
+	    .endpoints = endpoint, .connect_timeout_ms = PATIENCE_MS, .max_open_calls = 1};
+	struct fts_channel *channel = NULL;
+	struct told told = {.caller = NULL};
+	(void)state;
+	assert_int_equal(fts_channel_open(&options, &channel, NULL), FTS_OK);
+	assert_int_equal(fts_dispatch_fate_start(channel, &request, &long_one, ignore, NULL, NULL), FTS_OK);
+	assert_int_equal(fts_caller_open(channel, NULL, &told.caller, NULL), FTS_OK);
+	assert_int_equal(fts_caller_start(told.caller, "echo", bytes_of(""), &patient, on_called_blocks, &told, NULL),
+			 FTS_OK);
+	await_told(&told, 1);
+	assert_int_equal(told.status, FTS_INVALID_ARGUMENT);
+	fts_caller_close(told.caller);
+	fts_channel_close(channel);
+	close(listen_fd);
+}
+
 /* ---- Tickets for several runs ---- */
 
 /* One place, a ticket for a thousand runs, of which one is used: the next caller has the place all the same. */
@@ -310,6 +359,7 @@ int main(void)
 	    cmocka_unit_test(wrong_ones_are_refused_at_once),
 	    cmocka_unit_test(closing_gives_open_calls_up),
 	    cmocka_unit_test(a_blocking_call_in_a_callback_is_refused),
+	    cmocka_unit_test(nor_may_it_wait_for_the_callers_own_thread),
 	    cmocka_unit_test(nothing_lies_idle_while_others_wait),
 	    cmocka_unit_test(no_run_of_a_ticket_is_had_twice),
 	};
