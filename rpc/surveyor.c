@@ -124,10 +124,12 @@ static uint32_t find_endpoint(const struct fts_surveyor *surveyor, nng_msg *answ
 	return at;
 }
 
-/* Hand out answers until answer_max have come or nng says that the survey is over. */
+/* Hand out answers until answer_max have come, one from each, or nng says that the survey is over. Who answers again
+ * takes the place of nobody. */
 static uint32_t receive_answers(const struct fts_surveyor *surveyor, nng_ctx context, nng_aio *aio, uint32_t answer_max,
 				fts_survey_answer_fn on_answer, void *ctx)
 {
+	bool has_answered[FTSI_ENDPOINT_COUNT_MAX + 1] = {false}; /* the last: of those who are gone already */
 	uint32_t count = 0;
 
 	while (count < answer_max) {
@@ -136,10 +138,12 @@ static uint32_t receive_answers(const struct fts_surveyor *surveyor, nng_ctx con
 		if (nng_aio_result(aio) != 0) break;
 		nng_msg *message = nng_aio_get_msg(aio);
 		uint32_t from = find_endpoint(surveyor, message);
-		if (from < surveyor->endpoint_count)
+		bool is_first = from == surveyor->endpoint_count || !has_answered[from];
+		if (from < surveyor->endpoint_count && is_first)
 			on_answer(ctx, from, (struct fts_bytes){nng_msg_body(message), nng_msg_len(message)});
 		nng_msg_free(message);
-		count++;
+		has_answered[from] = true;
+		count += is_first;
 	}
 	return count;
 }

@@ -1,6 +1,7 @@
 /* Why this file exists: see CMakeLists.txt. Respondents here answer with their number behind the question. */
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
+#include <nng/protocol/survey0/respond.h>
 #include <nng/protocol/survey0/survey.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -25,7 +26,7 @@
 struct member {
 	char endpoint[32]; /* of its calls; the survey is 2 above */
 	uint8_t number;
-	bool silent;
+	bool silent, slow;
 	atomic_uint asked_count;
 	struct fts_respondent *respondent;
 };
@@ -36,6 +37,7 @@ static size_t respond(void *ctx, struct fts_bytes question, uint8_t *out)
 {
 	struct member *member = ctx;
 	atomic_fetch_add(&member->asked_count, 1);
+	if (member->slow) usleep(100 * 1000);
 	if (member->silent || question.size_bytes > 100) return 0;
 	memcpy(out, question.data, question.size_bytes);
 	out[question.size_bytes] = member->number;
@@ -253,6 +255,47 @@ static void a_stranger_costs_nobody_an_answer(void **state)
 	nng_close(stranger);
 }
 
+/* Answers everything a hundred times, as fast as it can. */
+static void *answer_often(void *ctx)
+{
+	nng_socket socket = *(nng_socket *)ctx;
+	nng_msg *question, *again;
+	while (nng_recvmsg(socket, &question, 0) == 0) {
+		uint8_t number = 1;
+		(void)nng_msg_append(question, &number, 1);
+		for (int i = 0; i < 100; i++)
+			if (nng_msg_dup(&again, question) == 0 && nng_sendmsg(socket, again, 0) != 0)
+				nng_msg_free(again);
+		nng_msg_free(question);
+	}
+	return NULL;
+}
+
+/* One that answers again and again is heard once, and does not keep a slower one from being heard. */
+static void who_answers_often_takes_nobodys_place(void **state)
+{
+	char endpoints[96], url[64];
+	nng_socket rude;
+	pthread_t thread;
+	struct fts_surveyor *surveyor = NULL;
+	uint16_t port = harness_ports_reserve();
+	(void)state;
+	snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", port + 2u);
+	assert_int_equal(nng_respondent0_open_raw(&rude), 0);
+	assert_int_equal(nng_listen(rude, url, NULL, 0), 0);
+	assert_int_equal(pthread_create(&thread, NULL, answer_often, &rude), 0);
+	snprintf(endpoints, sizeof(endpoints), "%s,127.0.0.1:%u,%s", members[0].endpoint, port, members[2].endpoint);
+	struct fts_surveyor_options options = {.endpoints = endpoints};
+	assert_int_equal(fts_surveyor_create(&options, &surveyor, NULL), FTS_OK);
+	members[2].slow = true;
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal(ask(surveyor, i, 20000), 7);
+	members[2].slow = false;
+	fts_surveyor_destroy(surveyor);
+	nng_close(rude);
+	pthread_join(thread, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +306,7 @@ int main(void)
 	    cmocka_unit_test(side_by_side),
 	    cmocka_unit_test(rude_and_stock_surveyors),
 	    cmocka_unit_test(a_stranger_costs_nobody_an_answer),
+	    cmocka_unit_test(who_answers_often_takes_nobodys_place),
 	};
 	alarm(LIMIT_S);
 	return cmocka_run_group_tests(tests, start, stop);
