@@ -63,7 +63,7 @@ void ftsi_text_done(struct ftsi_text_connection *connection)
 /* What others have left, taken at once. */
 struct word {
 	struct ftsi_text_list done;
-	bool open_done, draining, stopping;
+	bool open_done, draining, stopping, cut;
 	enum fts_status open_status;
 };
 
@@ -73,8 +73,8 @@ static struct word take_word(struct ftsi_text_gateway *gateway)
 	ssize_t ignored = read(gateway->wake_fd, &count, sizeof(count));
 	(void)ignored; /* EAGAIN: nobody called */
 	pthread_mutex_lock(&gateway->mutex);
-	struct word word = {gateway->done, gateway->open_done, gateway->draining, gateway->stopping,
-			    gateway->open_status};
+	struct word word = {gateway->done,     gateway->open_done, gateway->draining,
+			    gateway->stopping, gateway->cut,       gateway->open_status};
 	gateway->done = (struct ftsi_text_list){NULL, NULL};
 	gateway->open_done = false;
 	pthread_mutex_unlock(&gateway->mutex);
@@ -154,6 +154,16 @@ static void drain(struct ftsi_text_gateway *gateway)
 	pthread_mutex_unlock(&gateway->mutex);
 }
 
+/* The channel is about to be closed: calls that are open end with that, and none is begun. */
+static void let_go(struct ftsi_text_gateway *gateway)
+{
+	gateway->channel = NULL;
+	pthread_mutex_lock(&gateway->mutex);
+	gateway->cut_done = true;
+	pthread_cond_broadcast(&gateway->empty_cond);
+	pthread_mutex_unlock(&gateway->mutex);
+}
+
 static void take_events(struct ftsi_text_gateway *gateway, int timeout_ms)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
@@ -179,6 +189,7 @@ static void *run(void *ctx)
 	for (;;) {
 		take_events(gateway, wait_ms(gateway));
 		struct word word = take_word(gateway);
+		if (word.cut && gateway->channel != NULL) let_go(gateway);
 		if (word.open_done) note_open(gateway, word.open_status);
 		for (struct ftsi_text_connection *done; (done = ftsi_text_list_pop(&word.done)) != NULL;)
 			ftsi_text_connection_done(done);
@@ -283,6 +294,12 @@ void ftsi_text_gateway_drain(struct ftsi_text_gateway *gateway, uint32_t timeout
 	pthread_mutex_lock(&gateway->mutex);
 	while (!gateway->empty)
 		if (pthread_cond_timedwait(&gateway->empty_cond, &gateway->mutex, &until) == ETIMEDOUT) break;
+	gateway->cut = true;
+	pthread_mutex_unlock(&gateway->mutex);
+	ftsi_text_wake(gateway);
+	pthread_mutex_lock(&gateway->mutex);
+	while (!gateway->cut_done) /* its thread waits for nothing but its sockets */
+		pthread_cond_wait(&gateway->empty_cond, &gateway->mutex);
 	pthread_mutex_unlock(&gateway->mutex);
 }
 

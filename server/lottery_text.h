@@ -16,7 +16,7 @@ struct ftsi_text_gateway;
 
 struct ftsi_text_options {
 	int listen_fd;               /* from ftsi_listener_open; owned, also when start fails */
-	struct fts_channel *channel; /* to this node. Borrowed until destroy. */
+	struct fts_channel *channel; /* to this node. Borrowed until drain has returned. */
 	uint32_t agencies;           /* of the draw, when it is opened on first use */
 };
 
@@ -25,10 +25,10 @@ FTS_MUST_USE enum fts_status ftsi_text_gateway_start(const struct ftsi_text_opti
 						     struct ftsi_text_gateway **out_gateway,
 						     struct fts_error *out_error);
 /* Take nothing new, answer what is stored or being stored, let waiters for winners go; wait timeout_ms at most.
- * Thread: main. */
+ * When it returns the channel is not called any more, and may be closed. Once. Thread: main. */
 void ftsi_text_gateway_drain(struct ftsi_text_gateway *gateway, uint32_t timeout_ms);
-/* Close everything, end the thread, free (owned; NULL: no-op). The channel must have been closed before: its
- * callbacks end in the gateway. Thread: main. */
+/* Close everything, end the thread, free (owned; NULL: no-op). It was drained, and then the channel closed:
+ * its callbacks end in the gateway. Thread: main. */
 void ftsi_text_gateway_destroy(struct ftsi_text_gateway *gateway);
 
 #endif

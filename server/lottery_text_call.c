@@ -123,6 +123,7 @@ enum fts_status ftsi_text_draw_open(struct ftsi_text_gateway *gateway)
 {
 	static const struct fts_call_options options = {.timeout_ms = STORE_TIMEOUT_MS};
 	Fts__Lottery__V1__OpenRequest request = FTS__LOTTERY__V1__OPEN_REQUEST__INIT;
+	if (gateway->channel == NULL) return FTS_CANCELLED;
 	request.draw = draw_name;
 	request.agencies = gateway->agencies;
 	request.fixed = true;
@@ -197,6 +198,8 @@ enum fts_status ftsi_text_call_start(struct ftsi_text_gateway *gateway, struct f
 	enum fts_status status = FTS_INTERNAL;
 	if (gateway->packet.faulty) {
 		status = FTS_INVALID_ARGUMENT;
+	} else if (gateway->channel == NULL) {
+		status = FTS_CANCELLED;
 	} else {
 		switch (connection->kind) {
 		case FTSI_TEXT_STORE_BET:

@@ -74,7 +74,7 @@ struct ftsi_text_list {
 enum ftsi_text_draw { FTSI_TEXT_DRAW_UNKNOWN, FTSI_TEXT_DRAW_OPENING, FTSI_TEXT_DRAW_OPEN };
 
 struct ftsi_text_gateway {
-	struct fts_channel *channel;
+	struct fts_channel *channel; /* NULL: cut off from it, no call may begin any more */
 	struct fts_arena_pool *pool; /* of answers */
 	uint32_t agencies;
 	int listen_fd, epoll_fd, wake_fd;
@@ -95,6 +95,7 @@ struct ftsi_text_gateway {
 	bool open_done;                 /* guarded by mutex */
 	enum fts_status open_status;    /* guarded by mutex */
 	bool draining, stopping, empty; /* guarded by mutex */
+	bool cut, cut_done;             /* guarded by mutex; the thread lets go of the channel, and has done so */
 	struct ftsi_text_connection *connections;
 	char *lines; /* what each connection has sent; apart, so that lines nobody sent take no memory */
 };
