@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define PULSE_ASKERS_MAX 4
+#define REFUSED_PAUSE_MS 50
 #define PULSE_FDS (2 + PULSE_ASKERS_MAX)
 enum { FD_STOP, FD_LISTEN, FD_ASKERS };
 
@@ -38,7 +39,11 @@ static void close_asker(struct pollfd *asker)
 static void take_asker(struct fts_pulse *pulse)
 {
 	int fd = accept4(pulse->fds[FD_LISTEN].fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0) return;
+	if (fd < 0) {
+		/* Out of descriptors: who knocks stays at the door, so without a pause this would spin. */
+		if (errno != EAGAIN && errno != EINTR) (void)poll(&pulse->fds[FD_STOP], 1, REFUSED_PAUSE_MS);
+		return;
+	}
 	unsigned place = 0;
 	while (place < PULSE_ASKERS_MAX && pulse->fds[FD_ASKERS + place].fd >= 0)
 		place++;

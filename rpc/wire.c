@@ -164,8 +164,8 @@ static bool call_fields_equal(const struct ftsi_call_fields *a, const struct fts
 {
 	return a->method_id == b->method_id && a->timeout_ms == b->timeout_ms && a->client_id == b->client_id &&
 	       a->sequence == b->sequence && a->lowest_unanswered == b->lowest_unanswered && a->fence == b->fence &&
-	       a->trace_id == b->trace_id && a->stale == b->stale && a->token.data == b->token.data &&
-	       a->token.size_bytes == b->token.size_bytes;
+	       a->trace_id == b->trace_id && a->stale == b->stale && a->may_have_run == b->may_have_run &&
+	       a->token.data == b->token.data && a->token.size_bytes == b->token.size_bytes;
 }
 
 static size_t call_encode(const struct ftsi_call_fields *fields, uint8_t *out)
@@ -196,8 +196,7 @@ size_t ftsi_call_header_write(struct ftsi_call_writer *writer, const struct ftsi
 	}
 	size_t size_bytes = call_encode(fields, out);
 	/* A numbered call never comes again: it would only push out one that does. */
-	if (size_bytes > 0 && size_bytes <= sizeof slot->bytes && fields->sequence == 0 &&
-	    !fields->token_of_call) {
+	if (size_bytes > 0 && size_bytes <= sizeof slot->bytes && fields->sequence == 0 && !fields->token_of_call) {
 		slot->fields = *fields;
 		slot->size_bytes = size_bytes;
 		memcpy(slot->bytes, out, size_bytes);
