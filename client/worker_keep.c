@@ -173,7 +173,7 @@ static size_t list_ended(struct fts_worker *worker, Fts__Dispatch__V1__EndedTick
 	return count;
 }
 
-/* Called with lock held: the dispatcher knows of those it was told about, unless it is another's by now. */
+/* Called with lock held: the dispatcher knows of them now. */
 static void drop_told(struct fts_worker *worker)
 {
 	worker->ended_first = (worker->ended_first + worker->telling_count) % worker->ended_max;
