@@ -224,6 +224,7 @@ size_t ftsi_mesh_backlog_bytes(struct ftsi_mesh *mesh, const char *key)
 
 void ftsi_mesh_read_on(struct ftsi_mesh *mesh)
 {
+	atomic_fetch_add(&mesh->read_on_count, 1); /* first: see on_message of mesh_line.c */
 	pthread_mutex_lock(&mesh->mutex);
 	for (struct ftsi_mesh_line *line = mesh->lines; line != NULL; line = line->next)
 		ftsi_conn_read_on(line->conn);

@@ -66,6 +66,7 @@ struct ftsi_mesh {
 	struct ftsi_mesh_line *lines;                    /* guarded by mutex */
 	size_t line_count;                               /* guarded by mutex */
 	uint64_t ticked_ns;
+	atomic_uint read_on_count; /* how often ftsi_mesh_read_on was called */
 };
 
 /* ---- mesh_line.c ---- */

@@ -80,7 +80,11 @@ static void on_message(void *ctx, struct ftsi_conn *conn, struct fts_bytes messa
 	struct ftsi_mesh *mesh = line->mesh;
 	atomic_store_explicit(&line->heard_ns, fts_clock_monotonic_ns(), memory_order_relaxed);
 	if (message.size_bytes == 0) return; /* only to be heard */
-	if (!mesh->options.on_message(mesh->options.ctx, line, message)) ftsi_conn_stop_reading(conn);
+	unsigned told = atomic_load(&mesh->read_on_count);
+	if (mesh->options.on_message(mesh->options.ctx, line, message)) return;
+	ftsi_conn_stop_reading(conn);
+	/* Who took what waits may have said so in the meantime, before this line had stopped: nobody says it again. */
+	if (atomic_load(&mesh->read_on_count) != told) ftsi_conn_read_on(conn);
 }
 
 static void unlist(struct ftsi_mesh_line *line)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bench_node.h"
+#include "rpc/mesh.h"
 #include "tests/harness/certificates.h"
 #include "tests/harness/clock.h"
 #include "tests/harness/directory.h"
@@ -115,6 +116,70 @@ static void test_bounds(void **state)
 	wait_round(&b, sent + 1);
 	assert_int_equal(atomic_load(&bench_node_heard(&a, b.text)->disconnected), 0);
 	stop_pair();
+}
+
+/* ---- A line that was stopped ---- */
+
+struct slow_owner {
+	struct ftsi_mesh *mesh;
+	atomic_uint up_count, message_count;
+};
+
+static void owner_up(void *ctx, const char *key)
+{
+	struct slow_owner *owner = ctx;
+	(void)key;
+	atomic_fetch_add(&owner->up_count, 1);
+}
+
+static void owner_down(void *ctx, const char *key)
+{
+	(void)ctx;
+	(void)key;
+}
+
+/* What waits is taken by another thread before this one has said that it is too much. */
+static bool owner_message(void *ctx, struct ftsi_mesh_line *line, struct fts_bytes message)
+{
+	struct slow_owner *owner = ctx;
+	(void)message;
+	if (atomic_load(&owner->message_count) == 0) ftsi_mesh_line_name(line, "other");
+	ftsi_mesh_read_on(owner->mesh);
+	atomic_fetch_add(&owner->message_count, 1);
+	return false;
+}
+
+static void test_read_on_in_time(void **state)
+{
+	enum { COUNT = 20 };
+	static struct slow_owner from, to;
+	const struct ftsi_mesh_options options = {.listen = "127.0.0.1:0",
+						  .message_max_bytes = 1000,
+						  .backlog_max_bytes = 100000,
+						  .silence_ms =
+						      600000, /* a line that stands still is not dialed anew */
+						  .on_up = owner_up,
+						  .on_down = owner_down,
+						  .on_message = owner_message};
+	struct ftsi_mesh_options from_options = options, to_options = options;
+	struct fts_error error;
+	char endpoint[64];
+	(void)state;
+	from_options.ctx = &from;
+	to_options.ctx = &to;
+	assert_int_equal(ftsi_mesh_create(&to_options, &to.mesh, &error), FTS_OK);
+	assert_int_equal(ftsi_mesh_create(&from_options, &from.mesh, &error), FTS_OK);
+	(void)snprintf(endpoint, sizeof endpoint, "127.0.0.1:%u", ftsi_mesh_port(to.mesh));
+	ftsi_mesh_set(from.mesh, &(struct ftsi_mesh_target){"to", endpoint}, 1);
+	bench_wait(&from.up_count, 1, "the line is there");
+	for (unsigned i = 0; i < COUNT; i++) {
+		assert_true(ftsi_mesh_send(from.mesh, "to", (struct fts_bytes){(const uint8_t *)"message", 7}));
+		bench_wait(&to.message_count, i + 1, "a message");
+	}
+	ftsi_mesh_stop(from.mesh);
+	ftsi_mesh_stop(to.mesh);
+	ftsi_mesh_destroy(from.mesh);
+	ftsi_mesh_destroy(to.mesh);
 }
 
 static void test_largest_message(void **state)
@@ -319,7 +384,8 @@ static int make_certificates(void **state)
 
 static struct fts_tls files(const struct harness_certificate *certificate)
 {
-	return (struct fts_tls){.ca_file = certificate->ca, .cert_file = certificate->cert, .key_file = certificate->key};
+	return (struct fts_tls){
+	    .ca_file = certificate->ca, .cert_file = certificate->cert, .key_file = certificate->key};
 }
 
 static void test_tls(void **state)
@@ -360,15 +426,11 @@ int main(int argc, char **argv)
 	program = argv[0];
 	if (argc == 4 && strcmp(argv[1], "child") == 0) run_child(argv);
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_order),
-	    cmocka_unit_test(test_bounds),
-	    cmocka_unit_test(test_largest_message),
-	    cmocka_unit_test(test_reconnect),
-	    cmocka_unit_test(test_given_up),
-	    cmocka_unit_test(test_process_death),
-	    cmocka_unit_test(test_silence),
-	    cmocka_unit_test(test_garbage),
-	    cmocka_unit_test(test_tls),
+	    cmocka_unit_test(test_order),           cmocka_unit_test(test_bounds),
+	    cmocka_unit_test(test_largest_message), cmocka_unit_test(test_read_on_in_time),
+	    cmocka_unit_test(test_reconnect),       cmocka_unit_test(test_given_up),
+	    cmocka_unit_test(test_process_death),   cmocka_unit_test(test_silence),
+	    cmocka_unit_test(test_garbage),         cmocka_unit_test(test_tls),
 	    cmocka_unit_test(test_tls_stranger),
 	};
 	return cmocka_run_group_tests(tests, make_certificates, NULL);
