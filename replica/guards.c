@@ -200,6 +200,14 @@ bool ftsi_guard_may_send(const struct fts_replica *replica, const struct raft_me
 	       message->append_entries_result.rejected != 0;
 }
 
+bool ftsi_guard_may_follow(const struct fts_replica *replica, raft_term term)
+{
+	const struct raft *raft = &replica->raft;
+	if (raft->state != RAFT_LEADER || raft->current_term != term) return true;
+	FTS_LOG_ERROR("replica.second_leader", "node=%s term=%llu", replica->name, term);
+	return false;
+}
+
 /* ---- The disk comes first ---- */
 
 bool ftsi_guard_may_append(const struct fts_replica *replica)
@@ -296,9 +304,19 @@ static raft_term term_of(const struct raft_log *log, raft_index index)
 	return log->entries[(log->front + (size_t)(index - log->offset - 1)) % log->size].term;
 }
 
+/* This log has the entry behind which message goes on: otherwise the engine refuses it, and takes nothing back. */
+static bool fits(const struct raft_log *log, const struct raft_append_entries *message)
+{
+	raft_index before = message->prev_log_index;
+	if (before == 0) return true;
+	if (before == log->snapshot.last_index) return message->prev_log_term == log->snapshot.last_term;
+	return message->prev_log_term != 0 && term_of(log, before) == message->prev_log_term;
+}
+
 /* The first entry of ours that message takes back; 0: none. */
 static raft_index conflict_of(const struct raft_log *log, const struct raft_append_entries *message)
 {
+	if (!fits(log, message)) return 0;
 	for (unsigned i = 0; i < message->n_entries; i++) {
 		raft_index index = message->prev_log_index + 1 + i;
 		raft_term term = term_of(log, index);

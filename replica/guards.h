@@ -69,6 +69,10 @@ bool ftsi_guard_may_send(const struct fts_replica *replica, const struct raft_me
  * configuration that stood in the log before, and would roll back to what is there no more. */
 void ftsi_guard_installed(struct fts_replica *replica);
 
+/* That nobody else leads in a term in which this node does is asserted only, and the engine writes what it knows of
+ * another leader over what it keeps as one. False: message of a leader of term makes no sense. */
+bool ftsi_guard_may_follow(const struct fts_replica *replica, raft_term term);
+
 /* An election must not start while entries are unwritten or a snapshot is being stored. So ticks wait for them. */
 bool ftsi_guard_may_tick(const struct fts_replica *replica);
 /* And so does the order to start one (a TimeoutNow). False: it was put aside until they are written. */

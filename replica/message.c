@@ -176,8 +176,27 @@ static bool decode_append(const Fts__Replica__V1__AppendEntries *from, struct ra
 	return true;
 }
 
+static uint64_t term_of(const Fts__Replica__V1__PeerMessage *message)
+{
+	switch (message->kind_case) {
+	case FTS__REPLICA__V1__PEER_MESSAGE__KIND_APPEND_ENTRIES:
+		return message->append_entries->term;
+	case FTS__REPLICA__V1__PEER_MESSAGE__KIND_APPEND_ENTRIES_RESULT:
+		return message->append_entries_result->term;
+	case FTS__REPLICA__V1__PEER_MESSAGE__KIND_REQUEST_VOTE:
+		return message->request_vote->term;
+	case FTS__REPLICA__V1__PEER_MESSAGE__KIND_REQUEST_VOTE_RESULT:
+		return message->request_vote_result->term;
+	case FTS__REPLICA__V1__PEER_MESSAGE__KIND_TIMEOUT_NOW:
+		return message->timeout_now->term;
+	default:
+		return 0;
+	}
+}
+
 bool ftsi_message_decode(const Fts__Replica__V1__PeerMessage *message, struct raft_message *out)
 {
+	if (term_of(message) > FTSI_TERM_MAX) return false;
 	*out = (struct raft_message){.server_id = message->from};
 	switch (message->kind_case) {
 	case FTS__REPLICA__V1__PEER_MESSAGE__KIND_APPEND_ENTRIES:

@@ -9,6 +9,9 @@
 
 struct Fts__Replica__V1__PeerMessage;
 
+/* No cluster comes near it, and a term that does is nobody's: behind the last one there would never be a leader. */
+#define FTSI_TERM_MAX (UINT64_C(1) << 62)
+
 /* Pack message (borrowed) and send it. False: it is lost. */
 bool ftsi_message_send(struct fts_replica *replica, const struct raft_message *message);
 /* message: borrowed. *out_message: its entries are returned (ftsi_message_drop, or libraft's); server_address is left

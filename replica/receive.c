@@ -48,7 +48,8 @@ static bool may_deliver(struct fts_replica *replica, const struct raft_message *
 {
 	switch (message->type) {
 	case RAFT_IO_APPEND_ENTRIES:
-		return !ftsi_state_is_installing(replica);
+		return !ftsi_state_is_installing(replica) &&
+		       ftsi_guard_may_follow(replica, message->append_entries.term);
 	case RAFT_IO_APPEND_ENTRIES_RESULT:
 		return ftsi_guard_may_count(replica, message);
 	case RAFT_IO_REQUEST_VOTE:

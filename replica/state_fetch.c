@@ -21,6 +21,7 @@
 #include "base/directory.h"
 #include "base/log.h"
 #include "replica/configuration.h"
+#include "replica/message.h"
 #include "replica/state_internal.h"
 
 #define ASK_AGAIN_NS ((uint64_t)1000 * 1000000u)
@@ -176,7 +177,7 @@ void ftsi_fetch_offer(struct fts_replica *replica, const Fts__Replica__V1__PeerM
 {
 	const Fts__Replica__V1__InstallSnapshot *install = message->install_snapshot;
 	struct ftsi_state *keeper = replica->keeper;
-	if (install->term < replica->raft.current_term || keeper->installing) return;
+	if (install->term < replica->raft.current_term || install->term > FTSI_TERM_MAX || keeper->installing) return;
 	/* What is nearly there serves the offer it was fetched for, unless that is of a leader who leads no more. */
 	if (keeper->fetch.finishing && keeper->offer.open && keeper->offer.term == install->term) return;
 	if (keep_offer(keeper, message)) ftsi_fetch_follow(replica);
@@ -214,7 +215,8 @@ static bool has_room(const char *dir, uint64_t size_bytes)
 {
 	struct statvfs about;
 	if (statvfs(dir, &about) != 0) return false;
-	return (uint64_t)about.f_bavail * about.f_frsize > size_bytes + FTSI_DISK_RESERVE_BYTES;
+	uint64_t free_bytes = (uint64_t)about.f_bavail * about.f_frsize;
+	return free_bytes > FTSI_DISK_RESERVE_BYTES && free_bytes - FTSI_DISK_RESERVE_BYTES > size_bytes;
 }
 
 static enum fts_status begin_directory(const struct write_job *write)
@@ -384,8 +386,7 @@ static enum fts_status read_fetched(struct finish_job *finish)
 		status = fts_error_set(&finish->error, FTS_FAILED_PRECONDITION,
 				       "it has format %u, and this is ftsd %s, which reads up to %u: start the newer "
 				       "version here",
-				       fetched->applied.format, finish->replica->version,
-				       finish->replica->format_max);
+				       fetched->applied.format, finish->replica->version, finish->replica->format_max);
 	fetched->sessions = ftsi_sessions_create();
 	fetched->events = ftsi_event_log_create();
 	if (fetched->sessions == NULL || fetched->events == NULL) status = FTS_RESOURCE_EXHAUSTED;

@@ -138,6 +138,7 @@ static void install_done(struct fts_replica *replica, struct ftsi_job *job, enum
 		replica->next_append_index = install->mark.index + 1;
 		replica->log_bytes = 0;
 		keeper->sample_count = 0;
+		keeper->replay_next = 0; /* a replay that was under way is of a log that is gone */
 		swap(replica);
 	}
 	install->done(install->request, status == FTS_OK ? 0 : RAFT_IOERR);
@@ -239,7 +240,8 @@ static void take_offer(struct fts_replica *replica)
 	const char *address = ftsi_state_address_of(replica, offer->from);
 	bool has_entries = offer->last_index <= replica->raft.commit_index;
 	bool has_state = keeper->fetched.store != NULL && keeper->fetched.applied.index >= offer->last_index;
-	if (offer->term < replica->raft.current_term || address == NULL) {
+	if (offer->term < replica->raft.current_term || address == NULL ||
+	    !ftsi_guard_may_follow(replica, offer->term)) {
 		close_offer(keeper);
 		return;
 	}

@@ -321,6 +321,52 @@ static void taken_back(void **state)
 	both(ROLL_BACK, taken_back_scene);
 }
 
+/* What is refused takes nothing back: the change may commit after all, and then whoever was let in is a member. */
+static void refused_takes_nothing_back(void **state)
+{
+	static const struct puppet_entry change[] = {{.term = 2}, {.term = 2, .change = true}};
+	static const struct puppet_entry instead[] = {{.term = 3}};
+	struct puppet puppet;
+	(void)state;
+	puppet_open(&puppet, 0);
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 1, 1, 1, change, 2});
+	assert_int_equal(puppet.replica->raft.configuration.n, 4);
+	/* Node 3 has another entry 2. It is gone before it has found where the logs part. */
+	puppet_append(&puppet, &(struct puppet_append){3, 3, 2, 1, 1, instead, 1});
+	assert_int_equal(result_to(&puppet, 3)->rejected, 2);
+	assert_int_equal(raft_last_index(&puppet.replica->raft), 3);
+	puppet_append(&puppet, &(struct puppet_append){2, 4, 3, 2, 3, NULL, 0});
+	assert_int_equal(puppet.replica->raft.commit_index, 3);
+	assert_int_equal(puppet.replica->raft.configuration_index, 3);
+	assert_int_equal(puppet.replica->raft.configuration.n, 4);
+	puppet_close(&puppet);
+}
+
+/* There is one leader a term, and no term is the last one, whatever somebody says. */
+static void impossible_leaders(void **state)
+{
+	static const struct puppet_entry of_term_2[] = {{.term = 2}};
+	struct puppet puppet;
+	struct raft *raft;
+	(void)state;
+	puppet_open(&puppet, 0);
+	raft = &puppet.replica->raft;
+	puppet_elect(&puppet);
+	puppet_result(&puppet, 2, 2, 2);
+	assert_true(atomic_load(&puppet.replica->serving));
+	puppet_append(&puppet, &(struct puppet_append){3, 2, 1, 1, 2, of_term_2, 1});
+	puppet_append(&puppet, &(struct puppet_append){3, UINT64_MAX, 1, 1, 2, NULL, 0});
+	puppet_vote(&puppet, 3, UINT64_MAX, true, 9, 9);
+	puppet_result(&puppet, 3, UINT64_MAX, 2);
+	assert_int_equal(raft_state(raft), RAFT_LEADER);
+	assert_int_equal(raft->current_term, 2);
+	puppet_result(&puppet, 2, 2, 2);
+	assert_true(atomic_load(&puppet.replica->serving));
+	puppet_append(&puppet, &(struct puppet_append){3, 3, 1, 1, 1, NULL, 0}); /* this one may be */
+	assert_int_equal(raft_state(raft), RAFT_FOLLOWER);
+	puppet_close(&puppet);
+}
+
 /* It was allowed to stand, and then nobody answered: its term must not run away. */
 static void lonely_candidate_scene(bool guarded)
 {
@@ -524,11 +570,23 @@ static void one_at_a_time(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(old_terms),        cmocka_unit_test(late_success),   cmocka_unit_test(commit_ahead),
-	    cmocka_unit_test(long_log),         cmocka_unit_test(nowhere),        cmocka_unit_test(unwritten),
-	    cmocka_unit_test(told_to_stand),    cmocka_unit_test(pending_change), cmocka_unit_test(taken_back),
-	    cmocka_unit_test(lonely_candidate), cmocka_unit_test(second_vote),    cmocka_unit_test(failed_send),
-	    cmocka_unit_test(one_at_a_time),    cmocka_unit_test(early_vote),     cmocka_unit_test(below_snapshot),
+	    cmocka_unit_test(old_terms),
+	    cmocka_unit_test(late_success),
+	    cmocka_unit_test(commit_ahead),
+	    cmocka_unit_test(long_log),
+	    cmocka_unit_test(nowhere),
+	    cmocka_unit_test(unwritten),
+	    cmocka_unit_test(told_to_stand),
+	    cmocka_unit_test(pending_change),
+	    cmocka_unit_test(taken_back),
+	    cmocka_unit_test(lonely_candidate),
+	    cmocka_unit_test(second_vote),
+	    cmocka_unit_test(failed_send),
+	    cmocka_unit_test(one_at_a_time),
+	    cmocka_unit_test(early_vote),
+	    cmocka_unit_test(below_snapshot),
+	    cmocka_unit_test(refused_takes_nothing_back),
+	    cmocka_unit_test(impossible_leaders),
 	};
 	if (argc > 2 && strcmp(argv[1], UNGUARDED) == 0) return run_unguarded(argv[2]);
 	if (argc > 1) cmocka_set_test_filter(argv[1]); /* one by name, while looking for a fault */
