@@ -33,13 +33,23 @@ struct ftsi_member *ftsi_member_by_address(struct fts_replica *replica, const ch
 	return found;
 }
 
-/* A place for a new one: when all are taken, that of somebody who is no member and silent. */
+/* a rather than b gives up its place: whose connection has ended, then who has been silent for longer. */
+static bool goes_before(const struct ftsi_member *a, const struct ftsi_member *b)
+{
+	return a->connected != b->connected ? b->connected : a->heard_ns < b->heard_ns;
+}
+
+/* A place for a new one: when all are taken, that of somebody who is no member. It may seem to be connected still: the
+ * end of a connection is told by address, and of several ids that were heard from there one is found. */
 static struct ftsi_member *place(struct ftsi_members *members)
 {
+	struct ftsi_member *found = NULL;
 	if (members->count < FTSI_MEMBER_MAX) return &members->each[members->count++];
-	for (size_t i = 0; i < members->count; i++)
-		if (!members->each[i].configured && !members->each[i].connected) return &members->each[i];
-	return NULL;
+	for (size_t i = 0; i < members->count; i++) {
+		struct ftsi_member *member = &members->each[i];
+		if (!member->configured && (found == NULL || goes_before(member, found))) found = member;
+	}
+	return found;
 }
 
 static struct ftsi_member *add(struct fts_replica *replica, const char *name, const char *address)

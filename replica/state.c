@@ -80,7 +80,7 @@ enum fts_status ftsi_state_open(struct fts_replica *replica, struct fts_error *o
 		atomic_store(&replica->doubted, true);
 	}
 	status = open_named(replica, out_error);
-	if (status == FTS_OK) ftsi_state_remove_leftovers(replica, keeper->generation, !atomic_load(&replica->doubted));
+	if (status == FTS_OK) ftsi_state_remove_leftovers(replica, keeper->generation, name.generation);
 	return status;
 }
 

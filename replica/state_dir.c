@@ -58,16 +58,16 @@ static void remove_in(const struct fts_replica *replica, const char *name)
 		FTS_LOG_WARN("replica.leftover", "node=%s dir=%s errno=%d", replica->name, name, errno);
 }
 
-void ftsi_state_remove_leftovers(const struct fts_replica *replica, uint64_t keep, bool all)
+void ftsi_state_remove_leftovers(const struct fts_replica *replica, uint64_t keep, uint64_t spare)
 {
 	uint64_t generation;
 	DIR *dir;
 	remove_in(replica, "incoming");
 	remove_in(replica, "outgoing");
-	dir = all ? opendir(replica->data) : NULL;
+	dir = opendir(replica->data);
 	if (dir == NULL) return;
 	for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-		if (!read_generation(entry->d_name, &generation) || generation == keep) continue;
+		if (!read_generation(entry->d_name, &generation) || generation == keep || generation == spare) continue;
 		FTS_LOG_INFO("replica.leftover_removed", "node=%s dir=%s", replica->name, entry->d_name);
 		remove_in(replica, entry->d_name);
 	}
@@ -133,6 +133,8 @@ enum fts_status ftsi_state_settle_restored(struct fts_replica *replica, struct f
 		    "%s was restored from a snapshot: it begins a new cluster and can't join one; use an "
 		    "empty directory",
 		    replica->data);
+	/* A member's state that can't be opened comes from the others, wherever it came from once. */
+	if (replica->identity.cluster_id != 0 && atomic_load(&replica->doubted)) return FTS_OK;
 	if ((status = fts_store_view(replica->state, &view)) != FTS_OK)
 		return fts_error_set(out_error, status, "no memory to read the state");
 	status = ftsi_applied_read(view, &applied);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -329,6 +331,99 @@ static void gone_this_moment(void **state)
 	puppet_close(&puppet);
 }
 
+/* ---- A state that can't be opened ---- */
+
+static void write_origin(const char *dir)
+{
+	const struct fts_archive_origin origin = {.identity = 5, .cluster_id = 6, .index = 7, .term = 1};
+	uint8_t bytes[FTS_ARCHIVE_ORIGIN_BYTES];
+	char path[700];
+	FILE *file;
+	fts_archive_origin_encode(&origin, bytes);
+	(void)snprintf(path, sizeof path, "%s/" FTS_ARCHIVE_ORIGIN_NAME, dir);
+	file = fopen(path, "wb");
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, sizeof bytes, file), sizeof bytes);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* A member's comes from the others, also when its cluster began with a snapshot and nobody has started anew since. */
+static void a_restored_state_is_lost(void **state)
+{
+	struct puppet puppet;
+	char path[700];
+	(void)state;
+	puppet_open(&puppet, 0);
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 1, 1, 2, command_of_term_2, 1});
+	write_origin(puppet.dir);
+	(void)snprintf(path, sizeof path, "%s/state/CURRENT", puppet.dir);
+	assert_int_equal(unlink(path), 0);
+	puppet_restart(&puppet);
+	assert_true(atomic_load(&puppet.replica->doubted));
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 2, 2, 2, NULL, 0});
+	puppet_pass(&puppet, ASK_AGAIN_MS);
+	assert_non_null(asked(&puppet, 2));
+	puppet_close(&puppet);
+}
+
+/* Each start that finds it so leaves a blank one behind, and a transfer that was cut off a large one. */
+static void leftovers_of_a_doubted_state(void **state)
+{
+	struct puppet puppet;
+	char path[700];
+	(void)state;
+	puppet_open(&puppet, 0);
+	(void)snprintf(path, sizeof path, "%s/state/CURRENT", puppet.dir);
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 1, 1, 2, command_of_term_2, 1});
+	assert_int_equal(unlink(path), 0);
+	(void)snprintf(path, sizeof path, "%s/state-7", puppet.dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	puppet_restart(&puppet);
+	assert_true(atomic_load(&puppet.replica->doubted));
+	assert_int_equal(puppet.replica->keeper->generation, 8);
+	assert_int_equal(access(path, F_OK), -1);
+	(void)snprintf(path, sizeof path, "%s/state", puppet.dir);
+	assert_int_equal(access(path, F_OK), 0); /* the one that is named stays, as it is */
+	puppet_close(&puppet);
+}
+
+/* ---- One that comes again and again, each time without its directory ---- */
+
+static void say_hello(struct puppet *puppet, uint64_t node_id)
+{
+	Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
+	Fts__Replica__V1__Hello hello = FTS__REPLICA__V1__HELLO__INIT;
+	char name[] = "n3", address[] = "127.0.0.1:7420";
+	hello.name = name;
+	hello.address = address;
+	hello.format = hello.format_max = FTS_FORMAT_FIRST;
+	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_HELLO;
+	message.hello = &hello;
+	puppet_give(puppet, node_id, &message);
+}
+
+/* None of its ids is a member. Who becomes one later has its place all the same: else nothing is ever sent to it. */
+static void many_lives(void **state)
+{
+	static const struct puppet_entry change[] = {{.term = 2}, {.term = 2, .change = true}};
+	struct puppet puppet;
+	(void)state;
+	puppet_open(&puppet, 0);
+	for (uint64_t life = 0; life < 2 * FTSI_MEMBER_MAX; life++) {
+		puppet_pass(&puppet, 1);
+		puppet_forget(&puppet);
+		say_hello(&puppet, 1000 + life);
+	}
+	assert_int_equal(puppet.replica->members.count, FTSI_MEMBER_MAX);
+	assert_non_null(ftsi_member_by_id(puppet.replica, 1000 + 2 * FTSI_MEMBER_MAX - 1)); /* the newest is known */
+	puppet_append(&puppet, &(struct puppet_append){2, 2, 1, 1, 1, change, 2});
+	assert_int_equal(puppet.replica->raft.configuration.n, 4);
+	assert_non_null(ftsi_member_by_id(puppet.replica, 4));
+	for (uint64_t id = 2; id <= 4; id++)
+		assert_true(ftsi_member_by_id(puppet.replica, id)->configured);
+	puppet_close(&puppet);
+}
+
 /* ---- Those that are gone when this node stops ---- */
 
 static uint64_t hurrying_ns(void *ctx)
@@ -380,11 +475,19 @@ static void a_late_turn(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_silent_sender),          cmocka_unit_test(another_sender),
-	    cmocka_unit_test(copies_are_bounded),       cmocka_unit_test(a_false_split),
-	    cmocka_unit_test(a_false_split_elsewhere),  cmocka_unit_test(an_old_removal),
-	    cmocka_unit_test(gone_this_moment),         cmocka_unit_test(copies_of_a_doubted_state),
-	    cmocka_unit_test(stops_without_the_others), cmocka_unit_test(a_late_turn),
+	    cmocka_unit_test(a_silent_sender),
+	    cmocka_unit_test(another_sender),
+	    cmocka_unit_test(copies_are_bounded),
+	    cmocka_unit_test(a_false_split),
+	    cmocka_unit_test(a_false_split_elsewhere),
+	    cmocka_unit_test(an_old_removal),
+	    cmocka_unit_test(gone_this_moment),
+	    cmocka_unit_test(copies_of_a_doubted_state),
+	    cmocka_unit_test(stops_without_the_others),
+	    cmocka_unit_test(a_late_turn),
+	    cmocka_unit_test(many_lives),
+	    cmocka_unit_test(a_restored_state_is_lost),
+	    cmocka_unit_test(leftovers_of_a_doubted_state),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
