@@ -2,6 +2,7 @@
 #include "replica/clocks.h"
 
 #define FRESH_NS 10000000000ull
+#define WALL_MS_MAX (INT64_C(1) << 48) /* some nine thousand years: no clock says more, and sums stay in 64 bits */
 
 static int64_t monotonic_ms(const struct fts_replica *replica)
 {
@@ -10,7 +11,7 @@ static int64_t monotonic_ms(const struct fts_replica *replica)
 
 void ftsi_clocks_told(struct fts_replica *replica, struct ftsi_member *member, int64_t wall_ms)
 {
-	if (wall_ms == 0) return;
+	if (wall_ms <= 0 || wall_ms > WALL_MS_MAX) return;
 	member->clock_offset_ms = wall_ms - monotonic_ms(replica);
 	member->clock_ns = replica->now_ns;
 }

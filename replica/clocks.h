@@ -9,7 +9,8 @@
 
 #include "replica/internal.h"
 
-/* member's wall clock says wall_ms now; 0: it is of an older release, and did not say. */
+/* member's wall clock says wall_ms now; 0: it is of an older release, and did not say. What no clock says is not
+ * heard either. */
 void ftsi_clocks_told(struct fts_replica *replica, struct ftsi_member *member, int64_t wall_ms);
 /* Work out what most of the others have. At each tick. */
 void ftsi_clocks_compare(struct fts_replica *replica);

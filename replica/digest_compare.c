@@ -186,7 +186,9 @@ static void judge(struct fts_replica *replica, struct ftsi_digest_mark *mark, bo
 
 static void report(struct fts_replica *replica, uint64_t node_id, const Fts__Replica__V1__DigestReport *seen)
 {
-	struct ftsi_digest_mark *mark = seen->index == 0 ? NULL : mark_at(replica->keeper->digest, seen->index);
+	/* What has committed is in a leader's log: there is no mark behind its end, and one would hide all others. */
+	bool is_one = seen->index != 0 && seen->index <= raft_last_index(&replica->raft);
+	struct ftsi_digest_mark *mark = is_one ? mark_at(replica->keeper->digest, seen->index) : NULL;
 	struct ftsi_digest_heard *heard;
 	uint32_t at = 0;
 	if (mark == NULL) return;

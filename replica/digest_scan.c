@@ -72,7 +72,8 @@ static void go_on(struct fts_replica *replica, struct ftsi_digest_scan *scan)
 
 void ftsi_scan_begin(struct fts_replica *replica, struct fts_txn *view, uint64_t index)
 {
-	struct ftsi_digest_scan *scan = calloc(1, sizeof *scan);
+	/* While it stops nobody would end it. */
+	struct ftsi_digest_scan *scan = replica->keeper->stopping ? NULL : calloc(1, sizeof *scan);
 	if (scan == NULL) {
 		fts_txn_abort(view);
 		return;

@@ -257,7 +257,7 @@ static void wake(struct fts_replica *replica, bool worked)
 uint64_t ftsi_replica_next_ns(const struct fts_replica *replica)
 {
 	uint64_t next_ns = replica->tick_ns < replica->turn_ns ? replica->tick_ns : replica->turn_ns;
-	uint64_t election_ns = replica->raft_running ? ftsi_elections_next_ns(replica) : UINT64_MAX;
+	uint64_t election_ns = raft_may_run(replica) ? ftsi_elections_next_ns(replica) : UINT64_MAX;
 	if (replica->ended) return UINT64_MAX;
 	if (replica->commit_tell_ns != 0 && replica->commit_tell_ns < next_ns) next_ns = replica->commit_tell_ns;
 	return election_ns < next_ns ? election_ns : next_ns;

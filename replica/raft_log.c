@@ -396,6 +396,7 @@ static enum fts_status load_entry(struct fts_bytes key, struct fts_bytes value, 
 		return fts_error_set(out_error, FTS_DATA_LOSS, "the log is damaged: entry %" PRIu64 " is missing",
 				     (uint64_t)(loaded->first_index + loaded->count));
 	status = decode_entry(index, value, &loaded->entries[loaded->count]);
+	if (status == FTS_RESOURCE_EXHAUSTED) return fts_error_set(out_error, status, "no memory to load the log");
 	if (status != FTS_OK)
 		return fts_error_set(out_error, status,
 				     "the log is damaged: entry %" PRIu64 " does not match its checksum", index);

@@ -40,9 +40,10 @@ static bool have_reader(struct fts_replica *replica, uint32_t more)
 {
 	struct ftsi_readers *readers = &replica->readers;
 	pthread_t *thread = &readers->threads[readers->started_count];
+	if (readers->stopping) return false; /* they may have ended: nobody would take it */
 	if (readers->idle_count > readers->waiting.count + more || readers->started_count == FTSI_READER_COUNT)
 		return true;
-	if (readers->stopping || pthread_create(thread, NULL, run, replica) != 0) return readers->started_count > 0;
+	if (pthread_create(thread, NULL, run, replica) != 0) return readers->started_count > 0;
 	pthread_setname_np(*thread, "fts-reader");
 	readers->started_count++;
 	return true;

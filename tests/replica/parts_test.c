@@ -379,6 +379,9 @@ static void most_clocks_are_right(void **state)
 	assert_int_equal(others_of((const int64_t[]){99999, 7, 8}, 3), 8);
 	assert_int_equal(others_of((const int64_t[]){99999, 8, 99998, 7}, 4), 99998);
 	assert_int_equal(others_of((const int64_t[]){9, 99999, 8, 7}, 4), 9);
+	/* What no clock says is not counted. */
+	assert_true(others_of((const int64_t[]){INT64_MAX - 1000000}, 1) == INT64_MIN);
+	assert_true(others_of((const int64_t[]){INT64_MIN}, 1) == INT64_MIN);
 }
 
 int main(void)
