@@ -206,7 +206,8 @@ static void make_seed(const struct check *check, uint8_t out[HASH_BYTES])
 
 static bool on_draw(struct check *check, const struct record *record, uint8_t digest[HASH_BYTES])
 {
-	bool waited = record->time_ms >= check->sealed_ms + REVEAL_WAIT_MS;
+	/* No record is before the seal; a difference of what a file says may not fit into 63 bits. */
+	bool waited = (uint64_t)record->time_ms - (uint64_t)check->sealed_ms >= REVEAL_WAIT_MS;
 	if (check->stage != SEALED) return check_fail(check, "the number is drawn although the draw is not sealed");
 	if (!check->fixed) {
 		if (check->revealed_count < check->node_count && !waited)

@@ -305,6 +305,16 @@ static enum fts_status write_origin(struct restore *restore, const struct fts_ar
 	return FTS_OK;
 }
 
+static void take_back(const struct restore *restore)
+{
+	char origin[PATH_BYTES_MAX];
+
+	snprintf(origin, sizeof(origin), "%s/%s", restore->dir, FTS_ARCHIVE_ORIGIN_NAME);
+	(void)unlink(origin);
+	(void)fts_directory_remove(restore->state_dir);
+	if (restore->made_dir) (void)fts_directory_remove(restore->dir);
+}
+
 static enum fts_status restore_all(struct restore *restore, struct ftsi_snapshot_file *file,
 				   struct fts_error *out_error)
 {
@@ -317,10 +327,7 @@ static enum fts_status restore_all(struct restore *restore, struct ftsi_snapshot
 	if (!close_file(&restore->fd) && st == FTS_OK) st = restore_error(restore, out_error);
 	if (st == FTS_OK && !make_empty_files(restore, &file->archive)) st = restore_error(restore, out_error);
 	if (st == FTS_OK) st = write_origin(restore, &file->archive, out_error);
-	if (st != FTS_OK) {
-		(void)fts_directory_remove(restore->state_dir);
-		if (restore->made_dir) (void)fts_directory_remove(restore->dir);
-	}
+	if (st != FTS_OK) take_back(restore);
 	return st;
 }
 
