@@ -134,8 +134,8 @@ struct ftsi_restored {
 void ftsi_state_path(const struct fts_replica *replica, uint64_t generation, char *out);
 /* Highest generation there is a directory of. */
 uint64_t ftsi_state_last_generation(const struct fts_replica *replica);
-/* Remove transfers that were cut off, and states other than keep (in use) and spare (named, but it can't be opened: that
- * is not thrown away). */
+/* Remove transfers that were cut off, and states other than keep (in use) and spare (named, but perhaps it can't be
+ * opened: it is not thrown away). */
 void ftsi_state_remove_leftovers(const struct fts_replica *replica, uint64_t keep, uint64_t spare);
 FTS_MUST_USE enum fts_status ftsi_state_open_at(struct fts_replica *replica, uint64_t generation, bool create,
 						struct fts_store **out_store, struct fts_error *out_error);
