@@ -72,6 +72,7 @@ static bool value_equals(struct fts_bytes *at, unsigned wire, const ProtobufCFie
 	char text[24];
 	if (!take_varint(at, &number)) return false;
 	if (field->type == PROTOBUF_C_TYPE_UINT32 && wire == 0) {
+		if (number > UINT32_MAX) return false; /* whoever unpacks it reads another */
 		(void)snprintf(text, sizeof text, "%llu", (unsigned long long)number);
 		return strcmp(text, subject) == 0;
 	}

@@ -132,6 +132,8 @@ static void deceiving_requests(void **state)
 	    {"another, then its own", &fts_lottery_store_bet_method, ROLE(AGENCY), "3", BYTES(0x10, 4, 0x10, 3), false},
 	    {"a number that wraps", &fts_lottery_store_bet_method, ROLE(AGENCY), "3",
 	     BYTES(0x10, 0x83, 0x80, 0x80, 0x80, 0x10), false},
+	    {"a number that wraps, of a token that says it", &fts_lottery_store_bet_method, ROLE(AGENCY), "4294967299",
+	     BYTES(0x10, 0x83, 0x80, 0x80, 0x80, 0x10), false},
 	    {"a long form of its own", &fts_lottery_store_bet_method, ROLE(AGENCY), "3", BYTES(0x10, 0x83, 0x00), true},
 	    {"as bytes", &fts_lottery_store_bet_method, ROLE(AGENCY), "3", BYTES(0x12, 1, 3), false},
 	    {"as eight bytes", &fts_lottery_store_bet_method, ROLE(AGENCY), "3", BYTES(0x11, 3, 0, 0, 0, 0, 0, 0, 0),
