@@ -47,7 +47,7 @@ struct ftsi_stock_guard {
 	/* Guarded by lock. */
 	struct shown *pipes;
 	size_t pipe_count;
-	bool blind; /* nng did not say where a pipe comes from: then nobody is shut down */
+	bool blind; /* nng can't say where pipes come from: then nobody is shut down */
 	/* Of the timer alone. */
 	struct pending *pending;
 	size_t pending_count;
@@ -77,11 +77,13 @@ static bool same(const struct remote *a, const struct remote *b)
 
 /* ---- What nng shows ---- */
 
-static bool pipe_remote(nng_pipe pipe, struct remote *out)
+/* 0, or an error of nng's: of one whose peer has gone already, too. */
+static int pipe_remote(nng_pipe pipe, struct remote *out)
 {
 	nng_sockaddr address;
 	struct sockaddr_storage plain = {.ss_family = AF_UNSPEC};
-	if (nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &address) != 0) return false;
+	int error = nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &address);
+	if (error != 0) return error;
 	if (address.s_family == NNG_AF_INET) {
 		struct sockaddr_in *v4 = (struct sockaddr_in *)&plain;
 		v4->sin_family = AF_INET;
@@ -93,7 +95,7 @@ static bool pipe_remote(nng_pipe pipe, struct remote *out)
 		memcpy(&v6->sin6_addr, address.s_in6.sa_addr, sizeof v6->sin6_addr);
 		v6->sin6_port = address.s_in6.sa_port;
 	}
-	return remote_of(&plain, out);
+	return remote_of(&plain, out) ? 0 : NNG_ENOTSUP;
 }
 
 /* Called with lock held. */
@@ -111,9 +113,11 @@ static void on_pipe_here(nng_pipe pipe, nng_pipe_ev event, void *ctx)
 	struct remote remote;
 	size_t of_peer = 0;
 	(void)event;
-	bool known = pipe_remote(pipe, &remote);
+	int error = pipe_remote(pipe, &remote);
+	bool known = error == 0;
 	pthread_mutex_lock(&guard->lock);
-	if (!known) guard->blind = true;
+	/* Not for one that has broken off meanwhile: anybody could blind the guard so. */
+	if (error == NNG_ENOTSUP) guard->blind = true;
 	for (size_t i = 0; known && i < guard->pipe_count; i++)
 		of_peer += memcmp(guard->pipes[i].remote.address, remote.address, sizeof remote.address) == 0;
 	bool admitted = !known || (of_peer < FTSI_GUARD_PEER_MAX && guard->pipe_count < PIPE_MAX);
