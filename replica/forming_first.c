@@ -215,6 +215,13 @@ void ftsi_forming_take_form(struct fts_replica *replica, const Fts__Replica__V1_
 	if (self != NULL && (strcmp(self->name, replica->name) != 0 || strcmp(self->address, replica->address) != 0 ||
 			     !fits_list(forming, message->form, difference)))
 		return;
+	if (self == NULL && ftsi_state_restored(replica) != 0) { /* its log would begin empty, behind what it holds */
+		ftsi_loop_fail(replica, FTS_FAILED_PRECONDITION,
+			       "%s was restored from a snapshot, and its cluster runs already: a node joins it with an "
+			       "empty directory",
+			       replica->data);
+		return;
+	}
 	enum fts_status status = settle(replica, message->form, message->cluster_id, self == NULL);
 	if (status != FTS_OK) {
 		ftsi_loop_fail(replica, status, "the first entry can't be written to %s/log", replica->data);

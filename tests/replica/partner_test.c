@@ -333,9 +333,9 @@ static void gone_this_moment(void **state)
 
 /* ---- A state that can't be opened ---- */
 
-static void write_origin(const char *dir)
+static void write_origin(const char *dir, uint64_t cluster_id, uint64_t index)
 {
-	const struct fts_archive_origin origin = {.identity = 5, .cluster_id = 6, .index = 7, .term = 1};
+	const struct fts_archive_origin origin = {.identity = 5, .cluster_id = cluster_id, .index = index, .term = 1};
 	uint8_t bytes[FTS_ARCHIVE_ORIGIN_BYTES];
 	char path[700];
 	FILE *file;
@@ -355,7 +355,7 @@ static void a_restored_state_is_lost(void **state)
 	(void)state;
 	puppet_open(&puppet, 0);
 	puppet_append(&puppet, &(struct puppet_append){2, 2, 1, 1, 2, command_of_term_2, 1});
-	write_origin(puppet.dir);
+	write_origin(puppet.dir, 6, 7);
 	(void)snprintf(path, sizeof path, "%s/state/CURRENT", puppet.dir);
 	assert_int_equal(unlink(path), 0);
 	puppet_restart(&puppet);
@@ -364,6 +364,51 @@ static void a_restored_state_is_lost(void **state)
 	puppet_pass(&puppet, ASK_AGAIN_MS);
 	assert_non_null(asked(&puppet, 2));
 	puppet_close(&puppet);
+}
+
+/* A directory with a state, of a cluster that is no more. Returned (remove_dir). */
+static char *make_restored(void)
+{
+	const struct driver_options options = {.dir = make_dir()};
+	struct fts_replica *replica = driver_ready(&options);
+	const struct add add = {.name = "a", .delta = 1};
+	struct add_result result;
+	char path[700];
+	uint64_t cluster_id = replica->identity.cluster_id;
+	assert_int_equal(add_call(replica, &add, &result), FTS_OK);
+	uint64_t index = atomic_load(&replica->applied_index);
+	driver_stop(replica);
+	(void)snprintf(path, sizeof path, "%s/log", options.dir);
+	remove_dir(strdup(path));
+	write_origin(options.dir, cluster_id, index);
+	return (char *)(uintptr_t)options.dir;
+}
+
+/* One that was restored a second time, while the cluster that began so runs: it does not join, and says so. */
+static void a_restored_one_does_not_join(void **state)
+{
+	char *dir = make_restored(), name[] = "n1", address[] = "127.0.0.1:7400";
+	Fts__Replica__V1__PeerMessage message = FTS__REPLICA__V1__PEER_MESSAGE__INIT;
+	Fts__Replica__V1__Form form = FTS__REPLICA__V1__FORM__INIT;
+	Fts__Replica__V1__Member member = FTS__REPLICA__V1__MEMBER__INIT, *members[] = {&member};
+	struct puppet puppet;
+	(void)state;
+	puppet_open_listed(&puppet, dir);
+	member.name = name;
+	member.address = address;
+	member.node_id = 99; /* who was n1 before */
+	form.members = members;
+	form.n_members = 1;
+	message.kind_case = FTS__REPLICA__V1__PEER_MESSAGE__KIND_FORM;
+	message.form = &form;
+	puppet_give(&puppet, 2, &message);
+	assert_int_equal(atomic_load(&puppet.fatal.count), 1);
+	assert_int_equal(puppet.fatal.error.status, FTS_FAILED_PRECONDITION);
+	assert_non_null(strstr(puppet.fatal.error.detail, "empty directory"));
+	assert_true(puppet.replica->identity.cluster_id == 0); /* it is still what it was */
+	atomic_store(&puppet.fatal.count, 0);                  /* wanted */
+	puppet_close(&puppet);
+	remove_dir(dir);
 }
 
 /* Each start that finds it so leaves a blank one behind, and a transfer that was cut off a large one. */
@@ -488,6 +533,7 @@ int main(void)
 	    cmocka_unit_test(many_lives),
 	    cmocka_unit_test(a_restored_state_is_lost),
 	    cmocka_unit_test(leftovers_of_a_doubted_state),
+	    cmocka_unit_test(a_restored_one_does_not_join),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,10 +107,8 @@ static void start(struct puppet *puppet)
 	puppet_forget(puppet);
 }
 
-void puppet_open(struct puppet *puppet, uint64_t log_bytes_before_snapshot)
+static void make_world(struct puppet *puppet)
 {
-	memset(puppet, 0, sizeof *puppet);
-	puppet->dir = make_dir();
 	puppet->now_ns = (uint64_t)START_S * 1000000000;
 	puppet->transport = (struct ftsi_transport){
 	    .send = send_message, .set_peers = set_peers, .backlog_bytes = backlog_bytes, .ctx = puppet};
@@ -125,9 +123,35 @@ void puppet_open(struct puppet *puppet, uint64_t log_bytes_before_snapshot)
 						  .address = "127.0.0.1:7400",
 						  .election_ms = PUPPET_ELECTION_MS,
 						  .environment = &puppet->environment,
-						  .log_bytes_before_snapshot = log_bytes_before_snapshot,
 						  .fatal = &puppet->fatal};
+}
+
+void puppet_open(struct puppet *puppet, uint64_t log_bytes_before_snapshot)
+{
+	memset(puppet, 0, sizeof *puppet);
+	puppet->dir = make_dir();
+	make_world(puppet);
+	puppet->options.log_bytes_before_snapshot = log_bytes_before_snapshot;
 	write_log(puppet->dir);
+	start(puppet);
+}
+
+static uint64_t random_one(void *ctx)
+{
+	(void)ctx;
+	return 1; /* the node's id */
+}
+
+void puppet_open_listed(struct puppet *puppet, const char *dir)
+{
+	static const struct fts_replica_member members[] = {
+	    {"n1", "127.0.0.1:7400"}, {"n2", "127.0.0.1:7410"}, {"n3", "127.0.0.1:7420"}};
+	memset(puppet, 0, sizeof *puppet);
+	puppet->dir = copy_dir(dir);
+	make_world(puppet);
+	puppet->environment.random = random_one;
+	puppet->options.members = members;
+	puppet->options.member_count = sizeof members / sizeof members[0];
 	start(puppet);
 }
 

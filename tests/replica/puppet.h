@@ -29,6 +29,9 @@ struct puppet {
 };
 
 void puppet_open(struct puppet *puppet, uint64_t log_bytes_before_snapshot);
+/* The same node as the members' list of a new cluster has it, in a copy of dir (borrowed): it has not met the
+ * others yet. Its id is 1. */
+void puppet_open_listed(struct puppet *puppet, const char *dir);
 void puppet_restart(struct puppet *puppet);
 void puppet_close(struct puppet *puppet);
 
