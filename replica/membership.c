@@ -28,6 +28,7 @@ struct ftsi_member_job {
 	char name[FTSI_MEMBER_NAME_BYTES], address[FTSI_MEMBER_ADDRESS_BYTES];
 	uint64_t node_id; /* 0: not started yet */
 	uint64_t deadline_ns;
+	bool begun; /* a step was taken for it */
 	fts_member_fn done;
 	void *ctx;
 };
@@ -42,7 +43,7 @@ static void end_job(struct ftsi_member_job *job, enum fts_status status, const c
 	va_start(args, format);
 	(void)vsnprintf(error.detail, sizeof error.detail, format, args);
 	va_end(args);
-	if (status == FTS_OK || status == FTS_NOT_FOUND || status == FTS_ALREADY_EXISTS ||
+	if (!job->begun || status == FTS_OK || status == FTS_NOT_FOUND || status == FTS_ALREADY_EXISTS ||
 	    status == FTS_FAILED_PRECONDITION)
 		error.executed = FTS_EXECUTED_NO;
 	job->done(job->ctx, status, status == FTS_OK ? NULL : &error);
@@ -257,7 +258,10 @@ static struct ftsi_step step_for_jobs(struct fts_replica *replica, struct ftsi_m
 	while (*at != NULL) {
 		struct ftsi_member_job *job = *at, *next = job->next;
 		bool ended = job->wish == WISH_ADD ? judge_add(replica, job, &step) : judge_remove(replica, job, &step);
-		if (step.kind != FTSI_STEP_NONE) return step;
+		if (step.kind != FTSI_STEP_NONE) {
+			job->begun = true;
+			return step;
+		}
 		if (!ended) {
 			at = &job->next;
 			continue;

@@ -331,6 +331,52 @@ static void gone_this_moment(void **state)
 	puppet_close(&puppet);
 }
 
+/* ---- Changes of members that come to nothing ---- */
+
+struct ended {
+	enum fts_status status;
+	struct fts_error error;
+};
+
+static void change_ended(void *ctx, enum fts_status status, const struct fts_error *error)
+{
+	struct ended *ended = ctx;
+	ended->status = status;
+	if (error != NULL) ended->error = *error;
+}
+
+/* One that was not begun had no effect, and may be asked for again elsewhere; of one that was nobody knows. */
+static void changes_not_begun(void **state)
+{
+	struct puppet puppet;
+	struct ended own = {0}, other = {0};
+	struct fts_error error;
+	(void)state;
+	puppet_open(&puppet, 0);
+	puppet_elect(&puppet);
+	puppet_result(&puppet, 2, 2, 2);
+	puppet_pulse(&puppet, 2, false, false);
+	puppet_pulse(&puppet, 3, false, false);
+	assert_int_equal(fts_replica_member_remove(puppet.replica, "n1", 1000, change_ended, &own, &error), FTS_OK);
+	puppet_step(&puppet);
+	assert_int_equal(own.status, FTS_UNAVAILABLE); /* it leads: it hands over first */
+	assert_int_equal(own.error.executed, FTS_EXECUTED_NO);
+	puppet_close(&puppet);
+
+	puppet_open(&puppet, 0);
+	puppet_elect(&puppet);
+	puppet_result(&puppet, 2, 2, 2);
+	puppet_pulse(&puppet, 2, false, false);
+	puppet_pulse(&puppet, 3, false, false);
+	assert_int_equal(fts_replica_member_remove(puppet.replica, "n3", 1000, change_ended, &other, &error), FTS_OK);
+	puppet_step(&puppet);
+	puppet_append(&puppet, &(struct puppet_append){2, 3, 2, 2, 2, NULL, 0}); /* it leads no more */
+	puppet_pass(&puppet, PUPPET_ELECTION_MS / 5);
+	assert_int_equal(other.status, FTS_UNAVAILABLE);
+	assert_int_equal(other.error.executed, FTS_EXECUTED_UNKNOWN);
+	puppet_close(&puppet);
+}
+
 /* ---- A state that can't be opened ---- */
 
 static void write_origin(const char *dir, uint64_t cluster_id, uint64_t index)
@@ -534,6 +580,7 @@ int main(void)
 	    cmocka_unit_test(a_restored_state_is_lost),
 	    cmocka_unit_test(leftovers_of_a_doubted_state),
 	    cmocka_unit_test(a_restored_one_does_not_join),
+	    cmocka_unit_test(changes_not_begun),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
