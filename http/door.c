@@ -141,6 +141,7 @@ static void init_sync(struct fts_door *door)
 	pthread_cond_init(&door->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&door->lock, NULL);
+	pthread_rwlock_init(&door->calls_lock, NULL);
 }
 
 static void on_library_log(void *ctx, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
@@ -222,6 +223,10 @@ void fts_door_drain(struct fts_door *door, uint32_t timeout_ms)
 	while (atomic_load(&door->exchange_count) > 0 && fts_clock_monotonic_ns() < deadline_ns)
 		wait_tick(door);
 	pthread_mutex_unlock(&door->lock);
+	/* Who sends his request slowly may be at it still. */
+	pthread_rwlock_wrlock(&door->calls_lock);
+	door->is_cut = true;
+	pthread_rwlock_unlock(&door->calls_lock);
 }
 
 void fts_door_destroy(struct fts_door *door)
@@ -240,6 +245,7 @@ void fts_door_destroy(struct fts_door *door)
 	if (door->keeper_runs) pthread_join(door->keeper, NULL);
 	ftsi_certificates_close(door);
 	pthread_cond_destroy(&door->changed);
+	pthread_rwlock_destroy(&door->calls_lock);
 	pthread_mutex_destroy(&door->lock);
 	free(door);
 }

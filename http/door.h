@@ -26,15 +26,15 @@ struct fts_door;
 
 struct fts_door_options {
 	int listen_fd;               /* owned, also on failure; a listening socket that does not block */
-	struct fts_channel *channel; /* calls go through it; borrowed until closed, which comes before destroy */
+	struct fts_channel *channel; /* calls go through it; borrowed until drain has returned. Closed before destroy */
 	struct fts_server *server;   /* whose services are offered; started; borrowed until destroy */
 	const char *endpoint;        /* HOST:PORT of this node's calls, for events; borrowed until destroy */
 	struct fts_tls tls;          /* of the node: with one the door speaks HTTPS and wants a client's certificate.
 					Borrowed until destroy */
 	const char *origins; /* "ORIGIN,ORIGIN", "*" or NULL: of pages allowed beside our own. Borrowed until destroy */
 	bool local;          /* it listens on loopback: only this machine's names are good for Host */
-	/* Is anybody known by this token (borrowed), as far as method asks for one? UNAUTHENTICATED: no, the call is not sent
-	 * on. NULL: the server says so. Thread: the door's. */
+	/* Is anybody known by this token (borrowed), as far as method asks for one? UNAUTHENTICATED: no, the call is
+	 * not sent on. NULL: the server says so. Thread: the door's. */
 	enum fts_status (*recognize)(void *ctx, const struct fts_method *method, struct fts_bytes token,
 				     struct fts_error *out_error);
 	/* What /metrics shows beside the door's own. Thread: the door's. */
@@ -54,7 +54,8 @@ bool fts_door_origins_valid(const char *text);
  * Thread: any. */
 FTS_MUST_USE enum fts_status fts_door_open(const struct fts_door_options *options, struct fts_door **out_door,
 					   struct fts_error *out_error);
-/* Take no new connections, end the streams, wait for the answers of what is open, timeout_ms at most. NULL: no-op. */
+/* Take no new connections, end the streams, wait for the answers of what is open, timeout_ms at most. When
+ * it returns no call begins any more, and the channel may be closed. NULL: no-op. */
 void fts_door_drain(struct fts_door *door, uint32_t timeout_ms);
 /* Once its channel is closed: close all connections and free it (owned; NULL: no-op). */
 void fts_door_destroy(struct fts_door *door);

@@ -77,11 +77,14 @@ struct fts_door {
 	struct ftsi_tls_watch *watch; /* of the certificates; NULL without TLS */
 	atomic_bool renew;            /* they have changed */
 	char *trust_pem;              /* so that callers are asked for a certificate at all; owned */
-	atomic_size_t body_bytes;   /* of all requests now */
-	atomic_uint exchange_count; /* open, streams included */
+	atomic_size_t body_bytes;     /* of all requests now */
+	atomic_uint exchange_count;   /* open, streams included */
 	atomic_uint stream_count;
 	atomic_uint_fast64_t request_count, refused_count, cut_count;
 	atomic_bool draining;
+
+	pthread_rwlock_t calls_lock; /* read while a call is begun; nothing is waited for meanwhile */
+	bool is_cut;                 /* the channel is about to be closed: no call begins. Guarded by calls_lock */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;

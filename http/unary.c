@@ -31,14 +31,17 @@ bool ftsi_call_start(struct ftsi_exchange *exchange, const struct fts_method *me
 					   .fence = exchange->fence,
 					   .stale = exchange->stale,
 					   .token = exchange->token};
-	/* All callers share the channel's connection, and the server slows down and cuts off one that brings tokens that
-	 * nobody knows. */
+	/* All callers share the channel's connection, and the server slows down and cuts off one that brings tokens
+	 * that nobody knows. */
 	if (door->options.recognize != NULL &&
 	    door->options.recognize(door->options.ctx, method, exchange->token, &exchange->error) != FTS_OK)
 		return false;
 	MHD_suspend_connection(exchange->connection); /* before the answer can come */
+	pthread_rwlock_rdlock(&door->calls_lock);
 	enum fts_status status =
-	    fts_channel_start(door->options.channel, method, request, &options, on_done, exchange, NULL);
+	    door->is_cut ? FTS_CANCELLED
+			 : fts_channel_start(door->options.channel, method, request, &options, on_done, exchange, NULL);
+	pthread_rwlock_unlock(&door->calls_lock);
 	if (status == FTS_OK) return true;
 	(void)fts_error_set(&exchange->error, status,
 			    status == FTS_CANCELLED ? "this node is stopping: go to another one"
