@@ -198,15 +198,11 @@ void ftsi_transfer_tick(struct fts_replica *replica, uint64_t now_ns)
 
 /* ---- Asked for ---- */
 
-static void start_call(struct fts_replica *replica, struct ftsi_post *post)
+/* This node leads. */
+static void start_leading_call(struct fts_replica *replica, struct ftsi_lead_call *call)
 {
-	struct ftsi_lead_call *call = (struct ftsi_lead_call *)(void *)post;
 	const struct ftsi_member *target = call->name[0] == 0 ? best(replica) : by_name(replica, call->name);
-	if (replica->stopping || atomic_load(&replica->failed))
-		answer(call, FTS_UNAVAILABLE, "this node is stopping");
-	else if (!atomic_load(&replica->serving))
-		answer(call, FTS_UNAVAILABLE, "this node does not lead the log now");
-	else if (strcmp(call->name, replica->name) == 0)
+	if (strcmp(call->name, replica->name) == 0)
 		answer(call, FTS_OK, "");
 	else if (target == NULL && call->name[0] == 0)
 		answer(call, FTS_FAILED_PRECONDITION, "there is no other voter that could lead now");
@@ -223,6 +219,17 @@ static void start_call(struct fts_replica *replica, struct ftsi_post *post)
 		replica->transfer.calls = call;
 		begin(replica, target, call->deadline_ns, false);
 	}
+}
+
+static void start_call(struct fts_replica *replica, struct ftsi_post *post)
+{
+	struct ftsi_lead_call *call = (struct ftsi_lead_call *)(void *)post;
+	if (replica->stopping || atomic_load(&replica->failed)) /* raft may be closed already: it is not looked at */
+		answer(call, FTS_UNAVAILABLE, "this node is stopping");
+	else if (!atomic_load(&replica->serving))
+		answer(call, FTS_UNAVAILABLE, "this node does not lead the log now");
+	else
+		start_leading_call(replica, call);
 }
 
 enum fts_status fts_replica_member_lead(struct fts_replica *replica, const char *name, uint32_t timeout_ms,
