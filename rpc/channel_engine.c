@@ -19,6 +19,7 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define SLOW_DIAL_NS (100 * NS_PER_MS)
 #define PARKED_NS (50 * NS_PER_MS)
+#define SILENCE_NS (100 * NS_PER_MS) /* as in channel_probe.c */
 
 static uint64_t next_random(struct fts_channel *channel)
 {
@@ -341,8 +342,9 @@ static void expire_sent(struct fts_channel *channel, struct ftsi_open_call *call
 	call->may_have_run = true;
 	ftsi_call_set_error(call, FTS_DEADLINE_EXCEEDED, FTS_EXECUTED_NO,
 			    "no answer from %s within the %u ms of the call", link->endpoint.text, call->timeout_ms);
-	/* It has said nothing at all meanwhile: others first, until they point back to it. */
-	if (link->answer_count == call->answer_count) ftsi_route_leave(channel, link->index);
+	/* It has said nothing at all meanwhile, though it had time to: others first, until they point back to it. */
+	bool had_time = call->deadline_ns >= call->sent_ns + SILENCE_NS;
+	if (had_time && link->answer_count == call->answer_count) ftsi_route_leave(channel, link->index);
 }
 
 void ftsi_engine_expire(struct fts_channel *channel, struct ftsi_open_call *call)

@@ -253,6 +253,29 @@ static void a_dead_node_holds_nobody_back(void **state)
 	fake_stop(b);
 }
 
+/* A call that has next to no time says nothing about its server: the next one goes there again. */
+static void a_caller_in_a_hurry_leaves_nobody(void **state)
+{
+	static const struct fake_step silent = {.act = FAKE_SILENT}, answers = {.act = FAKE_ANSWER};
+	const struct fake_options options = {.steps = &answers, .step_count = 1, .repeat = true};
+	const struct fts_call_options hurry = {.timeout_ms = 5}, patient = {.timeout_ms = AT_LAST_MS};
+	struct fake *leader = fake_start(&options), *other = fake_start(&options);
+	char endpoints[64];
+	(void)state;
+	(void)snprintf(endpoints, sizeof endpoints, "%s,%s", address_of(fake_port(leader)),
+		       address_of(fake_port(other)));
+	struct fts_channel *channel = open_to(endpoints);
+	assert_int_equal(echo(channel, &write_method, 1, &patient, NULL, NULL), FTS_OK);
+	fake_set_step(leader, &silent);
+	assert_int_equal(echo(channel, &write_method, 2, &hurry, NULL, NULL), FTS_DEADLINE_EXCEEDED);
+	fake_set_step(leader, NULL);
+	assert_int_equal(echo(channel, &write_method, 3, &patient, NULL, NULL), FTS_OK);
+	assert_int_equal(fake_request_count(other), 0);
+	fts_channel_close(channel);
+	fake_stop(leader);
+	fake_stop(other);
+}
+
 static void late_answers_are_ignored(void **state)
 {
 	static const struct fake_step steps[] = {{.act = FAKE_ANSWER, .status = FTS_OK},
@@ -288,6 +311,7 @@ int main(void)
 	    cmocka_unit_test(not_our_protocol),
 	    cmocka_unit_test(time_limits),
 	    cmocka_unit_test(a_dead_node_holds_nobody_back),
+	    cmocka_unit_test(a_caller_in_a_hurry_leaves_nobody),
 	    cmocka_unit_test(late_answers_are_ignored),
 	};
 	return cmocka_run_group_tests_name("rpc channel reach", tests, NULL, NULL);
