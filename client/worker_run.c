@@ -97,6 +97,7 @@ void ftsi_worker_overdue(struct fts_worker *worker, uint64_t number)
 {
 	const struct ftsi_slot *slot = find(worker, number);
 	if (slot != NULL) return;                                /* it runs, or the next sweep ends it */
+	if (worker->ending) return;                              /* that it is gone says the same */
 	if (worker->ended_count >= FTSI_WORKER_TELL_MAX) return; /* the next beat names it again */
 	for (uint32_t i = 0; i < worker->ended_count; i++)
 		if (worker->ended[(worker->ended_first + i) % worker->ended_max].number == number) return;
