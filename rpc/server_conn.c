@@ -156,8 +156,8 @@ static void call_serve(struct ftsi_server_conn *peer, const struct ftsi_entry *e
  * and takes no turns of the others. */
 static void slow_down(struct ftsi_server_conn *peer)
 {
-	ftsi_conn_stop_reading(
-	    peer->conn); /* first: a tick between the two would go on with what has not stopped yet, once */
+	/* In this order: a tick between the two would go on with what has not stopped yet, and never again. */
+	ftsi_conn_stop_reading(peer->conn);
 	atomic_store(&peer->slowed, true);
 }
 
