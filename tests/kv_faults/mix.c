@@ -22,7 +22,7 @@
 #define READY_MS 30000
 #define MOVED_MS 150000 /* all that a node owns, under a sanitizer on a busy machine */
 #define PROGRESS_CALLS 20
-#define DISK_MIB 160
+#define DISK_MIB 320 /* a node has some 100 MiB after half an hour of it, and 64 in reserve */
 #define FULL_LEFT_BYTES (1u << 20)
 #define HOUR_MS 3600000
 
