@@ -172,7 +172,8 @@ static bool judge_remove(struct fts_replica *replica, struct ftsi_member_job *jo
 {
 	const struct raft_server *server = ftsi_membership_find(replica, job->name, NULL);
 	if (server == NULL) {
-		if (ftsi_membership_is_gone(replica->membership, job->name))
+		ftsi_membership_configured(replica); /* it may have gone in this very turn */
+		if (job->begun || ftsi_membership_is_gone(replica->membership, job->name))
 			end_job(job, FTS_OK, "%s", "");
 		else
 			end_job(job, FTS_NOT_FOUND, "there is no member %s", job->name);
