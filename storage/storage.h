@@ -70,7 +70,7 @@ static inline bool fts_storage_may_have_stored(enum fts_status status)
 	return status != FTS_OK && status != FTS_RESOURCE_EXHAUSTED;
 }
 
-/* Remove the tombstone of key if this version is what stands there: all owners have it (router/tombstones.h). Goes
+/* Remove the tombstone of key if this version is what stands there: all owners have it (router/compare.c). Goes
  * with the next batch, unsynced: a tombstone that comes back does no harm. Thread: any. */
 void fts_storage_forget(struct fts_storage *storage, uint32_t db, struct fts_bytes key, struct ftsi_version version);
 
