@@ -12,10 +12,10 @@
 #include "trio.h"
 
 /* "At once" by the best of some rounds: the machine may be busy. */
-#define ROUNDS 100
+#define ROUNDS 5
 #define AT_ONCE_MS 20
 #define BURST_MS 50000
-#define SOON_MS 30000 /* whatever the machine does meanwhile */
+#define SOON_MS 3000 /* whatever the machine does meanwhile */
 
 static const struct fake_step hold = {.act = FAKE_SILENT};
 static const struct fake_step answer = {.act = FAKE_ANSWER, .status = FTS_OK};
@@ -148,16 +148,14 @@ static void no_storm_without_a_leader(void **state)
 	/* The one that looks has asked for 400 ms: 5 ms, each pause an eighth of all before it. */
 	struct fts_call_info info;
 	struct fts_call_options options = {.timeout_ms = 400, .info = &info};
-	enum fts_status status = echo(trio.channel, &write_method, 0, &options, NULL, NULL);
-	/* On a machine that is late the limit may pass while an answer is awaited. */
-	assert_true(status == FTS_UNAVAILABLE || status == FTS_DEADLINE_EXCEEDED);
+	assert_int_equal(echo(trio.channel, &write_method, 0, &options, NULL, NULL), FTS_UNAVAILABLE);
 	size_t count = trio_request_count(&trio);
 	uint64_t began_ms = now_ms();
 	trio_refuse(&trio, 1, 2);
 	fake_set_step(trio.nodes[2], &answer);
 	burst_check(&burst);
 	assert_true(now_ms() - began_ms < SOON_MS);
-	assert_in_range(count, 0, 7 * BURST_MAX); /* without a scout: 27 each */
+	assert_in_range(count, BURST_MAX, 7 * BURST_MAX); /* without a scout: 27 each */
 	trio_check_identity(&trio);
 	trio_close(&trio);
 }

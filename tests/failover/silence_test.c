@@ -11,9 +11,9 @@
 
 #include "trio.h"
 
-#define SOON_MS 30000
+#define SOON_MS 3000
 #define BURST_MS 50000
-#define ROUNDS 100
+#define ROUNDS 5
 #define SILENCE_MS 220 /* 150 for the election, the rest for what the question adds */
 
 static const struct fake_step hold = {.act = FAKE_SILENT};

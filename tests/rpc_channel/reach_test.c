@@ -15,7 +15,7 @@
 
 /* What depends on time, as "at once", is judged by the best of some rounds: on a busy machine a dial may take so long
  * that another server is asked first, and a server may be so late that it is taken for a silent one. */
-#define ROUNDS 100
+#define ROUNDS 6
 #define AT_ONCE_MS 45     /* the first back-off is 50 */
 #define AT_LAST_MS 30000u /* whatever the machine does meanwhile */
 
@@ -84,12 +84,10 @@ static void hints_in_a_circle_end(void **state)
 	struct fts_channel *channel = open_to(address_of(fake_port(a)));
 	struct fts_call_options options = {.timeout_ms = 600};
 	uint64_t began_ms = now_ms();
-	enum fts_status status = echo(channel, &write_method, 1, &options, NULL, &error);
-	/* On a machine that is late the limit may pass while an answer is awaited, and there are fewer tries in it. */
-	assert_true(status == FTS_UNAVAILABLE || status == FTS_DEADLINE_EXCEEDED);
-	assert_true(now_ms() - began_ms <= AT_LAST_MS);
+	assert_int_equal(echo(channel, &write_method, 1, &options, NULL, &error), FTS_UNAVAILABLE);
+	assert_true(now_ms() - began_ms <= 600 + AT_ONCE_MS);
 	/* Twice a pause; a pause is an eighth of all before it. */
-	assert_in_range(fake_request_count(a) + fake_request_count(b), 2, 100);
+	assert_in_range(fake_request_count(a) + fake_request_count(b), 10, 100);
 	fts_channel_close(channel);
 	fake_stop(a);
 	fake_stop(b);
@@ -160,7 +158,7 @@ static void no_server(void **state)
 	struct fts_channel *channel = open_to(endpoints);
 	uint64_t began_ms = now_ms();
 	assert_int_equal(echo(channel, &write_method, 1, NULL, NULL, &error), FTS_UNAVAILABLE);
-	assert_true(now_ms() - began_ms < AT_LAST_MS);
+	assert_true(now_ms() - began_ms < 2000);
 	assert_int_equal(error.executed, FTS_EXECUTED_NO);
 	for (size_t i = 0; i < COUNT_OF(names); i++)
 		if (strstr(error.detail, names[i]) == NULL) fail_msg("%s is not named: %s", names[i], error.detail);
@@ -168,7 +166,7 @@ static void no_server(void **state)
 	struct fts_call_options once = {.no_retry = true};
 	began_ms = now_ms();
 	assert_int_equal(echo(channel, &write_method, 1, &once, NULL, &error), FTS_UNAVAILABLE);
-	assert_true(now_ms() - began_ms < AT_LAST_MS);
+	assert_true(now_ms() - began_ms < 1500);
 	fts_channel_close(channel);
 }
 
@@ -196,10 +194,10 @@ static void time_limits(void **state)
 		enum fts_executed executed;
 		uint64_t least_ms, most_ms;
 	} cases[] = {
-	    {"silent after the hello", false, 400, 0, FTS_DEADLINE_EXCEEDED, FTS_EXECUTED_UNKNOWN, 400, AT_LAST_MS},
-	    {"no hello", true, 400, 0, FTS_DEADLINE_EXCEEDED, FTS_EXECUTED_NO, 400, AT_LAST_MS},
-	    {"no hello, short connect limit", true, 5000, 50, FTS_UNAVAILABLE, FTS_EXECUTED_NO, 200, AT_LAST_MS},
-	    {"one millisecond", false, 1, 0, FTS_DEADLINE_EXCEEDED, FTS_EXECUTED_UNKNOWN, 1, AT_LAST_MS},
+	    {"silent after the hello", false, 400, 0, FTS_DEADLINE_EXCEEDED, FTS_EXECUTED_UNKNOWN, 400, 1500},
+	    {"no hello", true, 400, 0, FTS_DEADLINE_EXCEEDED, FTS_EXECUTED_NO, 400, 1500},
+	    {"no hello, short connect limit", true, 5000, 50, FTS_UNAVAILABLE, FTS_EXECUTED_NO, 200, 2500},
+	    {"one millisecond", false, 1, 0, FTS_DEADLINE_EXCEEDED, FTS_EXECUTED_UNKNOWN, 1, 1000},
 	};
 	static const struct fake_step silent[] = {{.act = FAKE_SILENT}};
 	(void)state;
